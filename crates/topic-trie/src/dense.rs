@@ -1,0 +1,32 @@
+//! How the lists of this crate grow and shrink: by a quarter, so that at most a fifth of a long
+//! list is unused, and back once three quarters of it are.
+
+use crate::hash::SMALL;
+
+pub(crate) fn push<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() && list.len() >= SMALL {
+        list.reserve_exact(list.len() / 4);
+    }
+    list.push(item);
+}
+
+pub(crate) fn shrink<T>(list: &mut Vec<T>) {
+    if list.capacity() > SMALL && list.len() < list.capacity() / 4 {
+        list.shrink_to(list.len() + list.len() / 4);
+    }
+}
+
+/// The index of the next item of a list.
+///
+/// # Panics
+/// At 2³² − 1 items, which take more than 100 GB.
+#[expect(clippy::expect_used, reason = "memory ends long before the indices do")]
+pub(crate) fn next_index<T>(list: &[T]) -> u32 {
+    u32::try_from(list.len())
+        .ok()
+        .filter(|&index| index != NONE)
+        .expect("fewer than 2^32 - 1")
+}
+
+/// Stands for "no index".
+pub(crate) const NONE: u32 = u32::MAX;

@@ -1,0 +1,106 @@
+//! Filters without wildcards: one table keyed by the whole text.
+//!
+//! Most subscriptions are of this kind, and a topic can only equal one of them, so one lookup
+//! replaces a walk through all its levels.
+
+use std::hash::Hash;
+
+use hashbrown::HashTable;
+
+use crate::dense;
+use crate::hash::{self, Seed, Slot};
+use crate::keys::Keys;
+
+pub(crate) struct Exact<K, V> {
+    entries: Vec<Entry<K, V>>,
+    index: HashTable<Slot>,
+    seed: Seed,
+}
+
+struct Entry<K, V> {
+    text: Box<str>,
+    keys: Keys<K, V>,
+}
+
+impl<K, V> Exact<K, V> {
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self {
+            entries: Vec::new(),
+            index: HashTable::new(),
+            seed,
+        }
+    }
+
+    /// The keys of the filter `text`, whose hash is `hash`.
+    #[inline]
+    pub(crate) fn find(&self, hash: u32, text: &str) -> Option<&Keys<K, V>> {
+        self.entries
+            .get(self.position(hash, text)?)
+            .map(|entry| &entry.keys)
+    }
+
+    pub(crate) fn filter_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn for_each(&self, mut report: impl FnMut(&str, &K, &V)) {
+        for entry in &self.entries {
+            entry
+                .keys
+                .for_each(|key, value| report(&entry.text, key, value));
+        }
+    }
+
+    #[inline]
+    fn position(&self, hash: u32, text: &str) -> Option<usize> {
+        let is_filter = |slot: &Slot| {
+            let entry = self.entries.get(slot.index as usize);
+            slot.hash == hash && entry.is_some_and(|entry| *entry.text == *text)
+        };
+        self.index
+            .find(hash::widened(hash), is_filter)
+            .map(|slot| slot.index as usize)
+    }
+}
+
+impl<K: Eq + Hash, V> Exact<K, V> {
+    pub(crate) fn insert(&mut self, hash: u32, text: &str, key: K, value: V) -> Option<V> {
+        if let Some(at) = self.position(hash, text)
+            && let Some(entry) = self.entries.get_mut(at)
+        {
+            return entry.keys.insert(&self.seed, key, value);
+        }
+        let index = dense::next_index(&self.entries);
+        dense::push(
+            &mut self.entries,
+            Entry {
+                text: text.into(),
+                keys: Keys::One(key, value),
+            },
+        );
+        hash::insert(&mut self.index, Slot { hash, index });
+        None
+    }
+
+    pub(crate) fn remove(&mut self, hash: u32, text: &str, key: &K) -> Option<V> {
+        let at = self.position(hash, text)?;
+        let keys = &mut self.entries.get_mut(at)?.keys;
+        let value = keys.remove(&self.seed, key)?;
+        if keys.is_empty() {
+            self.entries.swap_remove(at);
+            let at = u32::try_from(at).unwrap_or(dense::NONE);
+            hash::remove(&mut self.index, hash, at);
+            if let Some(moved) = self.entries.get(at as usize) {
+                let last = dense::next_index(&self.entries);
+                let hash = hash::of_text(&self.seed, &moved.text);
+                hash::renumber(&mut self.index, hash, last, at);
+            }
+            dense::shrink(&mut self.entries);
+        }
+        Some(value)
+    }
+
+    pub(crate) fn get(&self, hash: u32, text: &str, key: &K) -> Option<&V> {
+        self.find(hash, text)?.get(&self.seed, key)
+    }
+}

@@ -1,0 +1,224 @@
+//! `TopicFilter`: what a subscription asks for (MQTT section 4.7), with its match rule spelled
+//! out for one filter and one topic.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{TopicError, check_length};
+use crate::levels::Levels;
+use crate::name::TopicName;
+use crate::share::SharedFilter;
+
+/// A valid topic filter, borrowed: 1 to 65,535 bytes of UTF-8 without U+0000, in which `+` is the
+/// whole of its level and `#` the whole of the last one.
+///
+/// ```
+/// use topic_trie::{TopicError, TopicFilter, TopicName};
+///
+/// let filter = TopicFilter::new("plant/+/pressure/#")?;
+/// assert!(filter.matches(TopicName::new("plant/2/pressure")?));
+/// assert!(!filter.matches(TopicName::new("plant/2/3/pressure")?));
+/// assert_eq!(TopicFilter::new("plant#"), Err(TopicError::MultiLevelWildcard { at: 5 }));
+/// # Ok::<(), TopicError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter<'a>(&'a str);
+
+impl<'a> TopicFilter<'a> {
+    /// Checks `text` against the rules for topic filters. `$share/…` is accepted as the ordinary
+    /// filter that it is in MQTT 3.1.1; see [`TopicFilter::shared`] for what MQTT 5.0 makes of it.
+    ///
+    /// # Errors
+    /// The first rule that is broken: [`TopicError::Empty`], [`TopicError::TooLong`],
+    /// [`TopicError::NullCharacter`], [`TopicError::MultiLevelWildcard`] or
+    /// [`TopicError::SingleLevelWildcard`].
+    pub fn new(text: &'a str) -> Result<Self, TopicError> {
+        check_length(text)?;
+        let bytes = text.as_bytes();
+        // What stands before the first byte and after the last one ends a level as well.
+        let mut before = b'/';
+        for (at, &byte) in bytes.iter().enumerate() {
+            let after = bytes.get(at + 1);
+            match byte {
+                0 => return Err(TopicError::NullCharacter { at }),
+                b'#' if before != b'/' || after.is_some() => {
+                    return Err(TopicError::MultiLevelWildcard { at });
+                }
+                b'+' if before != b'/' || after.is_some_and(|&after| after != b'/') => {
+                    return Err(TopicError::SingleLevelWildcard { at });
+                }
+                _ => before = byte,
+            }
+        }
+        Ok(Self(text))
+    }
+
+    /// For texts that were checked when they were stored.
+    pub(crate) fn of_stored(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The text, as it was given.
+    #[inline]
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The levels, from left to right; a wildcard is a level of one character.
+    pub fn levels(self) -> Levels<'a> {
+        Levels::new(self.0)
+    }
+
+    /// How many levels there are: slashes plus one, from 1 to 65,536. Each can cost a node of the
+    /// trie, so a broker compares this with its limit before it stores a filter.
+    pub fn level_count(self) -> usize {
+        Levels::count_in(self.0)
+    }
+
+    /// Whether there is a `+` or `#`. Without one, a filter matches the one topic that is written
+    /// like it.
+    pub fn is_wildcard(self) -> bool {
+        self.0.bytes().any(|byte| matches!(byte, b'+' | b'#'))
+    }
+
+    /// The topic name that is written like this filter, if it has no wildcards.
+    pub fn as_name(self) -> Option<TopicName<'a>> {
+        (!self.is_wildcard()).then(|| TopicName::of_stored(self.0))
+    }
+
+    /// Whether a message published to `topic` is for this filter (MQTT sections 4.7.1 and 4.7.2).
+    /// Takes time proportional to the shorter text and no memory.
+    pub fn matches(self, topic: TopicName<'_>) -> bool {
+        if topic.is_dollar() && matches!(self.0.as_bytes().first(), Some(b'+' | b'#')) {
+            return false;
+        }
+        let mut names = topic.levels();
+        for wanted in self.levels() {
+            // `a/#` also matches `a`, so `#` is looked at before a level is asked for.
+            if wanted == "#" {
+                return true;
+            }
+            match names.next() {
+                Some(level) if wanted == "+" || wanted == level => {}
+                _ => return false,
+            }
+        }
+        names.next().is_none()
+    }
+
+    /// Reads the filter as a shared subscription of MQTT 5.0 (section 4.8.2): `None` if it does not
+    /// begin with `$share/`.
+    ///
+    /// # Errors
+    /// See [`SharedFilter::parse`].
+    pub fn shared(self) -> Result<Option<SharedFilter<'a>>, TopicError> {
+        SharedFilter::parse(self.0)
+    }
+
+    /// A copy that owns its text.
+    pub fn to_buf(self) -> TopicFilterBuf {
+        TopicFilterBuf(self.0.into())
+    }
+}
+
+impl<'a> From<TopicName<'a>> for TopicFilter<'a> {
+    fn from(name: TopicName<'a>) -> Self {
+        Self(name.as_str())
+    }
+}
+
+impl<'a> TryFrom<&'a str> for TopicFilter<'a> {
+    type Error = TopicError;
+
+    fn try_from(text: &'a str) -> Result<Self, TopicError> {
+        Self::new(text)
+    }
+}
+
+impl AsRef<str> for TopicFilter<'_> {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl fmt::Display for TopicFilter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for TopicFilter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicFilter({:?})", self.0)
+    }
+}
+
+/// A valid topic filter that owns its text. Everything but storage is on [`TopicFilter`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilterBuf(Box<str>);
+
+impl TopicFilterBuf {
+    /// The borrowed form.
+    #[inline]
+    pub fn as_filter(&self) -> TopicFilter<'_> {
+        TopicFilter(&self.0)
+    }
+
+    /// The text, as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Gives the text away.
+    pub fn into_boxed_str(self) -> Box<str> {
+        self.0
+    }
+}
+
+impl From<TopicFilter<'_>> for TopicFilterBuf {
+    fn from(filter: TopicFilter<'_>) -> Self {
+        filter.to_buf()
+    }
+}
+
+impl TryFrom<String> for TopicFilterBuf {
+    type Error = TopicError;
+
+    fn try_from(text: String) -> Result<Self, TopicError> {
+        TopicFilter::new(&text)?;
+        Ok(Self(text.into_boxed_str()))
+    }
+}
+
+impl FromStr for TopicFilterBuf {
+    type Err = TopicError;
+
+    fn from_str(text: &str) -> Result<Self, TopicError> {
+        TopicFilter::new(text).map(TopicFilter::to_buf)
+    }
+}
+
+impl Borrow<str> for TopicFilterBuf {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for TopicFilterBuf {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TopicFilterBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TopicFilterBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.as_filter(), f)
+    }
+}

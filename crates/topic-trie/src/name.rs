@@ -1,0 +1,201 @@
+//! `TopicName`: a topic that a message can be published to (MQTT section 4.7).
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{TopicError, check_length};
+use crate::levels::Levels;
+
+/// A valid topic name, borrowed: 1 to 65,535 bytes of UTF-8 without U+0000, `+` and `#`.
+///
+/// Checking takes one pass over the bytes and no memory, so a broker can make one of these out of
+/// its receive buffer for every PUBLISH.
+///
+/// Two names are equal when their characters are: nothing is normalised [MQTT-4.7.3-4].
+///
+/// ```
+/// use topic_trie::{TopicError, TopicName};
+///
+/// let name = TopicName::new("plant/2/pressure")?;
+/// assert_eq!(name.levels().count(), 3);
+/// assert_eq!(TopicName::new("plant/+"), Err(TopicError::WildcardInName { at: 6 }));
+/// # Ok::<(), TopicError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName<'a>(&'a str);
+
+impl<'a> TopicName<'a> {
+    /// Checks `text` against the rules for topic names.
+    ///
+    /// # Errors
+    /// The first rule that is broken: [`TopicError::Empty`], [`TopicError::TooLong`],
+    /// [`TopicError::NullCharacter`] or [`TopicError::WildcardInName`].
+    #[inline]
+    pub fn new(text: &'a str) -> Result<Self, TopicError> {
+        check_length(text)?;
+        if has_forbidden(text.as_bytes()) {
+            return Err(first_forbidden(text));
+        }
+        Ok(Self(text))
+    }
+
+    /// For texts that were checked when they were stored.
+    pub(crate) fn of_stored(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The text, as it was given.
+    #[inline]
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The levels, from left to right. `Levels::count` walks the text; see also
+    /// [`TopicName::level_count`].
+    pub fn levels(self) -> Levels<'a> {
+        Levels::new(self.0)
+    }
+
+    /// How many levels there are: slashes plus one, from 1 to 65,536. A broker that wants to bound
+    /// the depth of what it stores compares this with its limit first.
+    pub fn level_count(self) -> usize {
+        Levels::count_in(self.0)
+    }
+
+    /// Whether the name begins with `$`, and is therefore hidden from filters that begin with a
+    /// wildcard [MQTT-4.7.2-1].
+    #[inline]
+    pub fn is_dollar(self) -> bool {
+        self.0.as_bytes().first() == Some(&b'$')
+    }
+
+    /// A copy that owns its text.
+    pub fn to_buf(self) -> TopicNameBuf {
+        TopicNameBuf(self.0.into())
+    }
+}
+
+/// Looks at whole blocks, without leaving early, so that the compiler can use vector
+/// instructions: valid names, which are nearly all, are read to their end anyway.
+#[inline]
+fn has_forbidden(bytes: &[u8]) -> bool {
+    let is_forbidden = |byte: &u8| matches!(byte, 0 | b'+' | b'#');
+    let mut blocks = bytes.chunks_exact(16);
+    let in_blocks = blocks.by_ref().fold(false, |found, block| {
+        found
+            | block
+                .iter()
+                .fold(false, |found, byte| found | is_forbidden(byte))
+    });
+    in_blocks
+        | blocks
+            .remainder()
+            .iter()
+            .fold(false, |found, byte| found | is_forbidden(byte))
+}
+
+#[cold]
+fn first_forbidden(text: &str) -> TopicError {
+    let mut bytes = text.bytes().enumerate();
+    match bytes.find(|(_, byte)| matches!(byte, 0 | b'+' | b'#')) {
+        Some((at, 0)) => TopicError::NullCharacter { at },
+        Some((at, _)) => TopicError::WildcardInName { at },
+        None => TopicError::Empty,
+    }
+}
+
+impl<'a> TryFrom<&'a str> for TopicName<'a> {
+    type Error = TopicError;
+
+    fn try_from(text: &'a str) -> Result<Self, TopicError> {
+        Self::new(text)
+    }
+}
+
+impl AsRef<str> for TopicName<'_> {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl fmt::Display for TopicName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for TopicName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicName({:?})", self.0)
+    }
+}
+
+/// A valid topic name that owns its text. Everything but storage is on [`TopicName`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicNameBuf(Box<str>);
+
+impl TopicNameBuf {
+    /// The borrowed form.
+    #[inline]
+    pub fn as_name(&self) -> TopicName<'_> {
+        TopicName(&self.0)
+    }
+
+    /// The text, as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Gives the text away.
+    pub fn into_boxed_str(self) -> Box<str> {
+        self.0
+    }
+}
+
+impl From<TopicName<'_>> for TopicNameBuf {
+    fn from(name: TopicName<'_>) -> Self {
+        name.to_buf()
+    }
+}
+
+impl TryFrom<String> for TopicNameBuf {
+    type Error = TopicError;
+
+    fn try_from(text: String) -> Result<Self, TopicError> {
+        TopicName::new(&text)?;
+        Ok(Self(text.into_boxed_str()))
+    }
+}
+
+impl FromStr for TopicNameBuf {
+    type Err = TopicError;
+
+    fn from_str(text: &str) -> Result<Self, TopicError> {
+        TopicName::new(text).map(TopicName::to_buf)
+    }
+}
+
+impl Borrow<str> for TopicNameBuf {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for TopicNameBuf {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TopicNameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TopicNameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.as_name(), f)
+    }
+}

@@ -1,0 +1,289 @@
+//! `SharedFilterTrie`: the trie that all connections of a broker use at once.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::exact::Exact;
+use crate::filter::TopicFilter;
+use crate::generation::{Generations, Hashes, Scope, Watch};
+use crate::hash::Seed;
+use crate::name::TopicName;
+use crate::shard::Shard;
+use crate::wild::Wild;
+
+/// A [`FilterTrie`](crate::FilterTrie) for many threads: all methods take `&self`.
+///
+/// # Who waits for whom
+/// Filters are spread over parts with a lock each, by their first two levels or, without wildcards,
+/// by their whole text. Any number of matches read the same part at once. A match waits for an
+/// insertion or removal that is at work in a part that it must read, which holds the lock for the
+/// change of one filter. It does not wait for a writer that itself is still waiting, and so never
+/// for another match; with one exception, without which writers could starve: when matches have
+/// kept a part locked for 5 ms without the shortest gap, those that come then let the writer go
+/// first.
+///
+/// The function given to [`matches`](SharedFilterTrie::matches) runs while parts are locked for
+/// reading: it must be short and must not call methods of the same trie.
+///
+/// # Remembering matches
+/// A publisher that sends to the same topics again and again can keep what
+/// [`matches_into`](SharedFilterTrie::matches_into) found, together with the
+/// [`generation`](SharedFilterTrie::generation) read *before* the match, and use it for as long as
+/// the generation stays the same. Why this is safe:
+///
+/// - A writer changes a filter, then adds one to a counter that each matching topic reads, then
+///   unlocks. The counter is written with release and read with acquire ordering, and never
+///   decreases.
+/// - If the match did not see a change, it held the lock before the writer did; so the generation
+///   was read before the counter was raised, and does not include it. Once that counter's new
+///   value is visible, the generation differs, and the remembered match is dropped.
+/// - When `insert` or `remove` has returned, and the publisher knows of it in any way (the
+///   subscriber got its SUBACK and told the publisher), that knowledge orders the raised counter
+///   before the publisher's next reading.
+/// - If a generation includes a change, the match that follows sees the change, because the writer
+///   was at that time holding the lock or already done.
+///
+/// ```
+/// use topic_trie::{SharedFilterTrie, TopicFilter, TopicName};
+///
+/// let trie = SharedFilterTrie::new();
+/// let topic = TopicName::new("plant/2/pressure")?;
+///
+/// let generation = trie.generation(topic);
+/// let mut found = Vec::new();
+/// trie.matches_into(topic, &mut found);
+///
+/// trie.insert(TopicFilter::new("office/#")?, 1, ());
+/// assert_eq!(trie.generation(topic), generation);
+/// trie.insert(TopicFilter::new("plant/#")?, 1, ());
+/// assert_ne!(trie.generation(topic), generation);
+/// # Ok::<(), topic_trie::TopicError>(())
+/// ```
+pub struct SharedFilterTrie<K, V> {
+    exact: Box<[Shard<Exact<K, V>>]>,
+    wild: Box<[Shard<Wild<K, V>>]>,
+    /// Filters whose first level is a wildcard.
+    wild_first: Shard<Wild<K, V>>,
+    generations: Generations,
+    len: AtomicUsize,
+    seed: Seed,
+}
+
+impl<K, V> SharedFilterTrie<K, V> {
+    /// An empty trie; takes about 100 KiB, mostly for the counters.
+    pub fn new() -> Self {
+        let seed = Seed::default();
+        Self {
+            exact: (0..SHARDS)
+                .map(|_| Shard::new(Exact::new(seed.clone())))
+                .collect(),
+            wild: (0..SHARDS)
+                .map(|_| Shard::new(Wild::new(seed.clone())))
+                .collect(),
+            wild_first: Shard::new(Wild::new(seed.clone())),
+            generations: Generations::new(),
+            len: AtomicUsize::new(0),
+            seed,
+        }
+    }
+
+    /// How many (filter, key) pairs are stored. While others insert and remove, the answer may be
+    /// late.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is stored; see [`SharedFilterTrie::len`].
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A number that changes whenever a filter that matches `topic` is added, replaced or removed,
+    /// and seldom otherwise. Only equality has a meaning. For how to use it see
+    /// [the type](SharedFilterTrie#remembering-matches).
+    pub fn generation(&self, topic: TopicName<'_>) -> u64 {
+        self.generation_at(self.watch(topic))
+    }
+
+    /// What [`SharedFilterTrie::generation_at`] needs to know of a topic. Reads the text once, so
+    /// that the generation can later be read without it.
+    pub fn watch(&self, topic: TopicName<'_>) -> Watch {
+        Hashes::of(&self.seed, topic).watch()
+    }
+
+    /// The [`generation`](SharedFilterTrie::generation) of the topic that `watch` was made from:
+    /// four loads, no lock.
+    #[inline]
+    pub fn generation_at(&self, watch: Watch) -> u64 {
+        self.generations.read(watch)
+    }
+
+    /// Calls `report` for each pair whose filter matches `topic`, as
+    /// [`FilterTrie::matches`](crate::FilterTrie::matches) does. The filter that equals the topic
+    /// comes first; the others come in no promised order, but the keys of one filter come one after
+    /// the other.
+    ///
+    /// A match that runs beside insertions and removals sees each filter as it was at some moment
+    /// between call and return; it may see a later change without an earlier one.
+    ///
+    /// `report` must not call methods of this trie; see [the type](SharedFilterTrie#who-waits-for-whom).
+    #[inline]
+    pub fn matches(&self, topic: TopicName<'_>, mut report: impl FnMut(&K, &V)) {
+        let hashes = Hashes::of(&self.seed, topic);
+        if let Some(exact) = shard(&self.exact, hashes.exact) {
+            exact.read(|exact| {
+                if let Some(keys) = exact.find(hashes.exact, topic.as_str()) {
+                    keys.for_each(&mut report);
+                }
+            });
+        }
+        let (two, one) = (place(hashes.two), place(hashes.one));
+        if let Some(wild) = self.wild.get(two) {
+            wild.read(|wild| wild.matches(topic, &mut report));
+        }
+        if one != two
+            && let Some(wild) = self.wild.get(one)
+        {
+            wild.read(|wild| wild.matches(topic, &mut report));
+        }
+        if !topic.is_dollar() {
+            self.wild_first
+                .read(|wild| wild.matches(topic, &mut report));
+        }
+    }
+
+    /// Appends a copy of each pair whose filter matches `topic` to `found`, in the order of
+    /// [`SharedFilterTrie::matches`].
+    #[inline]
+    pub fn matches_into(&self, topic: TopicName<'_>, found: &mut Vec<(K, V)>)
+    where
+        K: Clone,
+        V: Clone,
+    {
+        self.matches(topic, |key, value| found.push((key.clone(), value.clone())));
+    }
+
+    /// Calls `report` with everything that is stored, in no promised order. Holds one part's lock
+    /// at a time; `report` must not call methods of this trie.
+    pub fn for_each(&self, mut report: impl FnMut(TopicFilter<'_>, &K, &V)) {
+        let mut report =
+            |text: &str, key: &K, value: &V| report(TopicFilter::of_stored(text), key, value);
+        for exact in &self.exact {
+            exact.read(|exact| exact.for_each(&mut report));
+        }
+        for wild in self.wild.iter().chain([&self.wild_first]) {
+            wild.read(|wild| wild.for_each(&mut report));
+        }
+    }
+
+    fn wild_of(&self, scope: Scope) -> Option<&Shard<Wild<K, V>>> {
+        match scope {
+            Scope::Exact(hash) | Scope::Two(hash) | Scope::One(hash) => shard(&self.wild, hash),
+            Scope::All => Some(&self.wild_first),
+        }
+    }
+}
+
+impl<K: Eq + Hash, V> SharedFilterTrie<K, V> {
+    /// Stores `value` under `filter` and `key`, and returns the value that it replaces. When this
+    /// has returned, the generation of each matching topic has changed.
+    ///
+    /// Each level of the filter can take a node of about 60 bytes: brokers bound
+    /// [`TopicFilter::level_count`] before they call this.
+    ///
+    /// # Panics
+    /// At 2³² − 1 filters or nodes.
+    pub fn insert(&self, filter: TopicFilter<'_>, key: K, value: V) -> Option<V> {
+        let scope = Scope::of(&self.seed, filter);
+        let replaced = match scope {
+            Scope::Exact(hash) => shard(&self.exact, hash)?.write(|exact| {
+                let replaced = exact.insert(hash, filter.as_str(), key, value);
+                self.generations.bump(scope);
+                (replaced, exact.filter_count())
+            }),
+            _ => self.wild_of(scope)?.write(|wild| {
+                let replaced = wild.insert(filter, key, value);
+                self.generations.bump(scope);
+                (replaced, wild.filter_count())
+            }),
+        };
+        if replaced.is_none() {
+            self.len.fetch_add(1, Ordering::Relaxed);
+        }
+        replaced
+    }
+
+    /// Removes what is stored under `filter` and `key`. When this has returned a value, the
+    /// generation of each matching topic has changed. Memory goes back to the allocator when three
+    /// quarters of a table are unused.
+    pub fn remove(&self, filter: TopicFilter<'_>, key: &K) -> Option<V> {
+        let scope = Scope::of(&self.seed, filter);
+        let removed = match scope {
+            Scope::Exact(hash) => shard(&self.exact, hash)?.write(|exact| {
+                let removed = exact.remove(hash, filter.as_str(), key);
+                self.bump_if(removed.is_some(), scope);
+                (removed, exact.filter_count())
+            }),
+            _ => self.wild_of(scope)?.write(|wild| {
+                let removed = wild.remove(filter, key);
+                self.bump_if(removed.is_some(), scope);
+                (removed, wild.filter_count())
+            }),
+        };
+        if removed.is_some() {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+        removed
+    }
+
+    /// A copy of what is stored under exactly this filter, read as text, and this key.
+    pub fn get(&self, filter: TopicFilter<'_>, key: &K) -> Option<V>
+    where
+        V: Clone,
+    {
+        let scope = Scope::of(&self.seed, filter);
+        let mut found = None;
+        match scope {
+            Scope::Exact(hash) => shard(&self.exact, hash)?
+                .read(|exact| found = exact.get(hash, filter.as_str(), key).cloned()),
+            _ => self
+                .wild_of(scope)?
+                .read(|wild| found = wild.get(filter, key).cloned()),
+        }
+        found
+    }
+
+    fn bump_if(&self, changed: bool, scope: Scope) {
+        if changed {
+            self.generations.bump(scope);
+        }
+    }
+}
+
+fn shard<T>(shards: &[Shard<T>], hash: u32) -> Option<&Shard<T>> {
+    shards.get(place(hash))
+}
+
+/// Uses other bits than the counters of the generations, and than the tables inside a shard.
+#[inline]
+fn place(hash: u32) -> usize {
+    (hash >> 13) as usize % SHARDS
+}
+
+impl<K, V> Default for SharedFilterTrie<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> fmt::Debug for SharedFilterTrie<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedFilterTrie")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Enough that two writers seldom meet; each shard that is empty costs a match one load.
+const SHARDS: usize = 64;

@@ -1,0 +1,166 @@
+//! `FilterTrie`: topic filters, each with the keys of its subscribers and a value for each key.
+
+use std::fmt;
+use std::hash::Hash;
+
+use crate::exact::Exact;
+use crate::filter::TopicFilter;
+use crate::hash::{self, Seed};
+use crate::name::TopicName;
+use crate::wild::Wild;
+
+/// Stores values under (topic filter, key) and finds all those whose filter matches a topic.
+///
+/// A key says whose subscription it is, such as a session's number; a filter can hold any number of
+/// keys, but each only once. For a trie that many threads share see
+/// [`SharedFilterTrie`](crate::SharedFilterTrie).
+///
+/// # Cost
+/// With `L` the levels of the topic, [`FilterTrie::matches`] looks up the topic as a whole once,
+/// and then walks the tree of wildcard filters: at most one hash lookup at each node whose way from
+/// the root matches the beginning of the topic. How many filters are stored does not matter. There
+/// can be up to 2<sup>L</sup> such nodes if the filters have both the level's text and `+` at each
+/// level (`a/b`, `a/+`, `+/b`, `+/+`); but each of them is on the way to a stored filter, so this
+/// takes as many filters. Keys of a filter are found by hash; no operation takes longer because a
+/// filter has many keys, except reporting them. Adding and removing take time in proportion to the
+/// levels of the filter, apart from now and then moving to larger or smaller tables.
+///
+/// No memory is allocated while matching, unless filters with more than 16 levels share their first
+/// 16 levels with the topic.
+///
+/// ```
+/// use topic_trie::{FilterTrie, TopicFilter, TopicName};
+///
+/// let mut trie = FilterTrie::new();
+/// trie.insert(TopicFilter::new("plant/+/pressure")?, 7, "seven");
+/// trie.insert(TopicFilter::new("plant/#")?, 8, "eight");
+///
+/// let mut found = Vec::new();
+/// trie.matches(TopicName::new("plant/2/pressure")?, |&key, &value| found.push((key, value)));
+/// assert_eq!(found, [(8, "eight"), (7, "seven")]);
+///
+/// assert_eq!(trie.remove(TopicFilter::new("plant/#")?, &8), Some("eight"));
+/// assert_eq!(trie.len(), 1);
+/// # Ok::<(), topic_trie::TopicError>(())
+/// ```
+pub struct FilterTrie<K, V> {
+    exact: Exact<K, V>,
+    wild: Wild<K, V>,
+    seed: Seed,
+    len: usize,
+}
+
+impl<K, V> FilterTrie<K, V> {
+    /// An empty trie, which has no memory of its own yet.
+    pub fn new() -> Self {
+        let seed = Seed::default();
+        Self {
+            exact: Exact::new(seed.clone()),
+            wild: Wild::new(seed.clone()),
+            seed,
+            len: 0,
+        }
+    }
+
+    /// How many (filter, key) pairs are stored.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many different filters are stored.
+    pub fn filter_count(&self) -> usize {
+        self.exact.filter_count() + self.wild.filter_count()
+    }
+
+    /// Calls `report` with the key and the value of each pair whose filter matches `topic`, by the
+    /// rules of MQTT section 4.7. A key that is stored under several matching filters is reported
+    /// for each of them.
+    ///
+    /// The filter that equals the topic comes first. Then come filters with wildcards, depth first:
+    /// at each level `#` before the level's text, and that before `+`. The keys of one filter come
+    /// one after the other, in no promised order.
+    #[inline]
+    pub fn matches(&self, topic: TopicName<'_>, mut report: impl FnMut(&K, &V)) {
+        if self.exact.filter_count() > 0 {
+            let hash = hash::of_text(&self.seed, topic.as_str());
+            if let Some(keys) = self.exact.find(hash, topic.as_str()) {
+                keys.for_each(&mut report);
+            }
+        }
+        self.wild.matches(topic, &mut report);
+    }
+
+    /// Calls `report` with everything that is stored, in no promised order.
+    pub fn for_each(&self, mut report: impl FnMut(TopicFilter<'_>, &K, &V)) {
+        let mut report =
+            |text: &str, key: &K, value: &V| report(TopicFilter::of_stored(text), key, value);
+        self.exact.for_each(&mut report);
+        self.wild.for_each(&mut report);
+    }
+}
+
+impl<K: Eq + Hash, V> FilterTrie<K, V> {
+    /// Stores `value` under `filter` and `key`, and returns the value that it replaces.
+    ///
+    /// Each level of the filter can take a node of about 60 bytes: brokers bound
+    /// [`TopicFilter::level_count`] before they call this.
+    ///
+    /// # Panics
+    /// At 2³² − 1 filters or nodes.
+    pub fn insert(&mut self, filter: TopicFilter<'_>, key: K, value: V) -> Option<V> {
+        let replaced = match filter.as_name() {
+            Some(name) => {
+                let hash = hash::of_text(&self.seed, name.as_str());
+                self.exact.insert(hash, name.as_str(), key, value)
+            }
+            None => self.wild.insert(filter, key, value),
+        };
+        self.len += usize::from(replaced.is_none());
+        replaced
+    }
+
+    /// Removes what is stored under `filter` and `key`. Memory goes back to the allocator when
+    /// three quarters of a table are unused.
+    pub fn remove(&mut self, filter: TopicFilter<'_>, key: &K) -> Option<V> {
+        let removed = match filter.as_name() {
+            Some(name) => {
+                let hash = hash::of_text(&self.seed, name.as_str());
+                self.exact.remove(hash, name.as_str(), key)
+            }
+            None => self.wild.remove(filter, key),
+        };
+        self.len -= usize::from(removed.is_some());
+        removed
+    }
+
+    /// What is stored under exactly this filter, read as text, and this key.
+    pub fn get(&self, filter: TopicFilter<'_>, key: &K) -> Option<&V> {
+        match filter.as_name() {
+            Some(name) => {
+                let hash = hash::of_text(&self.seed, name.as_str());
+                self.exact.get(hash, name.as_str(), key)
+            }
+            None => self.wild.get(filter, key),
+        }
+    }
+}
+
+impl<K, V> Default for FilterTrie<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> fmt::Debug for FilterTrie<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FilterTrie")
+            .field("len", &self.len)
+            .field("filters", &self.filter_count())
+            .finish_non_exhaustive()
+    }
+}
