@@ -1,3 +1,238 @@
-//! Development commands.
+//! `cargo xtask`: one command for every chore of this repository.
+//!
+//! Continuous integration calls these commands and adds nothing to them, so that what passes on a
+//! desk passes there. Each command is one file; this one only picks it and turns the outcome into
+//! an exit code: 0 all is well, 1 something failed, 2 the command line makes no sense.
 
-fn main() {}
+mod bench;
+mod fuzz;
+mod step;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let command = match Command::parse(&arguments) {
+        Ok(command) => command,
+        Err(complaint) => {
+            eprintln!("error: {complaint}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match command.run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Help,
+    Test {
+        only: Vec<test::Part>,
+    },
+    Tidy,
+    Tools,
+    Fuzz {
+        seconds: u64,
+        target: Option<String>,
+    },
+    Bench {
+        name: Option<String>,
+        pass_on: Vec<String>,
+    },
+}
+
+impl Command {
+    fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let (command, rest) = match arguments {
+            [] | ["-h" | "--help" | "help", ..] => return Ok(Self::Help),
+            [_, rest @ ..] if rest.contains(&"--help") => return Ok(Self::Help),
+            [command, rest @ ..] => (*command, rest),
+        };
+        match command {
+            "test" => parse_test(rest),
+            "tidy" => no_arguments(rest).map(|()| Self::Tidy),
+            "tools" => no_arguments(rest).map(|()| Self::Tools),
+            "fuzz" => parse_fuzz(rest),
+            "bench" => parse_bench(rest),
+            other => Err(format!("there is no command `{other}`")),
+        }
+    }
+
+    /// Runs the command; `false` means that it ran and found something wrong.
+    fn run(self) -> Result<bool> {
+        match self {
+            Self::Help => {
+                println!("{HELP}");
+                Ok(true)
+            }
+            Self::Test { only } => test::run(&Workspace::find()?, &only),
+            Self::Tidy => tidy::run(&Workspace::find()?),
+            Self::Tools => tools::run(&Workspace::find()?),
+            Self::Fuzz { seconds, target } => {
+                fuzz::run(&Workspace::find()?, seconds, target.as_deref())
+            }
+            Self::Bench { name, pass_on } => {
+                bench::run(&Workspace::find()?, name.as_deref(), &pass_on)
+            }
+        }
+    }
+}
+
+fn no_arguments(rest: &[&str]) -> Result<(), String> {
+    match rest {
+        [] => Ok(()),
+        [first, ..] => Err(format!("unexpected argument `{first}`")),
+    }
+}
+
+fn parse_test(mut rest: &[&str]) -> Result<Command, String> {
+    let mut only = Vec::new();
+    loop {
+        match rest {
+            [] => return Ok(Command::Test { only }),
+            ["--only", name, tail @ ..] => {
+                only.push(test::Part::named(name)?);
+                rest = tail;
+            }
+            ["--only"] => return Err(format!("--only wants one of: {}", test::Part::names())),
+            [other, ..] => return Err(format!("unexpected argument `{other}`")),
+        }
+    }
+}
+
+fn parse_fuzz(mut rest: &[&str]) -> Result<Command, String> {
+    let mut seconds = fuzz::DEFAULT_SECONDS;
+    let mut target = None;
+    loop {
+        match rest {
+            [] => return Ok(Command::Fuzz { seconds, target }),
+            ["--smoke", tail @ ..] => {
+                seconds = fuzz::SMOKE_SECONDS;
+                rest = tail;
+            }
+            ["--seconds", number, tail @ ..] => {
+                seconds = number
+                    .parse()
+                    .map_err(|_| format!("`{number}` is no number of seconds"))?;
+                rest = tail;
+            }
+            ["--seconds"] => return Err("--seconds wants a number".to_owned()),
+            [name, tail @ ..] if !name.starts_with('-') && target.is_none() => {
+                target = Some((*name).to_owned());
+                rest = tail;
+            }
+            [other, ..] => return Err(format!("unexpected argument `{other}`")),
+        }
+    }
+}
+
+fn parse_bench(rest: &[&str]) -> Result<Command, String> {
+    let (name, rest) = match rest {
+        [name, rest @ ..] if !name.starts_with('-') => (Some((*name).to_owned()), rest),
+        rest => (None, rest),
+    };
+    let pass_on = match rest {
+        [] => Vec::new(),
+        ["--", rest @ ..] => rest.iter().map(|&argument| argument.to_owned()).collect(),
+        [other, ..] => return Err(format!("unexpected argument `{other}`")),
+    };
+    Ok(Command::Bench { name, pass_on })
+}
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  test [--only PART]...                  everything that must hold before a change lands; PART is
+                                         fmt, clippy, tidy, unit, clients, doc, fuzz or benches
+  tidy                                   the rules of the house: layers, sizes, headers, dead paths
+  tools                                  install what the tests need and print where it is
+  fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
+  bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_as_typed() {
+        let fuzz = |seconds, target: Option<&str>| Command::Fuzz {
+            seconds,
+            target: target.map(str::to_owned),
+        };
+        let cases: [(&[&str], Command); 9] = [
+            (&[], Command::Help),
+            (&["test", "--help"], Command::Help),
+            (&["test"], Command::Test { only: Vec::new() }),
+            (
+                &["test", "--only", "fmt", "--only", "clients"],
+                Command::Test {
+                    only: vec![test::Part::Fmt, test::Part::Clients],
+                },
+            ),
+            (&["tidy"], Command::Tidy),
+            (&["fuzz"], fuzz(fuzz::DEFAULT_SECONDS, None)),
+            (&["fuzz", "--smoke"], fuzz(fuzz::SMOKE_SECONDS, None)),
+            (
+                &["fuzz", "--seconds", "5", "decode"],
+                fuzz(5, Some("decode")),
+            ),
+            (
+                &["bench", "codec", "--", "--quick"],
+                Command::Bench {
+                    name: Some("codec".to_owned()),
+                    pass_on: vec!["--quick".to_owned()],
+                },
+            ),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(Command::parse(arguments), Ok(expected), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let cases: [&[&str]; 8] = [
+            &["tset"],
+            &["tidy", "now"],
+            &["test", "unit"],
+            &["test", "--only"],
+            &["test", "--only", "everything"],
+            &["fuzz", "--seconds", "long"],
+            &["fuzz", "one", "two"],
+            &["bench", "codec", "--quick"],
+        ];
+        for arguments in cases {
+            assert!(
+                Command::parse(arguments).is_err(),
+                "{arguments:?} was accepted"
+            );
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_part() {
+        for part in test::Part::ALL {
+            assert!(
+                HELP.contains(part.name()),
+                "{} is missing in the help",
+                part.name()
+            );
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `cargo xtask test`: everything that must hold before a change lands, from a machine that has
+//! only cargo. What is missing is installed; what cannot be installed is a failure, never a skip.
+
+use anyhow::Result;
+
+use crate::step::Steps;
+use crate::tools::{self, TestClients};
+use crate::workspace::Workspace;
+
+/// A part that can be run alone with `--only`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The formatting.
+    Fmt,
+    /// The lints.
+    Clippy,
+    /// The rules of the house.
+    Tidy,
+    /// All tests of the workspace, doctests and those with real clients included.
+    Unit,
+    /// Of these, only the tests with real clients and of the command.
+    Clients,
+    /// The documentation.
+    Doc,
+    /// The bodies of the fuzz targets, over their seeds, on the stable compiler.
+    Fuzz,
+    /// That the benches compile.
+    Benches,
+}
+
+impl Part {
+    pub const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Clippy,
+        Self::Tidy,
+        Self::Unit,
+        Self::Clients,
+        Self::Doc,
+        Self::Fuzz,
+        Self::Benches,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Tidy => "tidy",
+            Self::Unit => "unit",
+            Self::Clients => "clients",
+            Self::Doc => "doc",
+            Self::Fuzz => "fuzz",
+            Self::Benches => "benches",
+        }
+    }
+
+    pub fn named(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|part| part.name() == name)
+            .ok_or_else(|| format!("there is no part `{name}`; there are: {}", Self::names()))
+    }
+
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+/// Runs the parts in `only`, or all. `true` if everything passed.
+pub fn run(workspace: &Workspace, only: &[Part]) -> Result<bool> {
+    let wanted = |part| only.is_empty() || only.contains(&part);
+    let mut steps = Steps::default();
+
+    if wanted(Part::Fmt) {
+        steps.check("rustfmt is installed", || {
+            tools::ensure_component("rustfmt")
+        });
+        steps.command("formatting", workspace.cargo(&["fmt", "--all", "--check"]));
+    }
+    if wanted(Part::Tidy) {
+        steps.check("tidy", || tidy_or_error(workspace));
+    }
+    if wanted(Part::Clippy) {
+        steps.check("clippy is installed", || tools::ensure_component("clippy"));
+        let arguments = [
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        steps.command("lints", workspace.cargo(&arguments));
+    }
+    if wanted(Part::Unit) || wanted(Part::Clients) {
+        test_with_clients(workspace, &mut steps, wanted(Part::Unit));
+    }
+    if wanted(Part::Doc) {
+        let mut doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        steps.command("documentation", doc);
+    }
+    if wanted(Part::Fuzz) {
+        let arguments = ["test", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
+        steps.tests("fuzz targets over their seeds", workspace.cargo(&arguments));
+    }
+    if wanted(Part::Benches) {
+        check_benches(workspace, &mut steps)?;
+    }
+    Ok(steps.finish())
+}
+
+fn tidy_or_error(workspace: &Workspace) -> Result<()> {
+    anyhow::ensure!(crate::tidy::run(workspace)?, "see above");
+    Ok(())
+}
+
+/// The tests of the workspace, which include those with real clients, or these alone.
+fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: bool) {
+    let mut clients = None;
+    steps.check("real MQTT clients are installed", || {
+        clients = Some(TestClients::install(workspace)?);
+        Ok(())
+    });
+    let (title, arguments): (_, &[&str]) = if whole_workspace {
+        (
+            "tests of the workspace",
+            &["test", "--locked", "--workspace", "--no-fail-fast"],
+        )
+    } else {
+        (
+            "tests with real clients",
+            &[
+                "test",
+                "--locked",
+                "--package",
+                "broker-bin",
+                "--test",
+                "*",
+                "--no-fail-fast",
+            ],
+        )
+    };
+    let mut command = workspace.cargo(arguments);
+    // Without clients the tests that need them fail and say so; all others still run.
+    if let Some(clients) = clients {
+        command.envs(clients.environment());
+    }
+    steps.tests(title, command);
+}
+
+fn check_benches(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+    for project in workspace.bench_projects()? {
+        let name = project
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut check = workspace.cargo(&["check", "--locked", "--all-targets"]);
+        check.current_dir(&project);
+        steps.command(&format!("bench {name} compiles"), check);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_found_by_its_name() {
+        for part in Part::ALL {
+            assert_eq!(Part::named(part.name()), Ok(part));
+        }
+        assert!(Part::named("no such part").is_err());
+    }
+}
