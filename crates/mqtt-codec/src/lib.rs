@@ -1,1 +1,41 @@
-//! MQTT packets.
+//! MQTT 3.1, 3.1.1 and 5.0 packets: bytes to packets and back, without IO.
+//!
+//! [`decode`] looks at the start of a byte slice and finds a packet, or that more bytes
+//! are needed, or which rule of the protocol is broken. The packet borrows from the slice;
+//! nothing is copied and nothing is allocated. [`Packet::encode`] writes into any
+//! [`bytes::BufMut`] and leaves it untouched if the packet cannot be expressed.
+#![no_std]
+
+extern crate alloc;
+
+mod cursor;
+mod decode;
+mod encode;
+mod error;
+mod header;
+mod owned;
+mod packet;
+mod properties;
+mod property;
+mod reason;
+mod version;
+
+pub use decode::{Decoded, DecodedConnect, decode, decode_connect};
+pub use error::{DecodeError, EncodeError, ErrorKind};
+pub use header::{FixedHeader, MAX_REMAINING_LENGTH, PacketType, Peeked};
+pub use owned::{
+    OwnedAuth, OwnedConnAck, OwnedConnect, OwnedDisconnect, OwnedPacket, OwnedPubAck, OwnedPubComp,
+    OwnedPubRec, OwnedPubRel, OwnedPublish, OwnedSubAck, OwnedSubscribe, OwnedUnsubAck,
+    OwnedUnsubscribe, OwnedWill,
+};
+pub use packet::{
+    Auth, ConnAck, Connect, Disconnect, Packet, PatchError, PubAck, PubComp, PubRec, PubRel,
+    Publish, PublishHead, ReasonCodes, ReasonCodesIter, RetainHandling, SubAck, Subscribe,
+    SubscribeFilters, SubscribeFiltersBuf, SubscribeFiltersIter, Subscription, SubscriptionOptions,
+    UnsubAck, Unsubscribe, UnsubscribeFilters, UnsubscribeFiltersBuf, UnsubscribeFiltersIter, Will,
+    patch_dup, patch_packet_id,
+};
+pub use properties::{Properties, PropertiesBuf, PropertyIter, PropertySet};
+pub use property::{PayloadFormat, Property, PropertyId};
+pub use reason::{ConnectReturnCode, ReasonCode};
+pub use version::{PacketId, QoS, Version};
