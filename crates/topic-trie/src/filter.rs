@@ -222,3 +222,136 @@ impl fmt::Debug for TopicFilterBuf {
         fmt::Debug::fmt(&self.as_filter(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(filter: &str, topic: &str) -> bool {
+        TopicFilter::new(filter)
+            .unwrap()
+            .matches(TopicName::new(topic).unwrap())
+    }
+
+    #[test]
+    fn valid_filters_are_taken_as_they_are() {
+        let long = format!("{}/#", "x".repeat(65_533));
+        for text in [
+            "a",
+            "/",
+            "#",
+            "+",
+            "+/+",
+            "/+",
+            "+/",
+            "/#",
+            "a/#",
+            "a/+/b",
+            "+/#",
+            "//",
+            "$share/g/a",
+            "$SYS/#",
+            "é/+",
+            &long,
+        ] {
+            assert_eq!(TopicFilter::new(text).map(TopicFilter::as_str), Ok(text));
+            assert_eq!(text.parse::<TopicFilterBuf>().unwrap().as_str(), text);
+        }
+    }
+
+    /// [MQTT-4.7.1-2] and [MQTT-4.7.1-3] of 3.1.1, which are [MQTT-4.7.1-1] and [MQTT-4.7.1-2] of
+    /// 5.0 (where wildcards may stand); [MQTT-4.7.3-1], [MQTT-4.7.3-2], [MQTT-4.7.3-3].
+    #[test]
+    fn filters_that_break_a_rule_are_refused_with_the_place() {
+        let long = "x".repeat(65_536);
+        for (text, error) in [
+            ("", TopicError::Empty),
+            (long.as_str(), TopicError::TooLong { bytes: 65_536 }),
+            ("a/\0", TopicError::NullCharacter { at: 2 }),
+            ("a#", TopicError::MultiLevelWildcard { at: 1 }),
+            ("a/b#", TopicError::MultiLevelWildcard { at: 3 }),
+            ("#/a", TopicError::MultiLevelWildcard { at: 0 }),
+            ("a/#/b", TopicError::MultiLevelWildcard { at: 2 }),
+            ("a/#/", TopicError::MultiLevelWildcard { at: 2 }),
+            ("##", TopicError::MultiLevelWildcard { at: 0 }),
+            ("#+", TopicError::MultiLevelWildcard { at: 0 }),
+            ("a+", TopicError::SingleLevelWildcard { at: 1 }),
+            ("+a", TopicError::SingleLevelWildcard { at: 0 }),
+            ("a/+b/c", TopicError::SingleLevelWildcard { at: 2 }),
+            ("++", TopicError::SingleLevelWildcard { at: 0 }),
+            ("a/+#", TopicError::SingleLevelWildcard { at: 2 }),
+        ] {
+            assert_eq!(TopicFilter::new(text), Err(error));
+            assert_eq!(TopicFilterBuf::try_from(text.to_owned()), Err(error));
+        }
+    }
+
+    /// The examples of sections 4.7.1.2 and 4.7.1.3 (wildcards) and 4.7.3 (case, leading and
+    /// trailing slash, spaces).
+    #[test]
+    fn the_examples_of_the_specification_match() {
+        for (filter, topic) in [
+            ("sport/tennis/player1/#", "sport/tennis/player1"),
+            ("sport/tennis/player1/#", "sport/tennis/player1/ranking"),
+            (
+                "sport/tennis/player1/#",
+                "sport/tennis/player1/score/wimbledon",
+            ),
+            ("sport/#", "sport"),
+            ("#", "anything/at/all"),
+            ("sport/tennis/+", "sport/tennis/player1"),
+            ("sport/+", "sport/"),
+            ("+/+", "/finance"),
+            ("/+", "/finance"),
+            ("+", "finance"),
+            ("+/tennis/#", "sport/tennis/player1"),
+            ("sport/+/player1", "sport/tennis/player1"),
+            ("Accounts payable", "Accounts payable"),
+        ] {
+            assert!(matches(filter, topic), "{filter} {topic}");
+        }
+        for (filter, topic) in [
+            ("sport/tennis/+", "sport/tennis/player1/ranking"),
+            ("sport/+", "sport"),
+            ("+", "/finance"),
+            ("ACCOUNTS", "Accounts"),
+            ("finance", "/finance"),
+            ("finance/", "finance"),
+            ("a", "ab"),
+            ("a/b", "a"),
+        ] {
+            assert!(!matches(filter, topic), "{filter} {topic}");
+        }
+    }
+
+    /// [MQTT-4.7.2-1]
+    #[test]
+    fn filters_that_begin_with_a_wildcard_do_not_see_dollar_topics() {
+        for filter in ["#", "+", "+/#", "+/monitor/Clients"] {
+            assert!(!matches(filter, "$SYS/monitor/Clients"), "{filter}");
+            assert!(!matches(filter, "$SYS"), "{filter}");
+        }
+        assert!(matches("$SYS/#", "$SYS/monitor/Clients"));
+        assert!(matches("$SYS/#", "$SYS"));
+        assert!(matches("$SYS/monitor/+", "$SYS/monitor/Clients"));
+        assert!(matches("a/+", "a/$b"));
+        assert!(matches("a/#", "a/$b/c"));
+    }
+
+    /// [MQTT-4.7.3-4]: no normalisation. The two spellings of the letter are different characters.
+    #[test]
+    fn spellings_that_look_alike_are_different_topics() {
+        assert!(matches("\u{e9}", "\u{e9}"));
+        assert!(!matches("\u{e9}", "e\u{301}"));
+    }
+
+    #[test]
+    fn only_filters_without_wildcards_are_names() {
+        assert_eq!(
+            TopicFilter::new("a/b").unwrap().as_name(),
+            TopicName::new("a/b").ok()
+        );
+        assert_eq!(TopicFilter::new("a/+").unwrap().as_name(), None);
+        assert_eq!(TopicFilter::new("#").unwrap().as_name(), None);
+    }
+}

@@ -18,6 +18,8 @@
 //! - Filters that begin with a wildcard do not match topics that begin with `$`.
 //! - Characters are compared as they are; case matters and nothing is normalised.
 
+#![forbid(unsafe_code)]
+
 mod dense;
 mod error;
 mod exact;

@@ -199,3 +199,84 @@ impl fmt::Debug for TopicNameBuf {
         fmt::Debug::fmt(&self.as_name(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn valid_names_are_taken_as_they_are() {
+        let long = "x".repeat(65_535);
+        for text in [
+            "a",
+            "/",
+            "//",
+            "a/",
+            "/a",
+            "a b",
+            "$SYS/up",
+            "$",
+            "é/日本",
+            "\u{1}",
+            &long,
+        ] {
+            assert_eq!(TopicName::new(text).map(TopicName::as_str), Ok(text));
+            assert_eq!(text.parse::<TopicNameBuf>().unwrap().as_str(), text);
+        }
+    }
+
+    /// [MQTT-4.7.1-1] of 3.1.1 and [MQTT-4.7.0-1] of 5.0 (wildcards), [MQTT-4.7.3-1] (empty),
+    /// [MQTT-4.7.3-2] (U+0000), [MQTT-4.7.3-3] (length).
+    #[test]
+    fn names_that_break_a_rule_are_refused_with_the_place() {
+        let long = "x".repeat(65_536);
+        let behind_blocks = format!("{}+", "x".repeat(40));
+        for (text, error) in [
+            ("", TopicError::Empty),
+            (long.as_str(), TopicError::TooLong { bytes: 65_536 }),
+            ("a\0b", TopicError::NullCharacter { at: 1 }),
+            ("\0", TopicError::NullCharacter { at: 0 }),
+            ("+", TopicError::WildcardInName { at: 0 }),
+            ("a/+/b", TopicError::WildcardInName { at: 2 }),
+            ("a/b#", TopicError::WildcardInName { at: 3 }),
+            (&behind_blocks, TopicError::WildcardInName { at: 40 }),
+        ] {
+            assert_eq!(TopicName::new(text), Err(error));
+            assert_eq!(TopicNameBuf::try_from(text.to_owned()), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_forbidden_byte_is_found_at_every_place() {
+        for length in 1..70 {
+            for at in 0..length {
+                for (byte, error) in [
+                    ('\0', TopicError::NullCharacter { at }),
+                    ('+', TopicError::WildcardInName { at }),
+                    ('#', TopicError::WildcardInName { at }),
+                ] {
+                    let mut text = "x".repeat(length);
+                    text.replace_range(at..=at, &byte.to_string());
+                    assert_eq!(TopicName::new(&text), Err(error));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn levels_are_cut_at_every_slash() {
+        for (text, levels) in [
+            ("a", vec!["a"]),
+            ("a/b", vec!["a", "b"]),
+            ("/a", vec!["", "a"]),
+            ("a/", vec!["a", ""]),
+            ("/", vec!["", ""]),
+            ("a//b", vec!["a", "", "b"]),
+            ("é/日本", vec!["é", "日本"]),
+        ] {
+            let name = TopicName::new(text).unwrap();
+            assert_eq!(name.levels().collect::<Vec<_>>(), levels);
+            assert_eq!(name.level_count(), levels.len());
+        }
+    }
+}

@@ -41,7 +41,11 @@ impl<T> Shard<T> {
 
     /// Calls `change`, which returns its result and the number of filters after it.
     pub(crate) fn write<R>(&self, change: impl FnOnce(&mut T) -> (R, usize)) -> R {
-        let mut inner = self.inner.try_write_for(PATIENCE).unwrap_or_else(|| {
+        self.write_after(PATIENCE, change)
+    }
+
+    fn write_after<R>(&self, patience: Duration, change: impl FnOnce(&mut T) -> (R, usize)) -> R {
+        let mut inner = self.inner.try_write_for(patience).unwrap_or_else(|| {
             self.impatient.fetch_add(1, Ordering::Relaxed);
             let inner = self.inner.write();
             self.impatient.fetch_sub(1, Ordering::Relaxed);
@@ -54,3 +58,85 @@ impl<T> Shard<T> {
 }
 
 const PATIENCE: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn holding(value: u32) -> Shard<u32> {
+        let shard = Shard::new(value);
+        shard.filters.store(1, Ordering::Release);
+        shard
+    }
+
+    /// Whether a writer stands at the lock: a reader that queues would not get in.
+    fn wait_for_writer<T>(shard: &Shard<T>) {
+        while shard.inner.try_read().is_some() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_reader_passes_a_writer_that_waits_for_another_reader() {
+        let shard = &holding(1);
+        let (second_read, first_may_end) = mpsc::channel();
+        let (first_reads, others_may_start) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                shard.read(|_| {
+                    first_reads.send(()).unwrap();
+                    first_may_end.recv().unwrap();
+                });
+            });
+            others_may_start.recv().unwrap();
+            scope.spawn(|| shard.write_after(HOUR, |value| (*value = 2, 1)));
+            wait_for_writer(shard);
+            let mut seen = 0;
+            shard.read(|&value| seen = value);
+            assert_eq!(seen, 1, "read beside the first reader, before the writer");
+            second_read.send(()).unwrap();
+        });
+        assert_eq!(*shard.inner.read(), 2, "the writer had its turn");
+    }
+
+    #[test]
+    fn a_writer_out_of_patience_goes_before_new_readers() {
+        let shard = &holding(1);
+        let (release, first_may_end) = mpsc::channel::<()>();
+        let (first_reads, others_may_start) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                shard.read(|_| {
+                    first_reads.send(()).unwrap();
+                    first_may_end.recv().unwrap();
+                });
+            });
+            others_may_start.recv().unwrap();
+            scope.spawn(|| shard.write_after(Duration::ZERO, |value| (*value = 2, 1)));
+            while shard.impatient.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            wait_for_writer(shard);
+            let reader = scope.spawn(|| {
+                let mut seen = 0;
+                shard.read(|&value| seen = value);
+                seen
+            });
+            release.send(()).unwrap();
+            assert_eq!(reader.join().unwrap(), 2);
+        });
+        assert_eq!(shard.impatient.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_empty_shard_is_passed_without_the_lock() {
+        let shard = Shard::new(1);
+        let _writer = shard.inner.write();
+        shard.read(|_| panic!("there is nothing to read"));
+    }
+}

@@ -77,3 +77,64 @@ fn moved(error: TopicError, by: usize) -> TopicError {
 }
 
 const PREFIX: &str = "$share/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+    #[test]
+    fn shared_filters_are_taken_apart() {
+        for (text, name, filter) in [
+            ("$share/g/a", "g", "a"),
+            ("$share/g/#", "g", "#"),
+            ("$share/g//", "g", "/"),
+            ("$share/g//finance", "g", "/finance"),
+            ("$share/$share/$share/g/a", "$share", "$share/g/a"),
+            ("$share/é/+/b", "é", "+/b"),
+        ] {
+            let shared = SharedFilter::parse(text).unwrap().unwrap();
+            assert_eq!(
+                (shared.share_name(), shared.filter().as_str()),
+                (name, filter)
+            );
+            assert_eq!(TopicFilter::new(text).unwrap().shared(), Ok(Some(shared)));
+        }
+    }
+
+    #[test]
+    fn other_filters_are_not_shared() {
+        for text in [
+            "a",
+            "$share",
+            "$SHARE/g/a",
+            "/$share/g/a",
+            "$shared/g/a",
+            "+/g/a",
+        ] {
+            assert_eq!(SharedFilter::parse(text), Ok(None), "{text}");
+        }
+    }
+
+    /// [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+    #[test]
+    fn shared_filters_that_break_a_rule_are_refused_with_the_place() {
+        let long = format!("$share/g/{}", "x".repeat(65_535));
+        for (text, error) in [
+            ("$share/", TopicError::EmptyShareName),
+            ("$share//a", TopicError::EmptyShareName),
+            ("$share/g", TopicError::ShareWithoutFilter),
+            ("$share/g/", TopicError::ShareWithoutFilter),
+            ("$share/+/a", TopicError::WildcardInShareName { at: 7 }),
+            ("$share/g#/a", TopicError::WildcardInShareName { at: 8 }),
+            ("$share/#", TopicError::WildcardInShareName { at: 7 }),
+            ("$share/g\0/a", TopicError::NullCharacter { at: 8 }),
+            ("$share/g/a#", TopicError::MultiLevelWildcard { at: 10 }),
+            ("$share/g/+a", TopicError::SingleLevelWildcard { at: 9 }),
+            ("$share/g/a\0", TopicError::NullCharacter { at: 10 }),
+            (&long, TopicError::TooLong { bytes: 65_544 }),
+        ] {
+            assert_eq!(SharedFilter::parse(text), Err(error), "{text:.20}");
+        }
+    }
+}

@@ -145,9 +145,8 @@ impl<V> TopicMap<V> {
     /// map needs to be held for one step only, however much the filter matches.
     ///
     /// The map may change between steps. A topic that is stored from before the first step until
-    /// after the last one is reported exactly once; one that is added or removed in between is
-    /// reported at most once, unless it is removed and added again, and a value is reported as it
-    /// is in that step. A cursor is for one filter: with another, go on with a new one.
+    /// after the last one is reported exactly once, and any other at most once. Its value is
+    /// reported as it is in that step. A cursor is for one filter: with another, start a new one.
     pub fn matches_from(
         &self,
         filter: TopicFilter<'_>,
