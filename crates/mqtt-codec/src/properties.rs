@@ -180,6 +180,28 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// Reads a block that was kept as [`raw`](Self::raw) bytes, and checks it anew.
+    ///
+    /// ```
+    /// use mqtt_codec::{Properties, PropertiesBuf, Property, PropertySet};
+    ///
+    /// let mut kept = PropertiesBuf::new();
+    /// kept.push(Property::ContentType("text/plain"))?;
+    /// let bytes = kept.as_properties().raw().to_vec();
+    ///
+    /// let again = Properties::from_raw(&bytes, PropertySet::FORWARDED)?;
+    /// assert_eq!(again.content_type(), Some("text/plain"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the block breaks; among them that it has nothing but `allowed`
+    /// properties.
+    pub fn from_raw(raw: &'a [u8], allowed: PropertySet) -> Result<Self, DecodeError> {
+        Self::validate(raw, allowed)
+    }
+
     fn validate(raw: &'a [u8], allowed: PropertySet) -> Result<Self, DecodeError> {
         let mut present = PropertySet::EMPTY;
         let mut cursor = Cursor::new(raw);
