@@ -75,7 +75,7 @@ decode_errors! {
     /// A packet identifier is zero \[MQTT-2.2.1-3\].
     PacketIdentifierZero, Protocol, ProtocolError, "packet identifier is zero";
     /// A QoS of 3 in PUBLISH \[MQTT-3.3.1-4\], in SUBSCRIBE or in a will \[MQTT-3.1.2-12\].
-    QosReserved, Malformed, MalformedPacket, "QoS is 3";
+    QosReserved, Malformed, MalformedPacket, "QoS is 3, which is reserved";
     /// A reason or return code that the specification does not list for this packet.
     ReasonCodeNotAllowed, Malformed, MalformedPacket, "reason code is not one of this packet type";
 

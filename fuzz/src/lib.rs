@@ -1,0 +1,7 @@
+//! The properties that fuzzing asserts, one file each, as plain functions over bytes.
+//!
+//! `fuzz_targets/` hands them to libFuzzer; `tests/` runs them on a stable compiler.
+
+pub mod codec_chunks;
+pub mod codec_decode;
+pub mod codec_roundtrip;
