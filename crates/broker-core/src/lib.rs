@@ -1,1 +1,77 @@
-//! The broker without IO.
+//! What an MQTT broker *is*, without sockets and without clocks.
+//!
+//! Bytes and time come in as arguments, effects go out as values: so the same code runs under a
+//! server, under a test with a virtual clock and scripted clients, and under a fuzzer. It knows
+//! MQTT 3.1, 3.1.1 and 5.0; the model is that of 5.0, with the others as special cases.
+//!
+//! # The parts
+//!
+//! - [`Broker`]: what all connections share. Sessions, subscriptions, retained messages.
+//! - [`Connection`]: one network connection, owned by one task.
+//! - Sessions, one for each client identifier, are in between and not seen from outside.
+//! - [`Effects`]: what comes out, to be dealt with by the driver.
+//! - [`Persistence`](persistence::Persistence): the trait of the stores that keep what is durable.
+//!
+//! # Driving it
+//!
+//! For each network connection: make a [`Connection`]; decode what arrives with
+//! [`mqtt_codec::decode`] and hand it over packet by packet; commit the batch of the effects; give
+//! the ticket back; wake whom the effects name; write what [`Connection::poll_output`] gives.
+//!
+//! ```
+//! use std::task::Waker;
+//! use broker_core::{Broker, BrokerOptions, Connection, Effects, Output, Timestamp};
+//! use mqtt_codec::{Connect, Packet, Version};
+//!
+//! let broker = Broker::new(BrokerOptions::default());
+//! let mut effects = Effects::new();
+//! let now = Timestamp::from_millis(0);
+//!
+//! let mut connection = Connection::new(&broker, now);
+//! let connect = Packet::Connect(Connect::new(Version::V311, "sensor-1"));
+//! connection.handle_packet(now, connect, &mut effects);
+//! // Nothing has to become durable here, so the batch counts as committed.
+//! effects.batch().drain().for_each(drop);
+//! connection.handle_committed_now(now, &mut effects);
+//! effects.wake();
+//!
+//! let Output::Write(connack) = connection.poll_output(now, Waker::noop(), &mut effects) else {
+//!     panic!("CONNACK comes first");
+//! };
+//! assert_eq!(connack.len(), 4);
+//! ```
+//!
+//! # What it leaves to the driver
+//!
+//! Reading and writing, the clock, randomness (see
+//! [`assign_client_id`](BrokerOptions::assign_client_id)), and when to call
+//! [`Broker::handle_timeout`].
+
+mod broker;
+mod close;
+mod connection;
+mod counters;
+mod deadlines;
+mod effects;
+mod frame;
+mod message;
+mod options;
+mod outbox;
+pub mod persistence;
+mod publication;
+mod retained;
+mod session;
+mod subscription;
+mod time;
+mod will;
+
+pub use broker::{Broker, Sizes};
+pub use close::{CloseCause, Violation};
+pub use connection::{Connection, Output};
+pub use counters::{Counter, Counters};
+pub use effects::{Effects, Ticket};
+pub use message::{Message, MessageParts};
+pub use options::BrokerOptions;
+pub use outbox::Outbox;
+pub use subscription::SubscriptionOptions;
+pub use time::Timestamp;

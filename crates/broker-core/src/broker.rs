@@ -1,0 +1,274 @@
+//! What all connections share: who is known, who subscribed to what, what is retained, what is due.
+//!
+//! [`Broker`] has no task and no lock of its own; each of its parts guards itself. The order in
+//! which locks may be taken by one thread is: registry, then one session, then one of router,
+//! deadlines or retained messages. Nothing takes a session's lock while it holds one of the last.
+
+mod lifecycle;
+mod restore;
+mod route;
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use topic_trie::{SharedFilterTrie, TopicFilter};
+
+use crate::close::CloseCause;
+use crate::counters::Counters;
+use crate::deadlines::Deadlines;
+use crate::effects::{Effects, Ticket};
+use crate::options::BrokerOptions;
+use crate::persistence::{Batch, ClientId, Operation};
+use crate::retained::RetainedMessages;
+use crate::session::{Rules, Session, SessionId};
+use crate::subscription::{Subscription, SubscriptionOptions};
+use crate::{Message, Timestamp};
+
+pub(crate) use lifecycle::{Refusal, Request};
+
+/// The shared part of a broker; see the [crate's text](crate) for how it is driven.
+///
+/// ```
+/// use broker_core::{Broker, BrokerOptions};
+///
+/// let broker = Broker::new(BrokerOptions::default());
+/// assert_eq!(broker.sizes().sessions, 0);
+/// ```
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) options: BrokerOptions,
+    pub(crate) counters: Counters,
+    pub(crate) sessions: DashMap<ClientId, Arc<Session>>,
+    pub(crate) subscriptions: SharedFilterTrie<SessionId, Subscription>,
+    pub(crate) retained: RetainedMessages,
+    pub(crate) deadlines: Deadlines,
+    node: Arc<str>,
+    next_session_id: AtomicU64,
+    shutting_down: AtomicBool,
+    /// When retained messages are looked through for expired ones, in milliseconds.
+    retained_check: AtomicU64,
+}
+
+/// How much a broker holds at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// Sessions, connected or not.
+    pub sessions: usize,
+    /// Subscriptions of all sessions.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained_messages: usize,
+    /// Bytes of their topics, properties and payloads.
+    pub retained_bytes: usize,
+    /// Sessions that have something due: keep alive, will delay or expiry.
+    pub deadlines: usize,
+}
+
+/// How often retained messages are looked through for expired ones.
+const RETAINED_CHECK: core::time::Duration = core::time::Duration::from_secs(60);
+
+/// Sessions looked at in one call of [`Broker::handle_timeout`].
+const DUE_PER_CALL: usize = 1_000;
+
+impl Broker {
+    /// A broker that knows nobody yet.
+    pub fn new(options: BrokerOptions) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            counters: Counters::default(),
+            sessions: DashMap::new(),
+            subscriptions: SharedFilterTrie::new(),
+            retained: RetainedMessages::default(),
+            deadlines: Deadlines::default(),
+            node: "mosca".into(),
+            next_session_id: AtomicU64::new(1),
+            shutting_down: AtomicBool::new(false),
+            retained_check: AtomicU64::new(0),
+        })
+    }
+
+    /// Its options.
+    pub fn options(&self) -> &BrokerOptions {
+        &self.options
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How much it holds at the moment.
+    pub fn sizes(&self) -> Sizes {
+        let (retained_messages, retained_bytes) = self.retained.size();
+        Sizes {
+            sessions: self.sessions.len(),
+            subscriptions: self.subscriptions.len(),
+            retained_messages,
+            retained_bytes,
+            deadlines: self.deadlines.len(),
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; `None` while nothing is
+    /// due at any time.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.deadlines.next()
+    }
+
+    /// Does what is due: closes connections that were silent for too long, publishes delayed wills,
+    /// ends expired sessions. One call looks at a limited number of sessions; it returns true if
+    /// there are more.
+    ///
+    /// Being a little late is harmless; a driver may well call it ten times a second instead of
+    /// setting a timer for every deadline.
+    pub fn handle_timeout(self: &Arc<Self>, now: Timestamp, effects: &mut Effects) -> bool {
+        self.remove_expired_retained(now, effects);
+        for _ in 0..DUE_PER_CALL {
+            let Some((due, session)) = self.deadlines.take_due(now) else { return false };
+            self.handle_due(now, due, &session, effects);
+        }
+        true
+    }
+
+    /// Applies what waited for a batch that did not come from a connection.
+    pub fn handle_committed(self: &Arc<Self>, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
+        for (session, sequence) in ticket.releases {
+            session.release(sequence, self.rules(now), effects);
+        }
+    }
+
+    /// Drops what waited for a batch that could not be committed.
+    pub fn handle_commit_failed(&self, ticket: Ticket) {
+        for (session, sequence) in ticket.releases {
+            session.abort(sequence, &self.counters);
+        }
+    }
+
+    /// Publishes a message in the broker's own name.
+    ///
+    /// # Errors
+    /// If the message's topic is not a topic name.
+    pub fn publish(
+        self: &Arc<Self>,
+        now: Timestamp,
+        message: &Arc<Message>,
+        effects: &mut Effects,
+    ) -> Result<(), topic_trie::TopicError> {
+        self.publish_kept(now, message, effects)
+    }
+
+    /// Asks all connections to close with `ServerShuttingDown`, and accepts no new ones.
+    pub fn shut_down(&self, effects: &mut Effects) {
+        self.shutting_down.store(true, Ordering::SeqCst);
+        for session in &self.sessions {
+            effects.wakes.extend(session.state().ask_to_close(CloseCause::ServerShutdown));
+        }
+    }
+
+    /// Whether [`shut_down`](Self::shut_down) was called.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn rules(&self, now: Timestamp) -> Rules<'_> {
+        Rules { options: &self.options, counters: &self.counters, now }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<str> {
+        &self.node
+    }
+
+    /// New sessions get greater numbers than this one.
+    pub(crate) fn note_session_id(&self, id: SessionId) {
+        self.next_session_id.fetch_max(id.0 + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn new_session_id(&self) -> SessionId {
+        SessionId(self.next_session_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Adds a subscription, or replaces one with the same filter. False if the session has too
+    /// many, or is not this connection's any more.
+    pub(crate) fn subscribe(
+        &self,
+        session: &Arc<Session>,
+        epoch: u32,
+        filter: TopicFilter<'_>,
+        options: SubscriptionOptions,
+        batch: &mut Batch,
+    ) -> Subscribed {
+        let mut state = session.state();
+        if !state.is_current(epoch) {
+            return Subscribed::Gone;
+        }
+        let is_new = !state.filters.contains(filter.as_str());
+        if is_new && state.filters.len() >= self.options.max_subscriptions_per_session {
+            self.counters.refused_subscriptions.add(1);
+            return Subscribed::TooMany;
+        }
+        if is_new {
+            state.filters.insert(filter.as_str().into());
+        }
+        if session.is_durable() {
+            batch.push(Operation::PutSubscription {
+                session: session.key().clone(),
+                filter: filter.as_str().into(),
+                options,
+            });
+        }
+        // Under the session's lock: when the session ends, every filter that it names is in the
+        // router, and none comes into the router afterwards.
+        let subscription = Subscription { session: Arc::clone(session), options };
+        self.subscriptions.insert(filter, session.id(), subscription);
+        if is_new { Subscribed::New } else { Subscribed::Replaced }
+    }
+
+    /// Removes a subscription. False if there was none.
+    pub(crate) fn unsubscribe(
+        &self,
+        session: &Arc<Session>,
+        epoch: u32,
+        filter: TopicFilter<'_>,
+        batch: &mut Batch,
+    ) -> bool {
+        let mut state = session.state();
+        if !state.is_current(epoch) || !state.filters.remove(filter.as_str()) {
+            return false;
+        }
+        if state.filters.is_empty() {
+            state.filters = hashbrown::HashSet::new();
+        }
+        if session.is_durable() {
+            batch.push(Operation::DropSubscription {
+                session: session.key().clone(),
+                filter: filter.as_str().into(),
+            });
+        }
+        self.subscriptions.remove(filter, &session.id());
+        true
+    }
+
+    fn remove_expired_retained(&self, now: Timestamp, effects: &mut Effects) {
+        let due = self.retained_check.load(Ordering::Relaxed);
+        if now.as_millis() >= due {
+            self.retained_check.store((now + RETAINED_CHECK).as_millis(), Ordering::Relaxed);
+            self.retained.remove_expired(now, &self.counters, &mut effects.batch);
+        }
+    }
+}
+
+/// What became of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    /// There is one more.
+    New,
+    /// It has taken the place of an earlier one with the same filter.
+    Replaced,
+    /// The session has too many.
+    TooMany,
+    /// The session belongs to another connection now.
+    Gone,
+}
+

@@ -1,0 +1,164 @@
+//! How a broker gets back what a store kept: once, before the first connection.
+
+use std::sync::Arc;
+
+use topic_trie::TopicFilter;
+
+use super::Broker;
+use super::lifecycle::FOREVER_SECS;
+use crate::Timestamp;
+use crate::effects::Effects;
+use crate::persistence::{Operation, Persistence, PersistenceError, SessionKey, StoredSession};
+use crate::session::{Session, SessionId, State};
+use crate::subscription::Subscription;
+use crate::will::Will;
+
+/// Records asked for at a time.
+const PAGE: usize = 1_000;
+
+impl Broker {
+    /// Loads retained messages, sessions with all that belongs to them, and wills. To be called
+    /// once, before the first connection.
+    ///
+    /// Wills that were due while no broker ran are published: the effects have to be committed as
+    /// after any other call.
+    ///
+    /// # Errors
+    /// When the store cannot be read. The broker is then not fit for use.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: a broker that was loaded in part is not fit for use.
+    pub async fn restore(
+        self: &Arc<Self>,
+        now: Timestamp,
+        store: &dyn Persistence,
+        effects: &mut Effects,
+    ) -> Result<(), PersistenceError> {
+        self.restore_retained(store).await?;
+        let mut after: Option<Arc<str>> = None;
+        loop {
+            let page = store.sessions(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(Arc::clone(&last.session.client));
+            for stored in page {
+                self.restore_session(now, stored, store).await?;
+            }
+        }
+        self.restore_wills(now, store, effects).await
+    }
+
+    async fn restore_retained(&self, store: &dyn Persistence) -> Result<(), PersistenceError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.retained(None, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.topic().to_owned());
+            for message in page {
+                self.retained.restore(message);
+            }
+        }
+    }
+
+    async fn restore_session(
+        self: &Arc<Self>,
+        now: Timestamp,
+        stored: StoredSession,
+        store: &dyn Persistence,
+    ) -> Result<(), PersistenceError> {
+        let SessionKey { client, incarnation } = stored.session;
+        self.note_session_id(SessionId(incarnation));
+        let expiry = stored.expiry_interval_secs;
+        let session = Session::new(SessionId(incarnation), Arc::clone(&client), expiry);
+        self.restore_subscriptions(&session, store).await?;
+
+        let mut after = None;
+        loop {
+            let page = store.outgoing(&client, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.sequence);
+            let mut state = session.state();
+            for message in page {
+                state.outgoing.restore(message);
+            }
+        }
+        let incoming = store.incoming(&client).await?;
+        let mut state = session.state();
+        for id in incoming {
+            state.incoming.insert(id);
+        }
+        // A session that was connected when the broker ended begins to wait now.
+        state.expires = match expiry {
+            FOREVER_SECS => Timestamp::MAX,
+            secs => stored.disconnected_at.unwrap_or(now).after_secs(secs),
+        };
+        self.set_deadline(&session, &mut state);
+        drop(state);
+        self.sessions.insert(client, session);
+        Ok(())
+    }
+
+    async fn restore_subscriptions(
+        &self,
+        session: &Arc<Session>,
+        store: &dyn Persistence,
+    ) -> Result<(), PersistenceError> {
+        let mut after: Option<Box<str>> = None;
+        loop {
+            let page = store.subscriptions(session.client(), after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.filter.clone());
+            for stored in page {
+                if let Ok(filter) = TopicFilter::new(&stored.filter) {
+                    let options = stored.options;
+                    let subscription = Subscription { session: Arc::clone(session), options };
+                    self.subscriptions.insert(filter, session.id(), subscription);
+                    session.state().filters.insert(stored.filter);
+                }
+            }
+        }
+    }
+
+    async fn restore_wills(
+        self: &Arc<Self>,
+        now: Timestamp,
+        store: &dyn Persistence,
+        effects: &mut Effects,
+    ) -> Result<(), PersistenceError> {
+        let mut after: Option<Arc<str>> = None;
+        loop {
+            let page = store.wills(self.node(), after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(Arc::clone(&last.session.client));
+            for stored in page {
+                let key = stored.session.clone();
+                self.note_session_id(SessionId(key.incarnation));
+                let waiting = self.sessions.get(&key.client).map(|entry| Arc::clone(entry.value()));
+                match waiting.filter(|session| *session.key() == key && stored.delay_secs > 0) {
+                    Some(session) => {
+                        let mut state = session.state();
+                        self.hold_will(now, &session, &mut state, stored.into());
+                    }
+                    None => {
+                        effects.batch.push(Operation::DropWill { session: key });
+                        let will = Will::from(stored);
+                        // A will whose topic is none was never accepted.
+                        let _checked = self.publish_kept(now, &will.publish_at(now), effects);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hold_will(
+        &self,
+        now: Timestamp,
+        session: &Arc<Session>,
+        state: &mut parking_lot::MutexGuard<'_, State>,
+        will: Will,
+    ) {
+        state.will_due = now.after_secs(will.delay_secs).min(state.expires);
+        state.will = Some(Box::new(will));
+        state.has_stored_will = true;
+        self.set_deadline(session, state);
+    }
+}

@@ -1,0 +1,115 @@
+//! From a topic name to the sessions that receive the message, and into each of them.
+//!
+//! Receivers are gathered first, with the router's locks held only meanwhile; then each session is
+//! handed the message under its own lock.
+
+use std::sync::Arc;
+
+use mqtt_codec::QoS;
+use topic_trie::{TopicError, TopicName};
+
+use super::Broker;
+use crate::effects::{Effects, Scratch};
+use crate::persistence::SubscriptionIds;
+use crate::publication::{Frames, Publication};
+use crate::session::{Delivered, DeliveryEffects, Session, SessionId, Terms};
+use crate::subscription::{Receiver, join_overlapping};
+use crate::{Message, Timestamp};
+
+impl Broker {
+    /// Gathers the sessions that receive what `publisher` publishes to `topic`, each once.
+    pub(crate) fn receivers(
+        &self,
+        topic: TopicName<'_>,
+        publisher: Option<SessionId>,
+        receivers: &mut Vec<Receiver>,
+    ) {
+        receivers.clear();
+        self.subscriptions.matches(topic, |session, subscription| {
+            let own = subscription.options.no_local && publisher == Some(*session);
+            if !own {
+                receivers.push(Receiver::new(subscription));
+            }
+        });
+        join_overlapping(receivers);
+    }
+
+    /// Hands a message to each of its receivers, and returns how many took it.
+    pub(crate) fn deliver_to(
+        &self,
+        receivers: &[Receiver],
+        publication: &mut Publication<'_>,
+        now: Timestamp,
+        effects: &mut DeliveryEffects<'_>,
+    ) -> usize {
+        let rules = self.rules(now);
+        let mut delivered = 0;
+        for receiver in receivers {
+            let terms = Terms {
+                qos: receiver.qos.min(publication.parts().qos),
+                retain: publication.parts().retain && receiver.retain_as_published,
+                subscription_ids: &receiver.subscription_ids,
+            };
+            let result = receiver.session.deliver(publication, &terms, rules, effects);
+            delivered += usize::from(result == Delivered::Yes);
+        }
+        delivered
+    }
+
+    /// Publishes a message that is kept already: a will, or one of the broker's own.
+    pub(super) fn publish_kept(
+        self: &Arc<Self>,
+        now: Timestamp,
+        message: &Arc<Message>,
+        effects: &mut Effects,
+    ) -> Result<(), TopicError> {
+        let topic = TopicName::new(message.topic())?;
+        if message.retain() && self.options.retain_available {
+            let batch = &mut effects.batch;
+            self.retained.put(topic, message, &self.options, &self.counters, batch);
+        }
+        let (scratch, mut rest) = effects.split();
+        let mut receivers = core::mem::take(scratch.receivers);
+        self.receivers(topic, None, &mut receivers);
+        let mut publication = Publication::of(message, scratch.frames, now);
+        self.deliver_to(&receivers, &mut publication, now, &mut rest);
+        receivers.clear();
+        *scratch.receivers = receivers;
+        Ok(())
+    }
+
+    /// Hands a retained message to a session that has just subscribed.
+    pub(crate) fn deliver_retained(
+        &self,
+        session: &Arc<Session>,
+        message: &Arc<Message>,
+        granted: QoS,
+        subscription_ids: &SubscriptionIds,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let (scratch, mut rest) = effects.split();
+        let mut publication = Publication::of(message, scratch.frames, now);
+        let terms = Terms { qos: granted.min(message.qos()), retain: true, subscription_ids };
+        session.deliver(&mut publication, &terms, self.rules(now), &mut rest);
+    }
+}
+
+/// The parts of the scratch memory that routing uses while deliveries use the rest.
+pub(crate) struct RouteScratch<'a> {
+    pub(crate) receivers: &'a mut Vec<Receiver>,
+    pub(crate) frames: &'a mut Frames,
+}
+
+impl Effects {
+    /// Splits the effects into what routing reads and what deliveries write.
+    pub(crate) fn split(&mut self) -> (RouteScratch<'_>, DeliveryEffects<'_>) {
+        let Self { batch, ticket, wakes, scratch } = self;
+        let Scratch { receivers, frames, outboxes } = scratch;
+        (
+            RouteScratch { receivers, frames },
+            DeliveryEffects { batch, releases: &mut ticket.releases, wakes, outboxes },
+        )
+    }
+}
+

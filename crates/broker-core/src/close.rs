@@ -1,0 +1,133 @@
+//! Why a connection ends, and what each side is told of it.
+
+use mqtt_codec::{DecodeError, ReasonCode};
+
+/// Why a network connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseCause {
+    /// The client sent DISCONNECT, with this reason.
+    Disconnected(ReasonCode),
+    /// The network connection broke, or the client closed it without DISCONNECT.
+    ConnectionLost,
+    /// The client sent something that cannot be decoded.
+    Malformed(DecodeError),
+    /// The client sent a well-formed packet that breaks a rule.
+    Protocol(Violation),
+    /// CONNECT was refused.
+    Refused(ReasonCode),
+    /// No complete CONNECT came in time.
+    ConnectTimeout,
+    /// Nothing came for one and a half times the keep alive.
+    KeepAliveTimeout,
+    /// Another connection came with the same client identifier.
+    TakenOver,
+    /// The server is going down.
+    ServerShutdown,
+    /// The store did not accept what had to become durable.
+    StoreFailed,
+}
+
+/// A rule that a well-formed packet broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A packet other than CONNECT came first [MQTT-3.1.0-1].
+    #[error("the first packet is not CONNECT")]
+    NotConnected,
+    /// A second CONNECT [MQTT-3.1.0-2].
+    #[error("second CONNECT")]
+    SecondConnect,
+    /// A packet that only a server sends.
+    #[error("a packet that only a server sends")]
+    ServerPacket,
+    /// AUTH without an authentication method in CONNECT [MQTT-4.12.0-7].
+    #[error("AUTH without an authentication method")]
+    UnexpectedAuth,
+    /// A topic name with a wildcard, or otherwise not a topic name [MQTT-3.3.2-2].
+    #[error("invalid topic name")]
+    TopicName,
+    /// A topic alias although none is accepted [MQTT-3.1.2-27].
+    #[error("topic alias although none is accepted")]
+    TopicAlias,
+    /// A subscription identifier in a PUBLISH from a client [MQTT-3.3.4-6].
+    #[error("subscription identifier in a PUBLISH from a client")]
+    SubscriptionIdentifier,
+    /// More QoS 2 messages begun than the receive maximum allows [MQTT-3.3.4-7].
+    #[error("receive maximum exceeded")]
+    ReceiveMaximum,
+    /// A quality of service above the maximum [MQTT-3.2.2-11].
+    #[error("QoS not supported")]
+    Qos,
+    /// A retained message although they are not available [MQTT-3.2.2-14].
+    #[error("retained messages not supported")]
+    Retain,
+    /// A topic filter that is not one [MQTT-4.7.1-1].
+    #[error("invalid topic filter")]
+    TopicFilter,
+    /// DISCONNECT sets a session expiry interval although CONNECT had none [MQTT-3.14.2-2].
+    #[error("session expiry interval set at DISCONNECT but not at CONNECT")]
+    SessionExpiry,
+}
+
+impl Violation {
+    /// The reason code that an MQTT 5 client sees in DISCONNECT.
+    pub const fn reason_code(self) -> ReasonCode {
+        match self {
+            Self::NotConnected
+            | Self::SecondConnect
+            | Self::ServerPacket
+            | Self::UnexpectedAuth
+            | Self::SubscriptionIdentifier
+            | Self::SessionExpiry => ReasonCode::ProtocolError,
+            Self::TopicName => ReasonCode::TopicNameInvalid,
+            Self::TopicAlias => ReasonCode::TopicAliasInvalid,
+            Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
+            Self::Qos => ReasonCode::QosNotSupported,
+            Self::Retain => ReasonCode::RetainNotSupported,
+            Self::TopicFilter => ReasonCode::TopicFilterInvalid,
+        }
+    }
+}
+
+impl CloseCause {
+    /// The reason code of the DISCONNECT that an MQTT 5 client gets before the connection is
+    /// closed (section 4.13); `None` where none is to be sent.
+    pub fn disconnect_reason(self) -> Option<ReasonCode> {
+        match self {
+            Self::Disconnected(_)
+            | Self::ConnectionLost
+            | Self::Refused(_)
+            | Self::ConnectTimeout => None,
+            Self::Malformed(error) => Some(error.reason_code()),
+            Self::Protocol(violation) => Some(violation.reason_code()),
+            Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
+            Self::TakenOver => Some(ReasonCode::SessionTakenOver),
+            Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
+            Self::StoreFailed => Some(ReasonCode::UnspecifiedError),
+        }
+    }
+
+    /// Whether the will is dropped instead of published [MQTT-3.1.2-10].
+    pub fn drops_will(self) -> bool {
+        matches!(self, Self::Disconnected(reason) if reason != ReasonCode::DisconnectWithWill)
+    }
+}
+
+impl core::fmt::Display for CloseCause {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Disconnected(reason) if !reason.is_error() => f.write_str("disconnect request"),
+            Self::Disconnected(reason) => write!(f, "disconnect request: {reason}"),
+            Self::ConnectionLost => f.write_str("connection lost"),
+            Self::Malformed(error) => write!(f, "malformed packet: {error}"),
+            Self::Protocol(violation) => write!(f, "protocol error: {violation}"),
+            Self::Refused(reason) => write!(f, "connection refused: {reason}"),
+            Self::ConnectTimeout => f.write_str("no CONNECT in time"),
+            Self::KeepAliveTimeout => f.write_str("keep alive timeout"),
+            Self::TakenOver => f.write_str("session taken over"),
+            Self::ServerShutdown => f.write_str("server shutting down"),
+            Self::StoreFailed => f.write_str("store failed"),
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! One network connection, from its first byte to its last: the rules of who may say what when.
+//!
+//! ```text
+//!                   CONNECT accepted              DISCONNECT, error, timeout, takeover
+//!   awaiting ─────────────────────────► connected ────────────────────────────► closing
+//!      │                                                                           ▲
+//!      └───────────── anything else, CONNECT refused, timeout ─────────────────────┘
+//! ```
+//!
+//! A [`Connection`] is owned by one task alone. Its methods are of four kinds: getters; `handle_*`,
+//! for what has arrived; commands of the driver ([`close`](Connection::close)); and `poll_*`, for
+//! what to do next. After any `handle_*` the driver deals with the [`Effects`] and then calls
+//! [`poll_output`](Connection::poll_output) until there is nothing more.
+
+mod acknowledge;
+mod connect;
+mod disconnect;
+mod publish;
+mod replay;
+mod subscribe;
+mod topic_cache;
+mod unsubscribe;
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use mqtt_codec::{DecodeError, Disconnect, Packet, PropertiesBuf, ReasonCode, Version};
+
+use crate::broker::Broker;
+use crate::close::{CloseCause, Violation};
+use crate::effects::{Effects, Ticket};
+use crate::outbox::Outbox;
+use crate::session::Session;
+use crate::Timestamp;
+
+use replay::Replays;
+use topic_cache::TopicCache;
+
+/// One network connection; see the [crate's text](crate) for how it is driven.
+#[derive(Debug)]
+pub struct Connection {
+    broker: Arc<Broker>,
+    phase: Phase,
+    version: Version,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// No CONNECT yet; to be closed at this time.
+    Awaiting { until: Timestamp },
+    Connected(Connected),
+    /// To be closed when what is in the outbox has been written.
+    Closing { cause: CloseCause, outbox: Box<Outbox>, farewell: bool },
+}
+
+/// A connection that has a session.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    session: Arc<Session>,
+    epoch: u32,
+    version: Version,
+    replays: Replays,
+    topics: Option<Box<TopicCache>>,
+}
+
+/// What a driver is to do next.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Nothing, until the waker is woken or something arrives.
+    Idle,
+    /// Write this, then poll again.
+    Write(Outbox),
+    /// Everything that had to be said was given out: close the network connection.
+    Close(CloseCause),
+}
+
+impl Connection {
+    /// A network connection that was just accepted.
+    pub fn new(broker: &Arc<Broker>, now: Timestamp) -> Self {
+        Self {
+            broker: Arc::clone(broker),
+            phase: Phase::Awaiting { until: now + broker.options().connect_timeout },
+            version: Version::V311,
+        }
+    }
+
+    /// The protocol version with which to decode what arrives; set by CONNECT.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Largest packet to accept, in bytes.
+    pub fn max_packet_size(&self) -> usize {
+        usize::try_from(self.broker.options().max_packet_size_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// The client identifier, once CONNECT was accepted.
+    pub fn client_id(&self) -> Option<&Arc<str>> {
+        self.connected().map(|connected| connected.session.client())
+    }
+
+    /// Whether CONNECT was accepted and the connection is not closing.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected(_))
+    }
+
+    /// Why the connection is closing, if it is.
+    pub fn closing(&self) -> Option<CloseCause> {
+        match &self.phase {
+            Phase::Closing { cause, .. } => Some(*cause),
+            _ => None,
+        }
+    }
+
+    /// Until when CONNECT has to be there; `None` afterwards. Keep alive is watched by
+    /// [`Broker::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Awaiting { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The time has come that [`poll_timeout`](Self::poll_timeout) named.
+    pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
+        if let Phase::Awaiting { until } = self.phase
+            && until <= now
+        {
+            self.close(now, CloseCause::ConnectTimeout, effects);
+        }
+    }
+
+    /// Something has arrived from the client, though perhaps not a whole packet: its keep alive
+    /// begins anew. To be called once for all that was read at a time.
+    pub fn hear(&self, now: Timestamp) {
+        if let Some(connected) = self.connected() {
+            connected.session.hear(now);
+        }
+    }
+
+    /// A packet has arrived. Once the connection is closing, packets are ignored.
+    pub fn handle_packet(&mut self, now: Timestamp, packet: Packet<'_>, effects: &mut Effects) {
+        let result = match (&mut self.phase, packet) {
+            (Phase::Closing { .. }, _) => Ok(()),
+            (Phase::Awaiting { .. }, Packet::Connect(connect)) => {
+                self.handle_connect(now, &connect, effects)
+            }
+            (Phase::Awaiting { .. }, _) => Err(CloseCause::Protocol(Violation::NotConnected)),
+            (Phase::Connected(connected), packet) => {
+                let mut context = Context { broker: &self.broker, now, effects };
+                connected.handle_packet(packet, &mut context)
+            }
+        };
+        if let Err(cause) = result {
+            self.close(now, cause, effects);
+        }
+    }
+
+    /// Something has arrived that is not a packet.
+    pub fn handle_malformed(&mut self, now: Timestamp, error: DecodeError, effects: &mut Effects) {
+        match self.phase {
+            Phase::Awaiting { .. } => self.refuse_malformed_connect(error, effects),
+            Phase::Connected(_) => self.close(now, CloseCause::Malformed(error), effects),
+            Phase::Closing { .. } => {}
+        }
+    }
+
+    /// The network connection has ended.
+    pub fn handle_lost(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.close(now, CloseCause::ConnectionLost, effects);
+    }
+
+    /// The batch that belongs to this ticket was committed: replies and deliveries may go out.
+    pub fn handle_committed(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
+        self.put_replies(&ticket.replies, effects);
+        for (session, sequence) in ticket.releases {
+            session.release(sequence, self.broker.rules(now), effects);
+        }
+    }
+
+    /// [`handle_committed`](Self::handle_committed) for a batch that was committed at once: the
+    /// ticket stays where it is and its memory is used again.
+    pub fn handle_committed_now(&mut self, now: Timestamp, effects: &mut Effects) {
+        if !effects.ticket.replies.is_empty() {
+            let replies = core::mem::take(&mut effects.ticket.replies);
+            self.put_replies(&replies, effects);
+            effects.ticket.replies = replies;
+            effects.ticket.replies.clear();
+        }
+        if !effects.ticket.releases.is_empty() {
+            let mut releases = core::mem::take(&mut effects.ticket.releases);
+            for (session, sequence) in releases.drain(..) {
+                session.release(sequence, self.broker.rules(now), effects);
+            }
+            // A release never causes another one, so nothing is overwritten.
+            effects.ticket.releases = releases;
+        }
+    }
+
+    /// The batch could not be committed: nothing of it is acknowledged, and the client, which may
+    /// try again, is disconnected.
+    pub fn handle_commit_failed(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
+        self.broker.handle_commit_failed(ticket);
+        self.close(now, CloseCause::StoreFailed, effects);
+    }
+
+    /// Closes the connection. Only the first cause counts.
+    pub fn close(&mut self, now: Timestamp, cause: CloseCause, effects: &mut Effects) {
+        if self.closing().is_some() {
+            return;
+        }
+        if matches!(cause, CloseCause::Malformed(_) | CloseCause::Protocol(_)) {
+            self.broker.counters().protocol_errors.add(1);
+        }
+        let mut farewell = false;
+        if let Phase::Connected(connected) = &self.phase {
+            farewell = connected.version.is_v5() && cause.disconnect_reason().is_some();
+            let Connected { session, epoch, .. } = connected;
+            self.broker.detach(now, session, *epoch, cause, effects);
+        }
+        self.phase = Phase::Closing { cause, outbox: Box::default(), farewell };
+    }
+
+    /// What to do next. `waker` is woken when there is something to do and nothing was before.
+    pub fn poll_output(&mut self, now: Timestamp, waker: &Waker, effects: &mut Effects) -> Output {
+        if let Phase::Connected(connected) = &mut self.phase {
+            match connected.poll_output(&self.broker, now, waker, effects) {
+                Ok(Some(outbox)) => return Output::Write(outbox),
+                Ok(None) => return Output::Idle,
+                Err(cause) => self.close(now, cause, effects),
+            }
+        }
+        let version = self.version;
+        let Phase::Closing { cause, outbox, farewell } = &mut self.phase else {
+            return Output::Idle;
+        };
+        if core::mem::take(farewell) {
+            let reason = cause.disconnect_reason().unwrap_or(ReasonCode::UnspecifiedError);
+            // Every reason that a cause names is one that DISCONNECT may carry.
+            outbox.put(|flat| Disconnect::new(reason).encode(version, flat)).unwrap_or_default();
+        }
+        if outbox.is_empty() {
+            return Output::Close(*cause);
+        }
+        Output::Write(core::mem::take(&mut **outbox))
+    }
+
+    fn connected(&self) -> Option<&Connected> {
+        match &self.phase {
+            Phase::Connected(connected) => Some(connected),
+            _ => None,
+        }
+    }
+
+    fn put_replies(&mut self, replies: &[u8], effects: &mut Effects) {
+        if replies.is_empty() {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Awaiting { .. } => {}
+            Phase::Closing { outbox, .. } => outbox.put(|flat| flat.extend_from_slice(replies)),
+            Phase::Connected(connected) => {
+                let mut state = connected.session.state();
+                if state.is_current(connected.epoch) {
+                    state.outbox.reuse(&mut effects.scratch.outboxes);
+                    state.outbox.put(|flat| flat.extend_from_slice(replies));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// A connection that its driver forgot must not keep its session occupied for ever. Wills and
+    /// durable changes need [`Connection::close`]; a driver always calls it.
+    fn drop(&mut self) {
+        if let Phase::Connected(connected) = &self.phase {
+            let mut state = connected.session.state();
+            if state.is_current(connected.epoch) {
+                state.detach();
+            }
+        }
+    }
+}
+
+/// What a packet's handler needs besides the connection.
+pub(crate) struct Context<'a> {
+    pub(crate) broker: &'a Arc<Broker>,
+    pub(crate) now: Timestamp,
+    pub(crate) effects: &'a mut Effects,
+}
+
+impl Connected {
+    fn handle_packet(
+        &mut self,
+        packet: Packet<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(&publish, context),
+            Packet::PubAck(puback) => {
+                self.handle_puback(&puback, context);
+                Ok(())
+            }
+            Packet::PubRec(pubrec) => {
+                self.handle_pubrec(&pubrec, context);
+                Ok(())
+            }
+            Packet::PubRel(pubrel) => {
+                self.handle_pubrel(&pubrel, context);
+                Ok(())
+            }
+            Packet::PubComp(pubcomp) => {
+                self.handle_pubcomp(&pubcomp, context);
+                Ok(())
+            }
+            Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, context),
+            Packet::Unsubscribe(unsubscribe) => {
+                self.handle_unsubscribe(&unsubscribe, context);
+                Ok(())
+            }
+            Packet::PingReq => {
+                context.reply(|replies| Packet::PingResp.encode(self.version, replies));
+                Ok(())
+            }
+            Packet::Disconnect(disconnect) => Err(self.handle_disconnect(&disconnect, context)),
+            Packet::Connect(_) => Err(CloseCause::Protocol(Violation::SecondConnect)),
+            Packet::Auth(_) => Err(CloseCause::Protocol(Violation::UnexpectedAuth)),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                Err(CloseCause::Protocol(Violation::ServerPacket))
+            }
+        }
+    }
+
+    fn poll_output(
+        &mut self,
+        broker: &Arc<Broker>,
+        now: Timestamp,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) -> Result<Option<Outbox>, CloseCause> {
+        self.replay(broker, now, effects);
+        let mut state = self.session.state();
+        if !state.is_current(self.epoch) {
+            let asked = state.link.as_ref().and_then(|link| link.close);
+            return Err(asked.filter(|_| state.ended).unwrap_or(CloseCause::TakenOver));
+        }
+        if let Some(cause) = state.link.as_ref().and_then(|link| link.close) {
+            return Err(cause);
+        }
+        self.session.emit(&mut state, broker.rules(now), effects);
+        if state.outbox.is_empty() {
+            let window = state.window(broker.options().max_inflight);
+            if self.replays.is_waiting() && state.outgoing.len() < window {
+                // Nothing was found yet, but the search is not over: let others run first.
+                waker.wake_by_ref();
+            }
+            if let Some(link) = &mut state.link
+                && !link.waker.as_ref().is_some_and(|known| known.will_wake(waker))
+            {
+                link.waker = Some(waker.clone());
+            }
+            return Ok(None);
+        }
+        Ok(Some(core::mem::take(&mut state.outbox)))
+    }
+}
+
+impl Context<'_> {
+    /// Appends a packet to the replies that go out when the batch has been committed.
+    fn reply<E>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) {
+        // Replies are made of parts that were checked; one that cannot be encoded is not sent.
+        let _encoded = encode(&mut self.effects.ticket.replies);
+    }
+
+    /// Memory for the properties of a reply.
+    fn properties() -> PropertiesBuf {
+        PropertiesBuf::new()
+    }
+}

@@ -1,0 +1,107 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP: how deliveries are completed in either direction
+//! (sections 3.4 to 3.7 and 4.3).
+
+use std::sync::Arc;
+
+use mqtt_codec::{PacketId, PubAck, PubComp, PubRec, PubRel, ReasonCode};
+
+use super::{Connected, Context};
+use crate::frame::put_pubrel;
+use crate::persistence::{InflightStage, Operation};
+use crate::session::Acknowledged;
+
+impl Connected {
+    /// The client has a QoS 1 message of ours.
+    pub(super) fn handle_puback(&mut self, puback: &PubAck<'_>, context: &mut Context<'_>) {
+        self.complete(context, |outgoing| outgoing.puback(puback.packet_id));
+    }
+
+    /// The client has let go of a QoS 2 message of ours: it is complete.
+    pub(super) fn handle_pubcomp(&mut self, pubcomp: &PubComp<'_>, context: &mut Context<'_>) {
+        self.complete(context, |outgoing| outgoing.pubcomp(pubcomp.packet_id));
+    }
+
+    fn complete(
+        &self,
+        context: &mut Context<'_>,
+        acknowledge: impl FnOnce(&mut crate::session::Outgoing) -> Acknowledged,
+    ) {
+        let mut state = self.session.state();
+        if !state.is_current(self.epoch) {
+            return;
+        }
+        // An identifier that is not under way changes nothing and is not worth a connection:
+        // after a reconnect both sides may differ on what was still to be acknowledged.
+        if let Acknowledged::Done(sequence) = acknowledge(&mut state.outgoing) {
+            self.session.note_dequeued(sequence, &mut context.effects.batch);
+            let rules = context.broker.rules(context.now);
+            self.session.admit(&mut state, rules, context.effects);
+            self.session.emit(&mut state, rules, context.effects);
+        }
+    }
+
+    /// The client has received a QoS 2 message of ours, or refuses it.
+    pub(super) fn handle_pubrec(&mut self, pubrec: &PubRec<'_>, context: &mut Context<'_>) {
+        let refused = pubrec.reason_code.is_error();
+        let durable = self.session.is_durable();
+        let mut state = self.session.state();
+        if !state.is_current(self.epoch) {
+            return;
+        }
+        let rules = context.broker.rules(context.now);
+        match state.outgoing.pubrec(pubrec.packet_id, refused, durable) {
+            Acknowledged::Done(sequence) => {
+                self.session.note_dequeued(sequence, &mut context.effects.batch);
+                self.session.admit(&mut state, rules, context.effects);
+                self.session.emit(&mut state, rules, context.effects);
+            }
+            Acknowledged::Release(sequence) => {
+                if durable {
+                    context.effects.batch.push(Operation::MarkInflight {
+                        session: self.session.key().clone(),
+                        sequence,
+                        packet_id: pubrec.packet_id,
+                        stage: InflightStage::Released,
+                    });
+                    let release = (Arc::clone(&self.session), sequence);
+                    context.effects.ticket.releases.push(release);
+                }
+                drop(state);
+                self.reply_pubrel(pubrec.packet_id, ReasonCode::Success, context);
+            }
+            Acknowledged::ReleaseAgain => {
+                drop(state);
+                self.reply_pubrel(pubrec.packet_id, ReasonCode::Success, context);
+            }
+            Acknowledged::Unknown => {
+                drop(state);
+                // With a refusal the flow is over on the client's side too.
+                if !refused {
+                    let reason = ReasonCode::PacketIdentifierNotFound;
+                    self.reply_pubrel(pubrec.packet_id, reason, context);
+                }
+            }
+        }
+    }
+
+    /// The client lets go of a QoS 2 message of its own.
+    pub(super) fn handle_pubrel(&mut self, pubrel: &PubRel<'_>, context: &mut Context<'_>) {
+        let mut state = self.session.state();
+        let known = state.is_current(self.epoch) && state.incoming.remove(pubrel.packet_id);
+        drop(state);
+        if known && self.session.is_durable() {
+            context.effects.batch.push(Operation::IncomingReleased {
+                session: self.session.key().clone(),
+                packet_id: pubrel.packet_id,
+            });
+        }
+        let reason_code =
+            if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        let pubcomp = PubComp { reason_code, ..PubComp::new(pubrel.packet_id) };
+        context.reply(|replies| pubcomp.encode(self.version, replies));
+    }
+
+    fn reply_pubrel(&self, id: PacketId, reason: ReasonCode, context: &mut Context<'_>) {
+        put_pubrel(&mut context.effects.ticket.replies, self.version, id, reason);
+    }
+}

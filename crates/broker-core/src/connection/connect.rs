@@ -1,0 +1,256 @@
+//! CONNECT: accepted with a session, or refused with the word that the client's version has for it
+//! (sections 3.1 and 3.2).
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use mqtt_codec::{
+    ConnAck, Connect, DecodeError, EncodeError, PropertiesBuf, Property, PropertySet, QoS,
+    ReasonCode, Version,
+};
+use topic_trie::TopicName;
+
+use super::{Connected, Connection, Phase};
+use crate::broker::{Refusal, Request};
+use crate::close::CloseCause;
+use crate::effects::Effects;
+use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
+use crate::outbox::Outbox;
+use crate::session::Link;
+use crate::will::Will;
+use crate::{Message, MessageParts, Timestamp};
+
+/// What was settled with the client, as far as it has to be told.
+struct Settled {
+    assigned_client_id: Option<String>,
+    /// Only if it is not what the client asked for.
+    session_expiry_secs: Option<u32>,
+    server_keep_alive_secs: Option<u16>,
+}
+
+impl Connection {
+    pub(super) fn handle_connect(
+        &mut self,
+        now: Timestamp,
+        connect: &Connect<'_>,
+        effects: &mut Effects,
+    ) -> Result<(), CloseCause> {
+        self.version = connect.version;
+        match self.accept(now, connect, effects) {
+            Ok(connected) => {
+                self.phase = Phase::Connected(connected);
+                Ok(())
+            }
+            Err(Refusal(reason)) => {
+                self.refuse(reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// CONNECT cannot be decoded. The client hears of it where its version has a word for it.
+    pub(super) fn refuse_malformed_connect(&mut self, error: DecodeError, _effects: &mut Effects) {
+        self.broker.counters().protocol_errors.add(1);
+        let mut outbox = Outbox::default();
+        if let Some(code) = error.connect_return_code() {
+            // Which version would have been understood cannot be known; the form of 3.1.1 is the
+            // one that every client of an older or unknown version can read [MQTT-3.1.2-2].
+            let connack = ConnAck::new(false, ReasonCode::from(code));
+            let _encoded = outbox.put(|flat| connack.encode(Version::V311, flat));
+        }
+        self.phase = Phase::Closing {
+            cause: CloseCause::Malformed(error),
+            outbox: Box::new(outbox),
+            farewell: false,
+        };
+    }
+
+    fn refuse(&mut self, reason: ReasonCode) {
+        let mut outbox = Outbox::default();
+        // A reason for which 3.x has no return code is not sent: the connection just closes.
+        let connack = ConnAck::new(false, reason);
+        let _encoded = outbox.put(|flat| connack.encode(self.version, flat));
+        self.phase = Phase::Closing {
+            cause: CloseCause::Refused(reason),
+            outbox: Box::new(outbox),
+            farewell: false,
+        };
+    }
+
+    fn accept(
+        &self,
+        now: Timestamp,
+        connect: &Connect<'_>,
+        effects: &mut Effects,
+    ) -> Result<Connected, Refusal> {
+        let options = self.broker.options();
+        if connect.properties.authentication_method().is_some() {
+            return Err(Refusal(ReasonCode::BadAuthenticationMethod));
+        }
+        let assigned_client_id = assign_client_id(connect, options)?;
+        let client: Arc<str> = match &assigned_client_id {
+            Some(assigned) => assigned.as_str().into(),
+            None => connect.client_id.into(),
+        };
+        let will = connect.will.map(|will| accept_will(&will, options)).transpose()?;
+        let (expiry, told_expiry) = session_expiry(connect, options);
+        let (keep_alive, told_keep_alive) = keep_alive(connect, options);
+        let settled = Settled {
+            assigned_client_id,
+            session_expiry_secs: told_expiry,
+            server_keep_alive_secs: told_keep_alive,
+        };
+        let request = Request {
+            client,
+            clean_start: connect.clean_start,
+            expiry_interval_secs: expiry,
+            link: Link {
+                version: connect.version,
+                receive_maximum: connect
+                    .properties
+                    .receive_maximum()
+                    .map_or(options.max_inflight, |maximum| maximum.min(options.max_inflight))
+                    .max(1),
+                maximum_packet_size: connect
+                    .properties
+                    .maximum_packet_size()
+                    .unwrap_or(PACKET_SIZE_MAX),
+                silence_max: Duration::from_millis(u64::from(keep_alive) * 1_500),
+                waker: None,
+                close: None,
+            },
+            will,
+        };
+        let version = connect.version;
+        let greet = |flat: &mut Vec<u8>, present: bool| {
+            let properties = connack_properties(version, options, &settled).unwrap_or_default();
+            let connack = ConnAck {
+                properties: properties.as_properties(),
+                ..ConnAck::new(present, ReasonCode::Success)
+            };
+            let _encoded = connack.encode(version, flat);
+        };
+        let attached = self.broker.attach(now, request, greet, effects)?;
+        Ok(Connected {
+            session: attached.session,
+            epoch: attached.epoch,
+            version,
+            replays: super::Replays::default(),
+            topics: None,
+        })
+    }
+}
+
+/// The client identifier to assign, if the client sent none and may do so.
+fn assign_client_id(
+    connect: &Connect<'_>,
+    options: &BrokerOptions,
+) -> Result<Option<String>, Refusal> {
+    if connect.client_id.len() > options.max_client_id_bytes {
+        return Err(Refusal(ReasonCode::ClientIdentifierNotValid));
+    }
+    if !connect.client_id.is_empty() {
+        return Ok(None);
+    }
+    let may_be_empty = match connect.version {
+        // At least one character (MQTT 3.1, section 3.1).
+        Version::V31 => false,
+        // Only without a session that would have to be found again [MQTT-3.1.3-7].
+        Version::V311 => connect.clean_start,
+        Version::V5 => true,
+    };
+    if may_be_empty {
+        Ok(Some((options.assign_client_id)()))
+    } else {
+        Err(Refusal(ReasonCode::ClientIdentifierNotValid))
+    }
+}
+
+fn accept_will(will: &mqtt_codec::Will<'_>, options: &BrokerOptions) -> Result<Will, Refusal> {
+    let topic = TopicName::new(will.topic).map_err(|_| Refusal(ReasonCode::TopicNameInvalid))?;
+    if will.topic.len() > options.max_topic_bytes || topic.level_count() > options.max_topic_levels
+    {
+        return Err(Refusal(ReasonCode::TopicNameInvalid));
+    }
+    if topic.levels().next() == Some(super::publish::BROKER_TOPICS) {
+        return Err(Refusal(ReasonCode::NotAuthorized));
+    }
+    if will.qos > options.max_qos {
+        return Err(Refusal(ReasonCode::QosNotSupported));
+    }
+    if will.retain && !options.retain_available {
+        return Err(Refusal(ReasonCode::RetainNotSupported));
+    }
+    let mut forwarded = PropertiesBuf::new();
+    // Nothing is there twice that may not be: the properties were decoded.
+    let _extended = forwarded.extend(will.properties, PropertySet::FORWARDED);
+    Ok(Will {
+        message: Message::new(MessageParts {
+            topic: will.topic,
+            properties: forwarded.as_properties().raw(),
+            payload: will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            expires: Timestamp::MAX,
+        }),
+        delay_secs: will.properties.will_delay_interval().unwrap_or(0),
+        expiry_interval_secs: will.properties.message_expiry_interval(),
+    })
+}
+
+/// The session expiry interval in seconds, and whether to tell the client.
+fn session_expiry(connect: &Connect<'_>, options: &BrokerOptions) -> (u32, Option<u32>) {
+    if !connect.version.is_v5() {
+        let granted = if connect.clean_start { 0 } else { options.legacy_session_expiry_secs };
+        return (granted, None);
+    }
+    let wanted = connect.properties.session_expiry_interval().unwrap_or(0);
+    let granted = wanted.min(options.max_session_expiry_secs);
+    (granted, (granted != wanted).then_some(granted))
+}
+
+/// The keep alive in seconds, and whether to tell the client [MQTT-3.1.2-21].
+fn keep_alive(connect: &Connect<'_>, options: &BrokerOptions) -> (u16, Option<u16>) {
+    let maximum = options.max_keep_alive_secs;
+    let wanted = connect.keep_alive;
+    if maximum == u16::MAX || (1..=maximum).contains(&wanted) {
+        return (wanted, None);
+    }
+    (maximum, connect.version.is_v5().then_some(maximum))
+}
+
+/// What the client has to know of the server (section 3.2.2.3 of 5.0).
+fn connack_properties(
+    version: Version,
+    options: &BrokerOptions,
+    settled: &Settled,
+) -> Result<PropertiesBuf, EncodeError> {
+    let mut properties = PropertiesBuf::new();
+    if !version.is_v5() {
+        return Ok(properties);
+    }
+    if let Some(secs) = settled.session_expiry_secs {
+        properties.push(Property::SessionExpiryInterval(secs))?;
+    }
+    properties.push(Property::ReceiveMaximum(options.receive_maximum.max(1)))?;
+    if options.max_qos < QoS::ExactlyOnce {
+        properties.push(Property::MaximumQos(options.max_qos))?;
+    }
+    if !options.retain_available {
+        properties.push(Property::RetainAvailable(false))?;
+    }
+    if options.max_packet_size_bytes < PACKET_SIZE_MAX {
+        properties.push(Property::MaximumPacketSize(options.max_packet_size_bytes.max(1)))?;
+    }
+    if let Some(id) = &settled.assigned_client_id {
+        properties.push(Property::AssignedClientIdentifier(id))?;
+    }
+    if !options.wildcard_subscriptions {
+        properties.push(Property::WildcardSubscriptionAvailable(false))?;
+    }
+    properties.push(Property::SharedSubscriptionAvailable(false))?;
+    if let Some(secs) = settled.server_keep_alive_secs {
+        properties.push(Property::ServerKeepAlive(secs))?;
+    }
+    Ok(properties)
+}

@@ -1,0 +1,159 @@
+//! PUBLISH from a client: checked, retained, routed, acknowledged (sections 3.3 and 4.3).
+
+use mqtt_codec::{PacketId, PropertyId, PropertySet, PubAck, PubRec, Publish, QoS, ReasonCode};
+use topic_trie::TopicName;
+
+use super::{Connected, Context, TopicCache};
+use crate::close::{CloseCause, Violation};
+use crate::persistence::Operation;
+use crate::publication::Publication;
+use crate::retained::Retained;
+use crate::{MessageParts, Timestamp};
+
+/// Topics that only the broker publishes to.
+pub(super) const BROKER_TOPICS: &str = "$SYS";
+
+impl Connected {
+    pub(super) fn handle_publish(
+        &mut self,
+        publish: &Publish<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let topic = self.check_publish(publish, context).map_err(CloseCause::Protocol)?;
+        match (publish.qos, publish.packet_id) {
+            (QoS::AtLeastOnce, Some(id)) => {
+                let reason_code = self.publish(topic, publish, context);
+                let puback = PubAck { reason_code, ..PubAck::new(id) };
+                context.reply(|replies| puback.encode(self.version, replies));
+            }
+            (QoS::ExactlyOnce, Some(id)) => self.publish_exactly_once(id, topic, publish, context)?,
+            _ => {
+                self.publish(topic, publish, context);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules that a well-formed PUBLISH can still break.
+    fn check_publish<'a>(
+        &self,
+        publish: &Publish<'a>,
+        context: &Context<'_>,
+    ) -> Result<TopicName<'a>, Violation> {
+        let options = context.broker.options();
+        if publish.qos > options.max_qos {
+            return Err(Violation::Qos);
+        }
+        if publish.retain && !options.retain_available {
+            return Err(Violation::Retain);
+        }
+        if publish.properties.contains(PropertyId::TopicAlias) {
+            return Err(Violation::TopicAlias);
+        }
+        if publish.properties.contains(PropertyId::SubscriptionIdentifier) {
+            return Err(Violation::SubscriptionIdentifier);
+        }
+        let topic = TopicName::new(publish.topic).map_err(|_| Violation::TopicName)?;
+        let fits = publish.topic.len() <= options.max_topic_bytes
+            && topic.level_count() <= options.max_topic_levels;
+        if fits { Ok(topic) } else { Err(Violation::TopicName) }
+    }
+
+    /// QoS 2: delivered when it comes first; while its identifier is known, it is the same again.
+    fn publish_exactly_once(
+        &mut self,
+        id: PacketId,
+        topic: TopicName<'_>,
+        publish: &Publish<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let mut state = self.session.state();
+        if !state.is_current(self.epoch) {
+            return Ok(());
+        }
+        let mut reason_code = ReasonCode::Success;
+        if !state.incoming.contains(id) {
+            let receive_maximum = usize::from(context.broker.options().receive_maximum);
+            if self.version.is_v5() && state.incoming.len() >= receive_maximum {
+                return Err(CloseCause::Protocol(Violation::ReceiveMaximum));
+            }
+            state.incoming.insert(id);
+            drop(state);
+            reason_code = self.publish(topic, publish, context);
+            if reason_code.is_error() && self.version.is_v5() {
+                // The flow ends with this PUBREC, and the identifier is free again.
+                self.session.state().incoming.remove(id);
+            } else if self.session.is_durable() {
+                let session = self.session.key().clone();
+                let operation = Operation::IncomingReceived { session, packet_id: id };
+                context.effects.batch.push(operation);
+            }
+        }
+        let pubrec = PubRec { reason_code, ..PubRec::new(id) };
+        context.reply(|replies| pubrec.encode(self.version, replies));
+        Ok(())
+    }
+
+    /// Retains and routes a message. The reason code is what an MQTT 5 publisher is told; MQTT 3.x
+    /// has no way to say it.
+    fn publish(
+        &mut self,
+        topic: TopicName<'_>,
+        publish: &Publish<'_>,
+        context: &mut Context<'_>,
+    ) -> ReasonCode {
+        if topic.levels().next() == Some(BROKER_TOPICS) {
+            return ReasonCode::NotAuthorized;
+        }
+        let Context { broker, now, effects } = context;
+        let now = *now;
+        let mut forwarded = Context::properties();
+        let properties = if publish.properties.is_empty() {
+            &[]
+        } else {
+            // Nothing is there twice that may not be: the properties were decoded.
+            let _extended = forwarded.extend(publish.properties, PropertySet::FORWARDED);
+            forwarded.as_properties().raw()
+        };
+        let parts = MessageParts {
+            topic: publish.topic,
+            properties,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expires: publish
+                .properties
+                .message_expiry_interval()
+                .map_or(Timestamp::MAX, |secs| now.after_secs(secs)),
+        };
+        let (scratch, mut rest) = effects.split();
+        let mut publication = Publication::new(parts, scratch.frames, now);
+        let mut retained = Retained::Yes;
+        if publish.retain {
+            let message = publication.message();
+            let (options, counters) = (broker.options(), broker.counters());
+            retained = broker.retained.put(topic, &message, options, counters, rest.batch);
+        }
+        let cache_entries = broker.options().topic_cache_entries;
+        let publisher = self.session.id();
+        let cached = (cache_entries > 0).then(|| {
+            let cache = self.topics.get_or_insert_with(|| TopicCache::new(cache_entries));
+            cache.receivers(topic, publisher, broker, scratch.receivers)
+        });
+        let receivers = match cached {
+            Some(receivers) => receivers,
+            None => {
+                broker.receivers(topic, Some(publisher), scratch.receivers);
+                scratch.receivers.as_slice()
+            }
+        };
+        let found = !receivers.is_empty();
+        broker.deliver_to(receivers, &mut publication, now, &mut rest);
+        scratch.receivers.clear();
+        match retained {
+            Retained::Refused => ReasonCode::QuotaExceeded,
+            Retained::Yes if found => ReasonCode::Success,
+            Retained::Yes => ReasonCode::NoMatchingSubscribers,
+        }
+    }
+}

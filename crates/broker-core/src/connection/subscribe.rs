@@ -1,0 +1,85 @@
+//! SUBSCRIBE: filters are checked and granted one by one, then retained messages follow
+//! (section 3.8).
+
+use mqtt_codec::{RetainHandling, ReasonCode, SubAck, Subscribe, Subscription, Version};
+use topic_trie::{SharedFilter, TopicFilter};
+
+use super::{Connected, Context};
+use crate::broker::Subscribed;
+use crate::close::{CloseCause, Violation};
+use crate::persistence::SubscriptionIds;
+use crate::subscription::SubscriptionOptions;
+
+impl Connected {
+    pub(super) fn handle_subscribe(
+        &mut self,
+        subscribe: &Subscribe<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
+        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        for subscription in subscribe.filters.iter() {
+            let code = self.subscribe(&subscription, identifier, context);
+            if code.is_error() && self.version == Version::V31 {
+                // SUBACK of MQTT 3.1 has no way to refuse.
+                return Err(CloseCause::Protocol(Violation::TopicFilter));
+            }
+            codes.push(code);
+        }
+        let suback = SubAck::new(subscribe.packet_id, &codes);
+        context.reply(|replies| suback.encode(self.version, replies));
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        subscription: &Subscription<'_>,
+        identifier: u32,
+        context: &mut Context<'_>,
+    ) -> ReasonCode {
+        let options = context.broker.options();
+        let Ok(filter) = TopicFilter::new(subscription.filter) else {
+            return ReasonCode::TopicFilterInvalid;
+        };
+        if subscription.filter.len() > options.max_topic_bytes
+            || filter.level_count() > options.max_topic_levels
+        {
+            return ReasonCode::TopicFilterInvalid;
+        }
+        if self.version.is_v5() {
+            match SharedFilter::parse(subscription.filter) {
+                Ok(None) => {}
+                Ok(Some(_)) => return ReasonCode::SharedSubscriptionsNotSupported,
+                Err(_) => return ReasonCode::TopicFilterInvalid,
+            }
+        }
+        if filter.is_wildcard() && !options.wildcard_subscriptions {
+            return ReasonCode::WildcardSubscriptionsNotSupported;
+        }
+        let granted = SubscriptionOptions {
+            qos: subscription.options.qos.min(options.max_qos),
+            no_local: subscription.options.no_local,
+            retain_as_published: subscription.options.retain_as_published,
+            identifier,
+        };
+        let batch = &mut context.effects.batch;
+        let result = context.broker.subscribe(&self.session, self.epoch, filter, granted, batch);
+        let retained_wanted = match (result, subscription.options.retain_handling) {
+            (Subscribed::TooMany, _) => return ReasonCode::QuotaExceeded,
+            (Subscribed::Gone, _) => return ReasonCode::UnspecifiedError,
+            (_, RetainHandling::Send) => true,
+            (Subscribed::New, RetainHandling::SendIfNew) => true,
+            (Subscribed::Replaced, RetainHandling::SendIfNew) | (_, RetainHandling::DoNotSend) => {
+                false
+            }
+        };
+        if retained_wanted && options.retain_available {
+            let mut ids = SubscriptionIds::None;
+            if identifier != 0 {
+                ids.add(identifier);
+            }
+            self.replays.push(filter, granted.qos, ids);
+        }
+        ReasonCode::granted(granted.qos)
+    }
+}

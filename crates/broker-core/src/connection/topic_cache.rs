@@ -1,0 +1,98 @@
+//! Receivers of the topics that one connection publishes to again and again.
+//!
+//! A device mostly publishes to the same few topics. What the router found for one is remembered
+//! with the router's generation at that time, and holds for as long as that number stays the same.
+//!
+//! Direct-mapped and small. A topic gets a place only when it comes for the second time in a row of
+//! those that share the place, so that a client that walks over ten thousand topics pays nothing
+//! for it.
+
+use topic_trie::{TopicName, Watch};
+
+use crate::broker::Broker;
+use crate::session::SessionId;
+use crate::subscription::Receiver;
+
+/// Receivers remembered for one topic at most.
+const RECEIVERS_MAX: usize = 1_024;
+
+#[derive(Debug)]
+pub(crate) struct TopicCache {
+    /// A power of two of them.
+    places: Box<[Place]>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// The topic that came last and has no entry.
+    candidate: u64,
+    entry: Option<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    topic: Box<str>,
+    watch: Watch,
+    generation: u64,
+    receivers: Box<[Receiver]>,
+}
+
+impl TopicCache {
+    /// A cache for about so many topics, at least one.
+    pub(crate) fn new(topics: usize) -> Box<Self> {
+        let places = topics.clamp(1, 65_536).next_power_of_two();
+        Box::new(Self { places: (0..places).map(|_| Place::default()).collect() })
+    }
+
+    /// The receivers of what `publisher` publishes to `topic`: remembered ones, or what the router
+    /// finds now, for which `found` gives the room.
+    pub(crate) fn receivers<'a>(
+        &'a mut self,
+        topic: TopicName<'_>,
+        publisher: SessionId,
+        broker: &Broker,
+        found: &'a mut Vec<Receiver>,
+    ) -> &'a [Receiver] {
+        let mixed = mix(topic.as_str());
+        let mask = self.places.len() - 1;
+        let index = usize::try_from(mixed >> 48).unwrap_or(0) & mask;
+        let Some(place) = self.places.get_mut(index) else { return &[] };
+        let known = place.entry.as_ref().is_some_and(|entry| *entry.topic == *topic.as_str());
+        if known {
+            let fresh = place.entry.as_ref().is_some_and(|entry| {
+                broker.subscriptions.generation_at(entry.watch) == entry.generation
+            });
+            if fresh {
+                return place.entry.as_ref().map_or(&[], |entry| &entry.receivers);
+            }
+        } else if place.candidate != mixed {
+            place.candidate = mixed;
+            broker.receivers(topic, Some(publisher), found);
+            return found;
+        }
+        // The generation is read before the match: a change in between makes the entry stale at
+        // once instead of wrong for ever.
+        let watch = broker.subscriptions.watch(topic);
+        let generation = broker.subscriptions.generation_at(watch);
+        broker.receivers(topic, Some(publisher), found);
+        if found.len() > RECEIVERS_MAX {
+            place.entry = None;
+            return found;
+        }
+        let receivers: Box<[Receiver]> = found.drain(..).collect();
+        let entry = Entry { topic: topic.as_str().into(), watch, generation, receivers };
+        &place.entry.insert(entry).receivers
+    }
+}
+
+/// Spreads topics over the places. An unlucky spread costs a walk of the router and nothing else,
+/// so the end of the topic, where those of one client differ, is enough.
+fn mix(topic: &str) -> u64 {
+    let bytes = topic.as_bytes();
+    let mut word = bytes.len() as u64;
+    for chunk in bytes.rchunks(8).take(3) {
+        let part = chunk.iter().fold(0_u64, |part, byte| part << 8 | u64::from(*byte));
+        word = (word ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+    word.wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}

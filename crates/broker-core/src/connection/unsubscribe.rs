@@ -1,0 +1,33 @@
+//! UNSUBSCRIBE: filters are removed one by one (section 3.10).
+
+use mqtt_codec::{ReasonCode, ReasonCodes, UnsubAck, Unsubscribe};
+use topic_trie::TopicFilter;
+
+use super::{Connected, Context};
+
+impl Connected {
+    pub(super) fn handle_unsubscribe(
+        &mut self,
+        unsubscribe: &Unsubscribe<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let mut codes = Vec::with_capacity(unsubscribe.filters.len());
+        for text in unsubscribe.filters.iter() {
+            let Ok(filter) = TopicFilter::new(text) else {
+                codes.push(ReasonCode::TopicFilterInvalid);
+                continue;
+            };
+            let batch = &mut context.effects.batch;
+            let existed = context.broker.unsubscribe(&self.session, self.epoch, filter, batch);
+            self.replays.remove(filter);
+            codes.push(if existed {
+                ReasonCode::Success
+            } else {
+                ReasonCode::NoSubscriptionExisted
+            });
+        }
+        let unsuback =
+            UnsubAck { reason_codes: ReasonCodes::new(&codes), ..UnsubAck::new(unsubscribe.packet_id, &codes) };
+        context.reply(|replies| unsuback.encode(self.version, replies));
+    }
+}

@@ -1,0 +1,52 @@
+//! What the broker counts: above all, what it had to drop or refuse at which limit.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of a broker. Each only ever grows, wrapping at 2⁶⁴.
+///
+/// They are read with [`Broker::counters`](crate::Broker::counters); reading several is not one
+/// atomic view.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// QoS 0 messages dropped because the receiver's outbox was full
+    /// ([`max_outbox_bytes`](crate::BrokerOptions::max_outbox_bytes)).
+    pub dropped_slow_reader: Counter,
+    /// QoS 1 and 2 messages dropped because the session's queue was full
+    /// ([`max_queued_messages`](crate::BrokerOptions::max_queued_messages)).
+    pub dropped_queue_full: Counter,
+    /// Messages dropped because the receiver accepts no packet so large (MQTT 5 maximum packet
+    /// size).
+    pub dropped_too_large: Counter,
+    /// Messages dropped because they expired before they could be delivered.
+    pub dropped_expired: Counter,
+    /// Messages dropped because the store did not accept them.
+    pub dropped_store_failed: Counter,
+    /// Messages not retained because a limit on retained messages was reached.
+    pub refused_retained: Counter,
+    /// Connections refused because there were too many sessions.
+    pub refused_sessions: Counter,
+    /// Subscriptions refused because their session had too many.
+    pub refused_subscriptions: Counter,
+    /// Connections closed because of what the client sent.
+    pub protocol_errors: Counter,
+    /// Connections closed because nothing came for one and a half times the keep alive.
+    pub keep_alive_timeouts: Counter,
+    /// Connections closed because another one came with the same client identifier.
+    pub takeovers: Counter,
+}
+
+/// One counter.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+}

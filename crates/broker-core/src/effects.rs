@@ -1,0 +1,94 @@
+//! What comes out of the core: operations to commit, replies held until then, tasks to wake.
+//!
+//! A driver has one [`Effects`] per worker and passes it to every `handle_*` call. When a batch of
+//! input has been handled it does, in this order:
+//!
+//! 1. commit [`batch`](Effects::batch) if it is not empty,
+//! 2. take the [`Ticket`] and give it to `handle_committed` (or `handle_commit_failed`), and
+//! 3. [`wake`](Effects::wake) the tasks of all who were given something to send.
+//!
+//! A store in memory commits at once, so all three happen in one go and nothing is allocated. For
+//! any other the ticket is kept by the task that waits, and the effects are free for the next.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::outbox::Outbox;
+use crate::persistence::Batch;
+use crate::publication::Frames;
+use crate::session::Session;
+use crate::subscription::Receiver;
+
+/// Most spare buffers kept for outboxes.
+const SPARE_OUTBOXES: usize = 64;
+
+/// Largest buffer kept as a spare, in bytes.
+const SPARE_BYTES_MAX: usize = 256 << 10;
+
+/// Collects what `handle_*` calls bring about; see the module's text for its use.
+#[derive(Debug, Default)]
+pub struct Effects {
+    pub(crate) batch: Batch,
+    pub(crate) ticket: Ticket,
+    pub(crate) wakes: Vec<Waker>,
+    pub(crate) scratch: Scratch,
+}
+
+/// What waits for a batch to be committed: replies of one connection, and deliveries.
+#[derive(Debug, Default)]
+#[must_use = "acknowledgements and deliveries are lost with it"]
+pub struct Ticket {
+    /// Encoded packets for the connection that the batch came from.
+    pub(crate) replies: Vec<u8>,
+    /// Sessions, and the sequence numbers of their messages.
+    pub(crate) releases: Vec<(Arc<Session>, u64)>,
+}
+
+/// Memory that is used again and again on the way of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) receivers: Vec<Receiver>,
+    pub(crate) frames: Frames,
+    pub(crate) outboxes: Vec<Outbox>,
+}
+
+impl Effects {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What has to be committed before the ticket may be used.
+    pub fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// What waits for the commit of [`batch`](Self::batch).
+    pub fn take_ticket(&mut self) -> Ticket {
+        core::mem::take(&mut self.ticket)
+    }
+
+    /// Wakes each task that has something to send, once.
+    pub fn wake(&mut self) {
+        for waker in self.wakes.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Gives an outbox back that was written, so that its memory serves another connection.
+    pub fn recycle(&mut self, mut outbox: Outbox) {
+        if self.scratch.outboxes.len() < SPARE_OUTBOXES
+            && (1..=SPARE_BYTES_MAX).contains(&outbox.capacity())
+        {
+            outbox.clear();
+            self.scratch.outboxes.push(outbox);
+        }
+    }
+}
+
+impl Ticket {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.replies.is_empty() && self.releases.is_empty()
+    }
+}

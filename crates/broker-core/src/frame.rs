@@ -1,0 +1,74 @@
+//! How what a session sends is put into bytes: the codec's packets, filled from what we keep.
+
+use mqtt_codec::{
+    PacketId, Properties, PropertiesBuf, Property, PropertySet, PubRel, Publish, QoS, ReasonCode,
+    Version,
+};
+
+/// All of a PUBLISH to one receiver but the bytes of its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) version: Version,
+    pub(crate) dup: bool,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) packet_id: Option<PacketId>,
+    pub(crate) topic: &'a str,
+    /// Forwarded as they are; see [`MessageParts`](crate::MessageParts).
+    pub(crate) properties: &'a [u8],
+    pub(crate) expiry_secs: Option<u32>,
+    pub(crate) subscription_ids: &'a [u32],
+    pub(crate) payload: &'a [u8],
+}
+
+impl Head<'_> {
+    /// Appends the head to `flat`, and returns where in `flat` the packet identifier is (0 if there
+    /// is none). `None` if no such packet can be encoded; `flat` is then as it was.
+    pub(crate) fn put(&self, flat: &mut Vec<u8>, scratch: &mut PropertiesBuf) -> Option<usize> {
+        let start = flat.len();
+        let publish = self.publish(scratch)?;
+        let head = publish.encode_head(self.version, flat).ok()?;
+        Some(head.packet_id_offset.map_or(0, |offset| start + offset))
+    }
+
+    /// Bytes of the whole packet, payload included; `None` if it cannot be encoded.
+    pub(crate) fn packet_bytes(&self, scratch: &mut PropertiesBuf) -> Option<usize> {
+        self.publish(scratch)?.encoded_len(self.version).ok()
+    }
+
+    fn publish<'b>(&'b self, scratch: &'b mut PropertiesBuf) -> Option<Publish<'b>> {
+        let plain = self.expiry_secs.is_none()
+            && self.subscription_ids.is_empty()
+            && self.properties.is_empty();
+        let properties = if plain || !self.version.is_v5() {
+            Properties::EMPTY
+        } else {
+            scratch.clear();
+            if let Some(secs) = self.expiry_secs {
+                scratch.push(Property::MessageExpiryInterval(secs)).ok()?;
+            }
+            for id in self.subscription_ids {
+                scratch.push(Property::SubscriptionIdentifier(*id)).ok()?;
+            }
+            let forwarded = Properties::from_raw(self.properties, PropertySet::FORWARDED).ok()?;
+            scratch.extend(forwarded, PropertySet::FORWARDED).ok()?;
+            scratch.as_properties()
+        };
+        Some(Publish {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic: self.topic,
+            packet_id: self.packet_id,
+            properties,
+            payload: self.payload,
+        })
+    }
+}
+
+/// Appends PUBREL.
+pub(crate) fn put_pubrel(flat: &mut Vec<u8>, version: Version, id: PacketId, reason: ReasonCode) {
+    let packet = PubRel { reason_code: reason, ..PubRel::new(id) };
+    // Without properties and with a reason code that PUBREL may carry there is nothing to fail.
+    let _encoded = packet.encode(version, flat);
+}

@@ -1,0 +1,165 @@
+//! What the owner of a broker decides: features and, above all, limits.
+//!
+//! Whatever a client can make grow has a limit here. Each limit's doc says what the client sees
+//! when it reaches it, and which counter of [`Counters`](crate::Counters) tells the operator.
+
+use core::time::Duration;
+use std::fmt;
+use std::sync::Arc;
+
+use mqtt_codec::QoS;
+
+/// Options of a [`Broker`](crate::Broker).
+///
+/// ```
+/// use broker_core::BrokerOptions;
+///
+/// let options = BrokerOptions { max_inflight: 20, ..BrokerOptions::default() };
+/// assert_eq!(options.max_packet_size_bytes, 268_435_460);
+/// ```
+#[derive(Clone)]
+pub struct BrokerOptions {
+    /// How long a network connection may take from being accepted to a complete CONNECT.
+    /// Default: 10 s. After it the connection is closed without a word.
+    pub connect_timeout: Duration,
+
+    /// Largest packet accepted from a client, whole packet with its fixed header, in bytes.
+    /// Default and maximum: 268,435,460, all that MQTT can express. A larger one closes the
+    /// connection as soon as its fixed header has arrived: MQTT 5 clients get reason code 0x95,
+    /// and have been told the limit in CONNACK where it is below the maximum (MQTT 5.0 3.2.2.3.6).
+    pub max_packet_size_bytes: u32,
+
+    /// Longest client identifier in bytes. Default: 65,535. A longer one is refused with 0x85
+    /// (3.x: return code 2).
+    pub max_client_id_bytes: usize,
+
+    /// Sessions known at one time, connected or not. Default: 10,000,000. The next new one is
+    /// refused with 0x97 (3.x: return code 3).
+    pub max_sessions: usize,
+
+    /// Longest topic name or topic filter in bytes. Default: 65,535. A longer topic name closes
+    /// the connection with 0x90; a longer filter is refused in SUBACK with 0x8F (3.x: 0x80).
+    pub max_topic_bytes: usize,
+
+    /// Most levels of a topic name or topic filter. Default: 128. Answered like
+    /// [`max_topic_bytes`](Self::max_topic_bytes).
+    pub max_topic_levels: usize,
+
+    /// Subscriptions that one session may hold. Default: 100,000. One more is refused in SUBACK
+    /// with 0x97 (3.x: 0x80).
+    pub max_subscriptions_per_session: usize,
+
+    /// Highest quality of service; subscriptions are granted at most this. Default: 2. A
+    /// PUBLISH or will above it is refused with 0x9B (MQTT 5.0 3.2.2.3.4); a 3.x connection that
+    /// sends one is closed.
+    pub max_qos: QoS,
+
+    /// Unacknowledged QoS 1 and 2 messages under way to one client (the send window). Default:
+    /// 1,024, range 1 to 65,535; an MQTT 5 client's receive maximum may lower it. What is beyond
+    /// waits in the session's queue.
+    pub max_inflight: u16,
+
+    /// QoS 2 messages that one client may have begun and not completed (receive maximum,
+    /// MQTT 5.0 3.2.2.3.3). Default: 1,024, range 1 to 65,535. An MQTT 5 client that exceeds it
+    /// is disconnected with 0x93; a 3.x client, which has not been told, may use up to 65,535.
+    pub receive_maximum: u16,
+
+    /// Messages that may wait in one session, inflight ones included. Default: 100,000. Further
+    /// ones are dropped for this session alone and counted (`dropped_queue_full`).
+    pub max_queued_messages: usize,
+
+    /// The same in bytes of topic, properties and payload. Default: 256 MiB. A message that is
+    /// shared by many sessions counts in full for each.
+    pub max_queued_bytes: usize,
+
+    /// Bytes that may wait for one client's socket. Default: 16 MiB. Past it a QoS 0 message is
+    /// dropped for this client alone and counted (`dropped_slow_reader`); QoS 1 and 2 stay in
+    /// the session's queue. A single message may go past the limit, so large ones get through.
+    pub max_outbox_bytes: usize,
+
+    /// Retained messages. Default: 10,000,000. A further PUBLISH that would retain a message on
+    /// a new topic is delivered but not retained, and counted (`refused_retained`); MQTT 5
+    /// clients see 0x97 in PUBACK or PUBREC.
+    pub max_retained_messages: usize,
+
+    /// The same in bytes of topic, properties and payload. Default: 1 GiB.
+    pub max_retained_bytes: usize,
+
+    /// Longest session expiry interval granted, in seconds. Default: 4,294,967,295, which stands
+    /// for "never". A client that asks for more is told the shorter one in CONNACK.
+    pub max_session_expiry_secs: u32,
+
+    /// How long the session of a 3.x client that connected with clean session 0 outlives its
+    /// connection, in seconds. Default: 4,294,967,295, "never", as MQTT 3.1.1 has it.
+    pub legacy_session_expiry_secs: u32,
+
+    /// Keep alive that a client may ask for at most, in seconds. Default: 65,535. A client that
+    /// asks for more, or for none (0), is given this one when it speaks MQTT 5 (server keep
+    /// alive); where the limit is below 65,535 it is applied to 3.x clients as it stands.
+    pub max_keep_alive_secs: u16,
+
+    /// Whether retained messages are kept and sent. Default: true.
+    pub retain_available: bool,
+
+    /// Whether filters with wildcards are accepted. Default: true; otherwise refused with 0xA2.
+    pub wildcard_subscriptions: bool,
+
+    /// Topics whose receivers each publishing connection remembers. Default: 16; 0 remembers
+    /// none. The memory of one remembered topic grows with its receivers, of which at most 1,024
+    /// are remembered.
+    pub topic_cache_entries: usize,
+
+    /// Makes the client identifier for a client that sent none. It must be unique and hard to
+    /// guess. There is no default: the core has no randomness of its own.
+    pub assign_client_id: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Default for BrokerOptions {
+    /// The defaults named at each field. `assign_client_id` counts up: unique, but easily
+    /// guessed, so set it in anything that is not a test.
+    fn default() -> Self {
+        let counter = core::sync::atomic::AtomicU64::new(1);
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            max_packet_size_bytes: PACKET_SIZE_MAX,
+            max_client_id_bytes: 65_535,
+            max_sessions: 10_000_000,
+            max_topic_bytes: 65_535,
+            max_topic_levels: 128,
+            max_subscriptions_per_session: 100_000,
+            max_qos: QoS::ExactlyOnce,
+            max_inflight: 1_024,
+            receive_maximum: 1_024,
+            max_queued_messages: 100_000,
+            max_queued_bytes: 256 << 20,
+            max_outbox_bytes: 16 << 20,
+            max_retained_messages: 10_000_000,
+            max_retained_bytes: 1 << 30,
+            max_session_expiry_secs: u32::MAX,
+            legacy_session_expiry_secs: u32::MAX,
+            max_keep_alive_secs: u16::MAX,
+            retain_available: true,
+            wildcard_subscriptions: true,
+            topic_cache_entries: 16,
+            assign_client_id: Arc::new(move || {
+                let number = counter.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                format!("auto-{number}")
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for BrokerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerOptions")
+            .field("max_packet_size_bytes", &self.max_packet_size_bytes)
+            .field("max_inflight", &self.max_inflight)
+            .field("max_queued_messages", &self.max_queued_messages)
+            .field("max_outbox_bytes", &self.max_outbox_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The largest packet that MQTT can express: a remaining length of 268,435,455 bytes (section
+/// 2.2.3 of 3.1.1, 2.1.4 of 5.0) behind a fixed header of five.
+pub(crate) const PACKET_SIZE_MAX: u32 = 268_435_460;

@@ -1,0 +1,157 @@
+//! One message being handed to its receivers: encoded once per form, kept once if it must wait.
+
+use std::sync::Arc;
+
+use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
+
+use crate::frame::Head;
+use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
+use crate::{Message, MessageParts, Timestamp};
+
+/// A message on its way to its receivers.
+pub(crate) struct Publication<'a> {
+    parts: MessageParts<'a>,
+    /// Made when the first receiver has to keep it.
+    message: Option<Arc<Message>>,
+    frames: &'a mut Frames,
+    now: Timestamp,
+}
+
+/// The forms of a PUBLISH that were encoded already: protocol version × QoS × retain flag.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+    forms: [Option<Form>; 12],
+    pub(crate) properties: PropertiesBuf,
+}
+
+/// Where a form lies in [`Frames::bytes`].
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    start: usize,
+    end: usize,
+    /// Where in the form the packet identifier goes; 0 if there is none.
+    id_at: usize,
+}
+
+impl<'a> Publication<'a> {
+    pub(crate) fn new(parts: MessageParts<'a>, frames: &'a mut Frames, now: Timestamp) -> Self {
+        frames.bytes.clear();
+        frames.forms = [None; 12];
+        Self { parts, message: None, frames, now }
+    }
+
+    /// A message that is kept already.
+    pub(crate) fn of(message: &'a Arc<Message>, frames: &'a mut Frames, now: Timestamp) -> Self {
+        let mut publication = Self::new(message.parts(), frames, now);
+        publication.message = Some(Arc::clone(message));
+        publication
+    }
+
+    pub(crate) fn parts(&self) -> &MessageParts<'a> {
+        &self.parts
+    }
+
+    /// The message in a form that can be kept.
+    pub(crate) fn message(&mut self) -> Arc<Message> {
+        Arc::clone(self.message.get_or_insert_with(|| Message::new(self.parts)))
+    }
+
+    /// Bytes of topic, properties and payload.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.parts.topic.len() + self.parts.properties.len() + self.parts.payload.len()
+    }
+
+    /// Bytes of the packet for a receiver without subscription identifiers.
+    pub(crate) fn packet_bytes(&mut self, version: Version, qos: QoS, retain: bool) -> usize {
+        let form = self.form(version, qos, retain);
+        let shared = if self.is_shared() { self.parts.payload.len() } else { 0 };
+        form.end - form.start + shared
+    }
+
+    /// Appends the packet for a receiver without subscription identifiers.
+    pub(crate) fn put(
+        &mut self,
+        outbox: &mut Outbox,
+        version: Version,
+        qos: QoS,
+        retain: bool,
+        packet_id: Option<PacketId>,
+    ) {
+        let form = self.form(version, qos, retain);
+        let bytes = self.frames.bytes.get(form.start..form.end).unwrap_or_default();
+        outbox.put(|flat| {
+            let at = flat.len() + form.id_at;
+            flat.extend_from_slice(bytes);
+            if let Some(id) = packet_id
+                && let Some(place) = flat.get_mut(at..at + 2)
+            {
+                place.copy_from_slice(&id.get().to_be_bytes());
+            }
+        });
+        if self.is_shared() {
+            let message = self.message();
+            outbox.put_shared(message);
+        }
+    }
+
+    /// The head of the packet for a receiver with subscription identifiers.
+    pub(crate) fn head<'b>(
+        &'b self,
+        version: Version,
+        qos: QoS,
+        retain: bool,
+        packet_id: Option<PacketId>,
+        subscription_ids: &'b [u32],
+    ) -> Head<'b> {
+        Head {
+            version,
+            dup: false,
+            qos,
+            retain,
+            packet_id,
+            topic: self.parts.topic,
+            properties: self.parts.properties,
+            expiry_secs: remaining_secs(self.parts.expires, self.now),
+            subscription_ids,
+            payload: self.parts.payload,
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.parts.payload.len() >= SHARED_PAYLOAD_MIN
+    }
+
+    fn form(&mut self, version: Version, qos: QoS, retain: bool) -> Form {
+        let index =
+            usize::from(version.is_v5()) * 6 + usize::from(qos.as_u8()) * 2 + usize::from(retain);
+        if let Some(Some(form)) = self.frames.forms.get(index) {
+            return *form;
+        }
+        let packet_id = (qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let start = self.frames.bytes.len();
+        let mut bytes = core::mem::take(&mut self.frames.bytes);
+        let mut properties = core::mem::take(&mut self.frames.properties);
+        let head = self.head(version, qos, retain, packet_id, &[]);
+        let id_at = head.put(&mut bytes, &mut properties).unwrap_or(start);
+        if !self.is_shared() {
+            bytes.extend_from_slice(self.parts.payload);
+        }
+        let form = Form { start, end: bytes.len(), id_at: id_at.saturating_sub(start) };
+        self.frames.bytes = bytes;
+        self.frames.properties = properties;
+        if let Some(slot) = self.frames.forms.get_mut(index) {
+            *slot = Some(form);
+        }
+        form
+    }
+}
+
+/// The message expiry interval to send: what remains of it, at least one second [MQTT-3.3.2-6].
+pub(crate) fn remaining_secs(expires: Timestamp, now: Timestamp) -> Option<u32> {
+    if expires == Timestamp::MAX {
+        return None;
+    }
+    let secs = (expires - now).as_millis().div_ceil(1_000).max(1);
+    Some(u32::try_from(secs).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,133 @@
+//! Retained messages: one per topic, kept for those who subscribe later
+//! (sections 3.3.1.3 of both versions).
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicName};
+
+use crate::counters::Counters;
+use crate::options::BrokerOptions;
+use crate::persistence::{Batch, Operation};
+use crate::{Message, Timestamp};
+
+/// Topics looked at in one go while the lock is held.
+const STEP: usize = 256;
+
+/// All retained messages.
+#[derive(Debug, Default)]
+pub(crate) struct RetainedMessages {
+    kept: RwLock<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    topics: TopicMap<Arc<Message>>,
+    bytes: usize,
+}
+
+/// What became of a message that was to be retained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retained {
+    /// It is the topic's retained message now, or, being empty, has removed the one there was.
+    Yes,
+    /// There are too many; counted.
+    Refused,
+}
+
+impl RetainedMessages {
+    /// Makes a message the retained one of its topic, or, if its payload is empty, removes the one
+    /// there is [MQTT-3.3.1-6].
+    pub(crate) fn put(
+        &self,
+        topic: TopicName<'_>,
+        message: &Arc<Message>,
+        options: &BrokerOptions,
+        counters: &Counters,
+        batch: &mut Batch,
+    ) -> Retained {
+        let mut kept = self.kept.write();
+        if message.payload().is_empty() {
+            if kept.remove(topic) {
+                batch.push(Operation::DropRetained { topic: topic.as_str().into() });
+            }
+            return Retained::Yes;
+        }
+        let replaced = kept.topics.get(topic).map(|old| old.size_bytes());
+        let messages = kept.topics.len() + usize::from(replaced.is_none());
+        let bytes = kept.bytes + message.size_bytes() - replaced.unwrap_or(0);
+        if messages > options.max_retained_messages || bytes > options.max_retained_bytes {
+            counters.refused_retained.add(1);
+            return Retained::Refused;
+        }
+        kept.insert(topic, Arc::clone(message));
+        // Under the lock, so that batches name the messages of one topic in the order in which
+        // they replaced each other here.
+        batch.push(Operation::PutRetained { message: Arc::clone(message) });
+        Retained::Yes
+    }
+
+    /// Puts back what a store kept.
+    pub(crate) fn restore(&self, message: Arc<Message>) {
+        if let Ok(topic) = TopicName::new(message.topic()) {
+            self.kept.write().insert(topic, Arc::clone(&message));
+        }
+    }
+
+    /// Appends the next of the messages that match `filter` and have not expired to `found`.
+    pub(crate) fn step(
+        &self,
+        filter: TopicFilter<'_>,
+        cursor: &mut Cursor,
+        now: Timestamp,
+        found: &mut Vec<Arc<Message>>,
+    ) -> Progress {
+        let kept = self.kept.read();
+        if let Some(topic) = filter.as_name() {
+            let message = kept.topics.get(topic).filter(|message| message.expires() > now);
+            found.extend(message.cloned());
+            return Progress::Done;
+        }
+        kept.topics.matches_from(filter, cursor, STEP, |_, message| {
+            if message.expires() > now {
+                found.push(Arc::clone(message));
+            }
+        })
+    }
+
+    /// Removes messages that have expired; looks at all of them.
+    pub(crate) fn remove_expired(&self, now: Timestamp, counters: &Counters, batch: &mut Batch) {
+        let mut kept = self.kept.write();
+        let Kept { topics, bytes } = &mut *kept;
+        topics.retain(|topic, message| {
+            let keep = message.expires() > now;
+            if !keep {
+                *bytes -= message.size_bytes();
+                counters.dropped_expired.add(1);
+                batch.push(Operation::DropRetained { topic: topic.as_str().into() });
+            }
+            keep
+        });
+    }
+
+    /// How many there are, and their bytes of topic, properties and payload.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let kept = self.kept.read();
+        (kept.topics.len(), kept.bytes)
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, topic: TopicName<'_>, message: Arc<Message>) {
+        self.bytes += message.size_bytes();
+        if let Some(old) = self.topics.insert(topic, message) {
+            self.bytes -= old.size_bytes();
+        }
+    }
+
+    fn remove(&mut self, topic: TopicName<'_>) -> bool {
+        let removed = self.topics.remove(topic);
+        self.bytes -= removed.as_ref().map_or(0, |message| message.size_bytes());
+        removed.is_some()
+    }
+}

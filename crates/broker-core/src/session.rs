@@ -1,0 +1,236 @@
+//! One client's session: what it is owed, what it has begun, and the connection of the moment.
+//!
+//! ```text
+//!             attach                     detach, expiry > 0
+//!   (new) ─────────────► connected ───────────────────────────► away ──┐
+//!                        │  ▲    │ takeover (a new connection)   │     │ attach
+//!                        │  └────┘                               │     │
+//!                        │  ▲────────────────────────────────────┼─────┘
+//!                        │ detach, expiry 0; clean start         │ expiry
+//!                        ▼                                       ▼
+//!                      ended ◄───────────────────────────────────┘
+//! ```
+//!
+//! A session is shared by the task of its connection and by all that publish to it. Its state has
+//! one lock, held for as long as it takes to push or take, never while another session's lock or
+//! the router's is taken by the same thread.
+//!
+//! Each connection gets an *epoch* when it attaches. A connection whose epoch is not the session's
+//! any more has been taken over: whatever it still does changes nothing here.
+//!
+//! Sections 3.1.2.4 (3.1.1), 3.1.2.11.2 and 4.1 (5.0).
+
+mod delivery;
+mod incoming;
+mod outgoing;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+use std::task::Waker;
+
+use hashbrown::HashSet;
+use mqtt_codec::Version;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::close::CloseCause;
+use crate::outbox::Outbox;
+use crate::persistence::{ClientId, SessionKey, StoredSession};
+use crate::will::Will;
+use crate::Timestamp;
+
+pub(crate) use delivery::{Delivered, DeliveryEffects, Rules, Terms};
+pub(crate) use incoming::Incoming;
+pub(crate) use outgoing::{Acknowledged, Outgoing};
+
+/// Tells sessions apart within one process; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SessionId(pub(crate) u64);
+
+/// A session, shared.
+#[derive(Debug)]
+pub(crate) struct Session {
+    key: SessionKey,
+    /// Whether it outlives its connection, and is therefore kept in the store.
+    durable: bool,
+    /// When something was last heard from the client, in milliseconds.
+    heard: AtomicU64,
+    state: Mutex<State>,
+}
+
+/// What changes in a session.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The connection of the moment.
+    pub(crate) link: Option<Link>,
+    pub(crate) epoch: u32,
+    /// The session is over; nothing may be added to it any more.
+    pub(crate) ended: bool,
+    /// It has left the router, the deadlines and the store.
+    finished: bool,
+    pub(crate) expiry_interval_secs: u32,
+    /// When it ends unless the client returns; [`Timestamp::MAX`] while connected, or for never.
+    pub(crate) expires: Timestamp,
+    /// Where it stands in the broker's deadlines.
+    pub(crate) deadline: Timestamp,
+    pub(crate) outbox: Outbox,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) incoming: Incoming,
+    pub(crate) filters: HashSet<Box<str>>,
+    pub(crate) will: Option<Box<Will>>,
+    /// When the will of a connection that is gone is published; only with a will.
+    pub(crate) will_due: Timestamp,
+    /// Whether the store has a will of it.
+    pub(crate) has_stored_will: bool,
+}
+
+/// What the session knows of its connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) version: Version,
+    /// The lower of the client's receive maximum and our window.
+    pub(crate) receive_maximum: u16,
+    /// Largest packet that the client takes, in bytes.
+    pub(crate) maximum_packet_size: u32,
+    /// One and a half times the keep alive; zero for none.
+    pub(crate) silence_max: Duration,
+    /// The connection's task, while it has nothing to send.
+    pub(crate) waker: Option<Waker>,
+    /// Set when the broker wants the connection closed.
+    pub(crate) close: Option<CloseCause>,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, client: ClientId, expiry_interval_secs: u32) -> Arc<Self> {
+        Arc::new(Self {
+            key: SessionKey { client, incarnation: id.0 },
+            durable: expiry_interval_secs > 0,
+            heard: AtomicU64::new(0),
+            state: Mutex::new(State {
+                link: None,
+                epoch: 0,
+                ended: false,
+                finished: false,
+                expiry_interval_secs,
+                expires: Timestamp::MAX,
+                deadline: Timestamp::MAX,
+                outbox: Outbox::default(),
+                outgoing: Outgoing::default(),
+                incoming: Incoming::default(),
+                filters: HashSet::new(),
+                will: None,
+                will_due: Timestamp::MAX,
+                has_stored_will: false,
+            }),
+        })
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        SessionId(self.key.incarnation)
+    }
+
+    pub(crate) fn client(&self) -> &ClientId {
+        &self.key.client
+    }
+
+    /// The name under which the store knows it.
+    pub(crate) fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The client has sent something.
+    pub(crate) fn hear(&self, now: Timestamp) {
+        self.heard.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn heard(&self) -> Timestamp {
+        Timestamp::from_millis(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// What a store is told of it.
+    pub(crate) fn record(&self, state: &State, disconnected_at: Option<Timestamp>) -> StoredSession {
+        StoredSession {
+            session: self.key.clone(),
+            expiry_interval_secs: state.expiry_interval_secs,
+            disconnected_at,
+        }
+    }
+}
+
+impl State {
+    /// A connection begins; returns its epoch. Whoever had the session before has lost it.
+    pub(crate) fn attach(&mut self, link: Link) -> u32 {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.link = Some(link);
+        self.expires = Timestamp::MAX;
+        self.outbox = Outbox::default();
+        self.outgoing.rewind();
+        self.epoch
+    }
+
+    /// Whether this epoch's connection still has the session.
+    pub(crate) fn is_current(&self, epoch: u32) -> bool {
+        self.epoch == epoch && self.link.is_some() && !self.ended
+    }
+
+    /// The connection is gone.
+    pub(crate) fn detach(&mut self) {
+        self.link = None;
+        self.outbox = Outbox::default();
+        self.outgoing.shrink();
+        self.outgoing.rewind();
+    }
+
+    /// Asks the connection to close, if there is one that was not asked yet.
+    pub(crate) fn ask_to_close(&mut self, cause: CloseCause) -> Option<Waker> {
+        let link = self.link.as_mut()?;
+        link.close.get_or_insert(cause);
+        link.waker.take()
+    }
+
+    /// Takes the task that must be woken because there is something to send now.
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.link.as_mut()?.waker.take()
+    }
+
+    /// The messages that the connection may have under way.
+    pub(crate) fn window(&self, max_inflight: u16) -> usize {
+        usize::from(self.link.as_ref().map_or(max_inflight, |link| link.receive_maximum))
+    }
+
+    /// The session's next deadline.
+    pub(crate) fn next_deadline(&self, heard: Timestamp) -> Timestamp {
+        match &self.link {
+            Some(link) if link.silence_max > Duration::ZERO => heard + link.silence_max,
+            Some(_) => Timestamp::MAX,
+            None => self.expires.min(self.will_due),
+        }
+    }
+
+    /// Takes the will, to be published or dropped.
+    pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {
+        self.will_due = Timestamp::MAX;
+        self.will.take()
+    }
+
+    /// The session is over: returns its filters and its will, and forgets all else. `None` if that
+    /// has happened already.
+    pub(crate) fn end(&mut self) -> Option<(HashSet<Box<str>>, Option<Box<Will>>)> {
+        self.ended = true;
+        if core::mem::replace(&mut self.finished, true) {
+            return None;
+        }
+        self.outbox = Outbox::default();
+        self.outgoing = Outgoing::default();
+        self.incoming = Incoming::default();
+        Some((core::mem::take(&mut self.filters), self.take_will()))
+    }
+}

@@ -1,0 +1,53 @@
+//! Packet identifiers of QoS 2 messages that a client has begun and not yet released.
+//!
+//! They are the client's identifiers and share nothing with ours in the other direction. While one
+//! is here, a PUBLISH that carries it is the same message again and is not delivered once more
+//! (section 4.3.3).
+
+use mqtt_codec::PacketId;
+
+/// A set of identifiers, in ascending order: small, and free of memory when empty.
+///
+/// Clients use a few at a time and mostly in turn, for which this is the least; a client that uses
+/// all 65,535 moves at most 128 KiB per message.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    ids: Vec<PacketId>,
+}
+
+impl Incoming {
+    /// How many messages have been begun and not released.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether this message has been begun already.
+    pub(crate) fn contains(&self, id: PacketId) -> bool {
+        self.ids.binary_search(&id).is_ok()
+    }
+
+    /// Remembers an identifier. False if it was there.
+    pub(crate) fn insert(&mut self, id: PacketId) -> bool {
+        match self.ids.binary_search(&id) {
+            Ok(_) => false,
+            Err(place) => {
+                self.ids.insert(place, id);
+                true
+            }
+        }
+    }
+
+    /// Forgets an identifier. False if it was not there.
+    pub(crate) fn remove(&mut self, id: PacketId) -> bool {
+        match self.ids.binary_search(&id) {
+            Ok(place) => {
+                self.ids.remove(place);
+                if self.ids.is_empty() {
+                    self.ids = Vec::new();
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! Messages on their way to one client at QoS 1 and 2: the inflight window and the queue behind it.
+//!
+//! One sequence holds both, so order cannot be lost between them:
+//!
+//! ```text
+//!   entries:  │ d │ p │ r │ p │ p │ w │ w │ w │ …      d done, p PUBLISH, r PUBREL, w waiting
+//!             └─ emitted ─┘       │
+//!             └──── admitted ─────┘└── the queue ──
+//! ```
+//!
+//! - *admitted* entries own a packet identifier; their number is limited by the window. Choosing
+//!   an identifier and tracking the message under it are one step, so none is given out twice.
+//! - *emitted* entries have been written to the connection of the moment. A new connection starts
+//!   with none, which is all there is to redelivery.
+//! - An entry with a durable change still under way is *pending*, and nothing behind it is emitted
+//!   before it: what a crash could make us forget is not sent.
+//!
+//! Acknowledgements are matched by identifier, never by position; an unknown one changes nothing.
+//! Identifiers are given out in turn (1 to 65,535 and again), so an entry is found by arithmetic
+//! on the *ordinal* of its identifier; only a client that leaves one message unacknowledged for
+//! more than 65,535 others causes a walk, over at most the window.
+//!
+//! Implements sections 4.3, 4.4 and 4.6 (3.1.1 and 5.0), and 4.9 of 5.0 (flow control).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mqtt_codec::{PacketId, QoS};
+
+use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
+use crate::{Message, Timestamp};
+
+/// Packet identifiers that exist: 1 to 65,535.
+const IDS: u64 = 65_535;
+
+/// Done entries tolerated in the middle of the sequence before it is compacted.
+const DONE_MAX: usize = 64;
+
+/// What is known of one message under way.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    /// Which identifier, counted from 1 without wrapping; 0 while waiting.
+    ordinal: u64,
+    /// `None` where it will not be needed again: taken by the receiver, or sent in a session that
+    /// ends with its connection.
+    pub(crate) message: Option<Arc<Message>>,
+    pub(crate) subscription_ids: SubscriptionIds,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    stage: Stage,
+    /// Durable changes of this entry that are not committed yet.
+    pending: u8,
+    /// Whether it was ever emitted, and so goes out with DUP the next time.
+    pub(crate) sent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Publish,
+    Release,
+    Done,
+}
+
+/// What is to be written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The message, as PUBLISH.
+    Publish(PacketId),
+    /// PUBREL.
+    Release(PacketId),
+}
+
+/// What an acknowledgement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledged {
+    /// The delivery with this sequence number is complete.
+    Done(u64),
+    /// It goes on with PUBREL.
+    Release(u64),
+    /// PUBREC once more: only PUBREL is to be sent again.
+    ReleaseAgain,
+    /// No delivery under way has this identifier in the right stage. Nothing has changed.
+    Unknown,
+}
+
+/// The messages on their way to one client.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    entries: VecDeque<Entry>,
+    /// Entries at the front that have an identifier, done ones included.
+    admitted: usize,
+    /// Entries at the front that were written to this connection, done ones included.
+    emitted: usize,
+    /// Admitted and not done.
+    inflight: usize,
+    /// Emitted on this connection and not done: what counts against the receive maximum.
+    unacknowledged: usize,
+    next_ordinal: u64,
+    next_sequence: u64,
+    bytes: usize,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            admitted: 0,
+            emitted: 0,
+            inflight: 0,
+            unacknowledged: 0,
+            next_ordinal: 1,
+            next_sequence: 1,
+            bytes: 0,
+        }
+    }
+}
+
+impl Outgoing {
+    /// Messages under way or waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - (self.admitted - self.inflight)
+    }
+
+    /// Bytes of the messages that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a new message could be sent at once: nothing waits before it, and the window has
+    /// room.
+    pub(crate) fn is_open(&self, window: usize) -> bool {
+        self.emitted == self.entries.len() && self.inflight < window && self.unacknowledged < window
+    }
+
+    /// Appends a message that goes out this very moment, and returns its identifier. Only where
+    /// [`is_open`](Self::is_open), and nothing of it must become durable.
+    pub(crate) fn push_sent(&mut self, qos: QoS) -> PacketId {
+        let ordinal = self.take_ordinal();
+        let sequence = self.take_sequence();
+        self.entries.push_back(Entry {
+            sequence,
+            ordinal,
+            message: None,
+            subscription_ids: SubscriptionIds::None,
+            qos,
+            retain: false,
+            stage: Stage::Publish,
+            pending: 0,
+            sent: true,
+        });
+        self.admitted += 1;
+        self.emitted += 1;
+        self.inflight += 1;
+        self.unacknowledged += 1;
+        packet_id(ordinal)
+    }
+
+    /// Appends a message to the queue and returns its sequence number. With `pending` it is not
+    /// emitted before [`committed`](Self::committed).
+    pub(crate) fn push(
+        &mut self,
+        message: Arc<Message>,
+        qos: QoS,
+        retain: bool,
+        subscription_ids: SubscriptionIds,
+        pending: bool,
+    ) -> u64 {
+        let sequence = self.take_sequence();
+        self.bytes += message.size_bytes();
+        self.entries.push_back(Entry {
+            sequence,
+            ordinal: 0,
+            message: Some(message),
+            subscription_ids,
+            qos,
+            retain,
+            stage: Stage::Waiting,
+            pending: u8::from(pending),
+            sent: false,
+        });
+        sequence
+    }
+
+    /// Puts back what a store kept, in the order of the sequence numbers.
+    pub(crate) fn restore(&mut self, stored: StoredOutgoing) {
+        let (ordinal, stage) = match stored.inflight {
+            None => (0, Stage::Waiting),
+            Some((id, stage)) => {
+                let ordinal = self.ordinal_for(id);
+                self.next_ordinal = ordinal + 1;
+                self.admitted += 1;
+                self.inflight += 1;
+                let stage = match stage {
+                    InflightStage::Published => Stage::Publish,
+                    InflightStage::Released => Stage::Release,
+                };
+                (ordinal, stage)
+            }
+        };
+        self.bytes += stored.message.as_ref().map_or(0, |message| message.size_bytes());
+        self.next_sequence = self.next_sequence.max(stored.sequence + 1);
+        self.entries.push_back(Entry {
+            sequence: stored.sequence,
+            ordinal,
+            message: stored.message,
+            subscription_ids: stored.subscription_ids,
+            qos: stored.qos,
+            retain: stored.retain,
+            stage,
+            pending: 0,
+            // Whether it was written before the end is not known; saying DUP is then right.
+            sent: ordinal != 0,
+        });
+    }
+
+    /// Gives the first waiting entry an identifier, if the window has room for it. With `pending`
+    /// the identifier has to become durable before it is used.
+    pub(crate) fn admit(&mut self, window: usize, pending: bool) -> Option<(&Entry, PacketId)> {
+        if self.inflight >= window || self.admitted >= self.entries.len() {
+            return None;
+        }
+        let ordinal = self.take_ordinal();
+        let entry = self.entries.get_mut(self.admitted)?;
+        entry.ordinal = ordinal;
+        entry.stage = Stage::Publish;
+        entry.pending += u8::from(pending);
+        self.admitted += 1;
+        self.inflight += 1;
+        Some((entry, packet_id(ordinal)))
+    }
+
+    /// One durable change of the entry has been committed.
+    pub(crate) fn committed(&mut self, sequence: u64) {
+        if let Some(index) = self.index_of_sequence(sequence)
+            && let Some(entry) = self.entries.get_mut(index)
+        {
+            entry.pending = entry.pending.saturating_sub(1);
+        }
+    }
+
+    /// One durable change of the entry has failed: it is taken out, unless it was emitted already.
+    pub(crate) fn aborted(&mut self, sequence: u64) {
+        let Some(index) = self.index_of_sequence(sequence) else { return };
+        if self.entries.get(index).is_some_and(|entry| entry.sent) {
+            return self.committed(sequence);
+        }
+        if index < self.admitted {
+            self.finish(index);
+        } else if let Some(entry) = self.entries.remove(index) {
+            self.bytes -= entry.message.map_or(0, |message| message.size_bytes());
+        }
+    }
+
+    /// What is to be written next to a client that accepts `receive_maximum` unacknowledged
+    /// messages, and the entry it concerns. After writing it, call [`emitted`](Self::emitted).
+    pub(crate) fn next(&mut self, receive_maximum: usize) -> Option<(Next, &mut Entry)> {
+        while self.emitted < self.admitted
+            && self.entries.get(self.emitted).is_some_and(|entry| entry.stage == Stage::Done)
+        {
+            self.emitted += 1;
+        }
+        if self.emitted >= self.admitted || self.unacknowledged >= receive_maximum {
+            return None;
+        }
+        let entry = self.entries.get_mut(self.emitted)?;
+        if entry.pending > 0 {
+            return None;
+        }
+        let id = packet_id(entry.ordinal);
+        match entry.stage {
+            Stage::Publish => Some((Next::Publish(id), entry)),
+            Stage::Release => Some((Next::Release(id), entry)),
+            Stage::Waiting | Stage::Done => None,
+        }
+    }
+
+    /// The entry that [`next`](Self::next) named was written. Its message is kept for redelivery
+    /// only if asked for.
+    pub(crate) fn emitted(&mut self, keep_message: bool) {
+        if let Some(entry) = self.entries.get_mut(self.emitted) {
+            entry.sent = true;
+            if !keep_message && let Some(message) = entry.message.take() {
+                self.bytes -= message.size_bytes();
+            }
+            self.emitted += 1;
+            self.unacknowledged += 1;
+        }
+    }
+
+    /// The entry that [`next`](Self::next) named is not to be sent after all. Returns its sequence
+    /// number.
+    pub(crate) fn discard_next(&mut self) -> u64 {
+        let sequence = self.entries.get(self.emitted).map_or(0, |entry| entry.sequence);
+        self.finish(self.emitted);
+        sequence
+    }
+
+    /// Removes waiting entries at the front of the queue whose messages have expired. Returns the
+    /// sequence number of one, to be called until there is none.
+    pub(crate) fn discard_expired(&mut self, now: Timestamp) -> Option<u64> {
+        let entry = self.entries.get(self.admitted)?;
+        let expired = entry.message.as_ref().is_some_and(|message| message.expires() <= now);
+        if !expired || entry.pending > 0 {
+            return None;
+        }
+        let entry = self.entries.remove(self.admitted)?;
+        self.bytes -= entry.message.map_or(0, |message| message.size_bytes());
+        Some(entry.sequence)
+    }
+
+    /// PUBACK.
+    pub(crate) fn puback(&mut self, id: PacketId) -> Acknowledged {
+        match self.find(id) {
+            Some((index, Stage::Publish, QoS::AtLeastOnce)) => self.complete(index),
+            _ => Acknowledged::Unknown,
+        }
+    }
+
+    /// PUBREC. With `refused` (an MQTT 5 reason code of 0x80 or above) the delivery ends here.
+    /// With `pending` the new stage has to become durable before a new connection may see it.
+    pub(crate) fn pubrec(&mut self, id: PacketId, refused: bool, pending: bool) -> Acknowledged {
+        match self.find(id) {
+            Some((index, Stage::Publish, QoS::ExactlyOnce)) if refused => self.complete(index),
+            Some((index, Stage::Publish, QoS::ExactlyOnce)) => {
+                let Some(entry) = self.entries.get_mut(index) else { return Acknowledged::Unknown };
+                entry.stage = Stage::Release;
+                entry.pending += u8::from(pending);
+                let sequence = entry.sequence;
+                if let Some(message) = entry.message.take() {
+                    self.bytes -= message.size_bytes();
+                }
+                Acknowledged::Release(sequence)
+            }
+            Some((_, Stage::Release, _)) => Acknowledged::ReleaseAgain,
+            _ => Acknowledged::Unknown,
+        }
+    }
+
+    /// PUBCOMP.
+    pub(crate) fn pubcomp(&mut self, id: PacketId) -> Acknowledged {
+        match self.find(id) {
+            Some((index, Stage::Release, _)) => self.complete(index),
+            _ => Acknowledged::Unknown,
+        }
+    }
+
+    /// There is a new connection, on which nothing has been sent yet.
+    pub(crate) fn rewind(&mut self) {
+        self.emitted = 0;
+        self.unacknowledged = 0;
+    }
+
+    /// Gives back memory that a burst left behind.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() && self.entries.capacity() > 0 {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    fn complete(&mut self, index: usize) -> Acknowledged {
+        let sequence = self.entries.get(index).map_or(0, |entry| entry.sequence);
+        self.finish(index);
+        Acknowledged::Done(sequence)
+    }
+
+    /// Ends an admitted entry: its identifier is free from here on.
+    fn finish(&mut self, index: usize) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        entry.stage = Stage::Done;
+        if let Some(message) = entry.message.take() {
+            self.bytes -= message.size_bytes();
+        }
+        self.inflight -= 1;
+        if index < self.emitted {
+            self.unacknowledged -= 1;
+        }
+        while self.entries.front().is_some_and(|entry| entry.stage == Stage::Done) {
+            self.entries.pop_front();
+            self.admitted -= 1;
+            self.emitted = self.emitted.saturating_sub(1);
+        }
+        if self.admitted - self.inflight > DONE_MAX + self.inflight {
+            self.compact();
+        }
+    }
+
+    /// Takes done entries out of the middle, where an old unacknowledged one keeps them.
+    fn compact(&mut self) {
+        self.emitted = self
+            .entries
+            .iter()
+            .take(self.emitted)
+            .filter(|entry| entry.stage != Stage::Done)
+            .count();
+        self.entries.retain(|entry| entry.stage != Stage::Done);
+        self.admitted = self.inflight;
+    }
+
+    fn take_sequence(&mut self) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        sequence
+    }
+
+    /// The next identifier that is not in use. There is one: the window is smaller than their
+    /// number.
+    fn take_ordinal(&mut self) -> u64 {
+        let mut ordinal = self.next_ordinal;
+        // The first entry is the oldest; as long as all identifiers since then are younger than one
+        // round, the next one is free without a look.
+        let oldest = self.entries.front().map_or(ordinal, |entry| entry.ordinal);
+        if self.admitted > 0 && ordinal - oldest >= IDS {
+            while self.in_use(ordinal) {
+                ordinal += 1;
+            }
+        }
+        self.next_ordinal = ordinal + 1;
+        ordinal
+    }
+
+    fn in_use(&self, ordinal: u64) -> bool {
+        let id = packet_id(ordinal);
+        self.entries
+            .iter()
+            .take(self.admitted)
+            .any(|entry| entry.stage != Stage::Done && packet_id(entry.ordinal) == id)
+    }
+
+    /// The smallest ordinal from the next one on that stands for this identifier.
+    fn ordinal_for(&self, id: PacketId) -> u64 {
+        let offset = (u64::from(id.get()) + IDS - (self.next_ordinal - 1) % IDS - 1) % IDS;
+        self.next_ordinal + offset
+    }
+
+    fn index_of_sequence(&self, sequence: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()
+    }
+
+    fn find(&self, id: PacketId) -> Option<(usize, Stage, QoS)> {
+        if self.admitted == 0 {
+            return None;
+        }
+        let first = self.entries.front()?;
+        let index = if packet_id(first.ordinal) == id {
+            0
+        } else if self.next_ordinal - first.ordinal <= IDS {
+            let round = (first.ordinal - 1) % IDS;
+            let offset = (u64::from(id.get()) - 1 + IDS - round) % IDS;
+            let ordinal = first.ordinal + offset;
+            // Identifiers are taken in turn, so the entry is at this distance from the front
+            // unless done ones were taken out between them.
+            let direct = usize::try_from(offset).ok()?;
+            if direct < self.admitted
+                && self.entries.get(direct).is_some_and(|entry| entry.ordinal == ordinal)
+            {
+                direct
+            } else {
+                let place = self.entries.partition_point(|entry| {
+                    entry.stage != Stage::Waiting && entry.ordinal < ordinal
+                });
+                let hit = self.entries.get(place).is_some_and(|entry| entry.ordinal == ordinal);
+                hit.then_some(place)?
+            }
+        } else {
+            self.entries.iter().take(self.admitted).position(|entry| {
+                entry.stage != Stage::Done && packet_id(entry.ordinal) == id
+            })?
+        };
+        let entry = self.entries.get(index)?;
+        Some((index, entry.stage, entry.qos))
+    }
+}
+
+#[cfg(any(test, debug_assertions))]
+impl Outgoing {
+    /// Checks what must hold between any two calls; used by tests and by the fuzz target.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub(crate) fn check(&self, window: usize) {
+        let admitted = || self.entries.iter().take(self.admitted);
+        let live = admitted().filter(|entry| entry.stage != Stage::Done);
+        assert!(admitted().all(|entry| entry.stage != Stage::Waiting));
+        assert!(self.entries.iter().skip(self.admitted).all(|e| e.stage == Stage::Waiting));
+        assert_eq!(live.clone().count(), self.inflight, "inflight is counted right");
+        assert!(self.inflight <= window, "the window is respected");
+        assert!(self.emitted <= self.admitted);
+        let mut ids: Vec<u16> = live.map(|entry| packet_id(entry.ordinal).get()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), self.inflight, "no packet identifier is used twice");
+        let bytes: usize = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.message.as_ref())
+            .map(|message| message.size_bytes())
+            .sum();
+        assert_eq!(bytes, self.bytes, "bytes are counted right");
+    }
+}
+
+fn packet_id(ordinal: u64) -> PacketId {
+    let id = ordinal.saturating_sub(1) % IDS + 1;
+    // 1 to 65,535 by the line above.
+    u16::try_from(id).ok().and_then(PacketId::new).unwrap_or(PacketId::MIN)
+}
