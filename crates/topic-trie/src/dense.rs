@@ -1,8 +1,6 @@
 //! How the lists of this crate grow and shrink: by a quarter, so that at most a fifth of a long
 //! list is unused, and back once three quarters of it are.
 
-use crate::hash::SMALL;
-
 pub(crate) fn push<T>(list: &mut Vec<T>, item: T) {
     if list.len() == list.capacity() && list.len() >= SMALL {
         list.reserve_exact(list.len() / 4);
@@ -30,3 +28,6 @@ pub(crate) fn next_index<T>(list: &[T]) -> u32 {
 
 /// Stands for "no index".
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// Lists up to this length are not worth shrinking.
+pub(crate) const SMALL: usize = 32;

@@ -5,15 +5,14 @@
 
 use std::hash::Hash;
 
-use hashbrown::HashTable;
-
 use crate::dense;
-use crate::hash::{self, Seed, Slot};
+use crate::hash::{self, Seed};
+use crate::index::Index;
 use crate::keys::Keys;
 
 pub(crate) struct Exact<K, V> {
     entries: Vec<Entry<K, V>>,
-    index: HashTable<Slot>,
+    index: Index,
     seed: Seed,
 }
 
@@ -26,7 +25,7 @@ impl<K, V> Exact<K, V> {
     pub(crate) fn new(seed: Seed) -> Self {
         Self {
             entries: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             seed,
         }
     }
@@ -53,13 +52,12 @@ impl<K, V> Exact<K, V> {
 
     #[inline]
     fn position(&self, hash: u32, text: &str) -> Option<usize> {
-        let is_filter = |slot: &Slot| {
-            let entry = self.entries.get(slot.index as usize);
-            slot.hash == hash && entry.is_some_and(|entry| *entry.text == *text)
+        let is_filter = |at: u32| {
+            self.entries
+                .get(at as usize)
+                .is_some_and(|entry| *entry.text == *text)
         };
-        self.index
-            .find(hash::widened(hash), is_filter)
-            .map(|slot| slot.index as usize)
+        self.index.find(hash, is_filter).map(|at| at as usize)
     }
 }
 
@@ -78,7 +76,7 @@ impl<K: Eq + Hash, V> Exact<K, V> {
                 keys: Keys::One(key, value),
             },
         );
-        hash::insert(&mut self.index, Slot { hash, index });
+        self.index.insert(hash, index);
         None
     }
 
@@ -89,11 +87,11 @@ impl<K: Eq + Hash, V> Exact<K, V> {
         if keys.is_empty() {
             self.entries.swap_remove(at);
             let at = u32::try_from(at).unwrap_or(dense::NONE);
-            hash::remove(&mut self.index, hash, at);
+            self.index.remove(hash, at);
             if let Some(moved) = self.entries.get(at as usize) {
                 let last = dense::next_index(&self.entries);
                 let hash = hash::of_text(&self.seed, &moved.text);
-                hash::renumber(&mut self.index, hash, last, at);
+                self.index.renumber(hash, last, at);
             }
             dense::shrink(&mut self.entries);
         }

@@ -26,6 +26,7 @@ mod exact;
 mod filter;
 mod generation;
 mod hash;
+mod index;
 mod keys;
 mod label;
 mod levels;

@@ -20,11 +20,10 @@
 use std::hash::Hash;
 use std::mem;
 
-use hashbrown::HashTable;
-
-use crate::dense::{self, NONE};
+use crate::dense::{self, NONE, SMALL};
 use crate::filter::TopicFilter;
-use crate::hash::{self, SMALL, Seed, Slot};
+use crate::hash::{self, Seed};
+use crate::index::Index;
 use crate::keys::Keys;
 use crate::label::Label;
 
@@ -34,11 +33,13 @@ pub(crate) struct Wild<K, V> {
     free: u32,
     unused: usize,
     /// (parent, level) to child; the key is read from the child.
-    pub(crate) edges: HashTable<Slot>,
+    pub(crate) edges: Index,
     pub(crate) ends: Vec<End<K, V>>,
     pub(crate) seed: Seed,
 }
 
+/// One cache line.
+#[repr(align(64))]
 pub(crate) struct Node {
     pub(crate) label: Label,
     /// Hash of (parent, label).
@@ -101,7 +102,7 @@ impl<K, V> Wild<K, V> {
             nodes,
             free: NONE,
             unused: 0,
-            edges: HashTable::new(),
+            edges: Index::new(),
             ends,
             seed,
         }
@@ -137,15 +138,11 @@ impl<K, V> Wild<K, V> {
     #[inline]
     pub(crate) fn child(&self, parent: u32, hash: u32, text: &[u8]) -> u32 {
         let edge = hash::mix(parent, hash);
-        let is_child = |slot: &Slot| {
-            slot.hash == edge && {
-                let node = self.node(slot.index);
-                node.parent == parent && node.label.as_bytes() == text
-            }
+        let is_child = |at: u32| {
+            let node = self.node(at);
+            node.parent == parent && node.label.as_bytes() == text
         };
-        self.edges
-            .find(hash::widened(edge), is_child)
-            .map_or(NONE, |slot| slot.index)
+        self.edges.find(edge, is_child).unwrap_or(NONE)
     }
 
     /// Calls `report` with each filter and what is stored for it.
@@ -217,13 +214,7 @@ impl<K, V> Wild<K, V> {
     fn add_child(&mut self, parent: u32, hash: u32, level: &str) -> u32 {
         let edge = hash::mix(parent, hash);
         let child = self.add_node(Node::new(Label::new(level), edge, parent));
-        hash::insert(
-            &mut self.edges,
-            Slot {
-                hash: edge,
-                index: child,
-            },
-        );
+        self.edges.insert(edge, child);
         self.node_mut(parent).named += 1;
         child
     }
@@ -241,7 +232,7 @@ impl<K, V> Wild<K, V> {
             if self.node(parent).plus == at {
                 self.node_mut(parent).plus = NONE;
             } else {
-                hash::remove(&mut self.edges, edge, at);
+                self.edges.remove(edge, at);
                 self.node_mut(parent).named -= 1;
             }
             let free = self.free;
@@ -269,7 +260,7 @@ impl<K, V> Wild<K, V> {
             }
         }
         let moved = |at: u32| moved_to.get(at as usize).copied().unwrap_or(NONE);
-        let mut edges = HashTable::with_capacity(self.edges.len());
+        let mut edges = Index::new();
         let mut nodes = Vec::with_capacity(used + used / 4);
         for (at, mut node) in (ROOT..).zip(mem::take(&mut self.nodes)) {
             if moved(at) == NONE {
@@ -280,13 +271,7 @@ impl<K, V> Wild<K, V> {
             if at != ROOT && !is_plus {
                 let text = str::from_utf8(node.label.as_bytes()).unwrap_or_default();
                 node.edge = hash::mix(node.parent, hash::of_text(&self.seed, text));
-                hash::insert(
-                    &mut edges,
-                    Slot {
-                        hash: node.edge,
-                        index: moved(at),
-                    },
-                );
+                edges.insert(node.edge, moved(at));
             }
             nodes.push(node);
         }
