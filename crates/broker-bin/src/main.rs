@@ -1,3 +1,103 @@
-//! The command.
+//! The `mosca` command: flags, logging, signals, and the wiring of server and store. Nothing here
+//! knows a rule of MQTT.
+//!
+//! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
 
-fn main() {}
+mod args;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use args::Args;
+use clap::Parser as _;
+use mosca::{Interface, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+
+/// Many small messages that come and go on several threads are what it is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Time that clients have to take their leave.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done if stderr is gone.
+            let _written = writeln!(std::io::stderr(), "mosca: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    start_logging(args);
+    // Each connection is an open file; the usual soft limit of 1,024 is no limit of the machine's.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: &Args) -> anyhow::Result<()> {
+    // Before anything is announced: who waits for the start-up line may end us right after it.
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+
+    let interface = match &args.host {
+        None => Interface::mqtt_on_all_addresses(args.port),
+        Some(host) if host.contains(':') && !host.starts_with('[') => {
+            Interface::mqtt(format!("[{host}]:{}", args.port))
+        }
+        Some(host) => Interface::mqtt(format!("{host}:{}", args.port)),
+    };
+    let server = Server::builder().listen(interface).start().await?;
+    announce(&server).context("cannot write to stdout")?;
+
+    tokio::select! {
+        _ = interrupt.recv() => tracing::info!("interrupted, closing"),
+        _ = terminate.recv() => tracing::info!("terminated, closing"),
+    }
+    let left = server.close(CLOSE_LIMIT).await;
+    if left > 0 {
+        tracing::warn!(left, "connections did not end in time");
+    }
+    Ok(())
+}
+
+/// One line per interface, for people and for scripts that wait for it.
+fn announce(server: &Server) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    for address in server.local_addresses() {
+        writeln!(
+            stdout,
+            "mosca {} listening: mqtt://{address}",
+            env!("CARGO_PKG_VERSION")
+        )?;
+    }
+    stdout.flush()
+}
+
+fn start_logging(args: &Args) {
+    let level = match args {
+        Args {
+            very_verbose: true, ..
+        } => Level::DEBUG,
+        Args { verbose: true, .. } => Level::INFO,
+        _ => Level::WARN,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

@@ -42,6 +42,8 @@ pub struct Connection {
     broker: Arc<Broker>,
     phase: Phase,
     version: Version,
+    /// Whose connection it is, once it is known; kept for the log.
+    client: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,7 @@ impl Connection {
             broker: Arc::clone(broker),
             phase: Phase::Awaiting { until: now + broker.options().connect_timeout },
             version: Version::V311,
+            client: None,
         }
     }
 
@@ -97,7 +100,15 @@ impl Connection {
 
     /// The client identifier, once CONNECT was accepted.
     pub fn client_id(&self) -> Option<&Arc<str>> {
-        self.connected().map(|connected| connected.session.client())
+        self.client.as_ref()
+    }
+
+    /// Whether there is room for the replies to more input. Where there is none the client does
+    /// not read what it is sent, and reading from it can wait.
+    pub fn accepts_input(&self) -> bool {
+        self.connected().is_none_or(|connected| {
+            connected.session.state().outbox.len() < self.broker.options().max_outbox_bytes
+        })
     }
 
     /// Whether CONNECT was accepted and the connection is not closing.

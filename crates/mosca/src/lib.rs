@@ -1,1 +1,38 @@
-//! The broker as a module.
+//! An MQTT 3.1, 3.1.1 and 5.0 broker to embed in any tokio program.
+//!
+//! ```
+//! use std::time::Duration;
+//! use mosca::{Interface, Server};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let server = Server::builder()
+//!     .listen(Interface::mqtt("127.0.0.1:0"))
+//!     .start()
+//!     .await?;
+//! println!("listening on {}", server.local_addresses()[0]);
+//! server.close(Duration::from_secs(5)).await;
+//! # Ok::<(), mosca::StartError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! The rules of MQTT are in [`broker_core`]; this crate gives it sockets, a clock, and tasks: one
+//! for each connection, one for each interface, and one for all that is due at some time. Which
+//! store keeps sessions and retained messages is up to the caller; without one they live as long as
+//! the server.
+
+mod clock;
+mod connection;
+mod interface;
+mod options;
+mod server;
+mod settle;
+mod shared;
+mod worker;
+
+pub use broker_core::{
+    BrokerOptions, Counters, Message, MessageParts, Sizes, Timestamp, persistence,
+};
+pub use interface::Interface;
+pub use mqtt_codec::QoS;
+pub use options::ServerBuilder;
+pub use server::{PublishError, Server, StartError};

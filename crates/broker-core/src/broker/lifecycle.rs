@@ -82,6 +82,10 @@ impl Broker {
 
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
+        if self.shutting_down.load(Ordering::SeqCst) {
+            // It began after the first look, and may have missed this session.
+            effects.wakes.extend(state.ask_to_close(CloseCause::ServerShutdown));
+        }
         session.hear(now);
         self.set_deadline(&session, &mut state);
         state.outbox.reuse(&mut effects.scratch.outboxes);

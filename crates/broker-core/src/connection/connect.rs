@@ -38,6 +38,7 @@ impl Connection {
         self.version = connect.version;
         match self.accept(now, connect, effects) {
             Ok(connected) => {
+                self.client = Some(Arc::clone(connected.session.client()));
                 self.phase = Phase::Connected(connected);
                 Ok(())
             }

@@ -1,0 +1,446 @@
+//! The task of one connection: it alone reads the socket, and it alone writes it.
+//!
+//! ```text
+//!   wait for CONNECT ──► serve ──► say the last words ──► done
+//!                         │ ▲
+//!           read, handle, │ │ commit, wake, write
+//!                         ▼ │
+//!                    (one loop, no step of which waits for another connection)
+//! ```
+//!
+//! Everything is done in one `poll`, with the memory of the worker thread (see `worker.rs`). Kept
+//! from one call to the next are only the end of an incomplete packet and what the socket did not
+//! take.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use broker_core::{CloseCause, Connection, Effects, Outbox, Output, Timestamp};
+use mqtt_codec::{DecodeError, Decoded, DecodedConnect, Packet, decode, decode_connect};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::Sleep;
+
+use crate::settle::{Commit, fail, settle};
+use crate::shared::Shared;
+use crate::worker::{self, READ_BYTES, Worker};
+
+/// Reads of one turn before other tasks get theirs.
+const READS_PER_TURN: usize = 4;
+
+/// Parts of one vectored write.
+const SLICES: usize = 64;
+
+/// Bytes of an incomplete packet up to which it is read on in the worker's buffer.
+const PARTIAL_SMALL: usize = READ_BYTES / 2;
+
+/// Time that a client has to take its last words.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
+const DISCARDED_MAX: usize = 1 << 20;
+
+/// The task of one connection, over any stream of bytes.
+pub(crate) struct Driver<S> {
+    stream: S,
+    connection: Connection,
+    shared: Arc<Shared>,
+    /// The start of a packet that goes on in what is not read yet.
+    partial: Vec<u8>,
+    /// Bytes that it lacks, as far as is known.
+    missing: usize,
+    /// What the socket has not taken yet.
+    writing: Outbox,
+    commit: Option<Box<Commit>>,
+    stage: Stage,
+    peer: SocketAddr,
+    /// Counts the connections of the interface.
+    _open: Arc<()>,
+}
+
+enum Stage {
+    /// No CONNECT yet.
+    Awaiting(Box<Awaiting>),
+    Serving,
+    /// The connection is closing: its last words are being written.
+    Farewell(Pin<Box<Sleep>>),
+    /// Nothing more is written; what the client still sends is thrown away.
+    Discarding(Pin<Box<Sleep>>, usize),
+    /// The socket is closed or broken; what is being committed is waited for.
+    Lost,
+}
+
+/// What a connection waits for besides CONNECT.
+struct Awaiting {
+    deadline: Pin<Box<Sleep>>,
+    server_closes: Pin<Box<OwnedNotified>>,
+}
+
+/// How far writing has come.
+enum Written {
+    /// All of it; there is nothing more to say for now.
+    All,
+    /// The socket takes no more for now.
+    Blocked,
+    /// All of it, and the connection is to be closed.
+    Close(CloseCause),
+    /// The socket is broken.
+    Lost,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    /// The task of a connection that was just accepted. `open` is held until it ends.
+    pub(crate) fn new(stream: S, peer: SocketAddr, shared: Arc<Shared>, open: Arc<()>) -> Self {
+        shared.connection_opened();
+        let now = shared.clock.now();
+        let connection = Connection::new(&shared.broker, now);
+        let until = connection.poll_timeout().unwrap_or(now);
+        let awaiting = Awaiting {
+            deadline: Box::pin(tokio::time::sleep(until - now)),
+            server_closes: Box::pin(Arc::clone(&shared.closing).notified_owned()),
+        };
+        Self {
+            stream,
+            connection,
+            shared,
+            partial: Vec::new(),
+            missing: 0,
+            writing: Outbox::default(),
+            commit: None,
+            stage: Stage::Awaiting(Box::new(awaiting)),
+            peer,
+            _open: open,
+        }
+    }
+
+    /// Does all that can be done now.
+    fn turn(&mut self, worker: &mut Worker, context: &mut Context<'_>) -> Poll<()> {
+        let now = self.shared.clock.now();
+        self.keep_time(now, worker, context);
+        let mut reads = 0;
+        loop {
+            if let Some(commit) = &mut self.commit {
+                let (result, ticket) = ready!(commit.poll(context));
+                self.commit = None;
+                self.committed(result, ticket, now, worker);
+                continue;
+            }
+            match &mut self.stage {
+                Stage::Lost => return Poll::Ready(()),
+                Stage::Discarding(until, left) => {
+                    return discard(&mut self.stream, until, left, worker, context);
+                }
+                Stage::Farewell(until) => {
+                    if until.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                Stage::Awaiting(_) | Stage::Serving => {}
+            }
+            let blocked = match self.write(now, worker, context) {
+                Written::All => false,
+                Written::Blocked => true,
+                Written::Lost => {
+                    self.lose(now, worker);
+                    continue;
+                }
+                Written::Close(cause) => {
+                    self.log_close(cause);
+                    if matches!(
+                        cause,
+                        CloseCause::Disconnected(_) | CloseCause::ConnectionLost
+                    ) {
+                        self.stage = Stage::Lost;
+                    } else {
+                        let until = Box::pin(tokio::time::sleep(DISCARD_TIME));
+                        self.stage = Stage::Discarding(until, DISCARDED_MAX);
+                    }
+                    continue;
+                }
+            };
+            if self.commit.is_some() {
+                continue;
+            }
+            // Someone who sends and never reads is not read from for ever.
+            if blocked && !self.connection.accepts_input() {
+                return Poll::Pending;
+            }
+            if reads == READS_PER_TURN {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            reads += 1;
+            match ready!(self.read(now, worker, context)) {
+                Ok(()) => {}
+                Err(_) => self.lose(now, worker),
+            }
+        }
+    }
+
+    /// Looks whether CONNECT took too long, the server closes, or the time for last words began.
+    fn keep_time(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) {
+        if let Stage::Awaiting(awaiting) = &mut self.stage {
+            if awaiting.deadline.as_mut().poll(context).is_ready() {
+                self.connection.handle_timeout(now, &mut worker.effects);
+            }
+            if self.shared.broker.is_shutting_down()
+                || awaiting.server_closes.as_mut().poll(context).is_ready()
+            {
+                self.connection
+                    .close(now, CloseCause::ServerShutdown, &mut worker.effects);
+            }
+            self.settle(now, worker);
+        }
+    }
+
+    /// Commits what was brought about, and goes to the next stage where that is due.
+    fn settle(&mut self, now: Timestamp, worker: &mut Worker) {
+        let store = self.shared.store.as_deref();
+        let commit = settle(&mut self.connection, store, now, &mut worker.effects);
+        self.commit = commit.map(Box::new);
+        match self.stage {
+            Stage::Awaiting(_) | Stage::Serving if self.connection.closing().is_some() => {
+                let until = tokio::time::sleep(self.shared.farewell());
+                self.stage = Stage::Farewell(Box::pin(until));
+            }
+            Stage::Awaiting(_) if self.connection.is_connected() => {
+                self.stage = Stage::Serving;
+                tracing::info!(
+                    client = self.connection.client_id().map(|id| &**id),
+                    peer = %self.peer,
+                    "client connected"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn committed(
+        &mut self,
+        result: Result<(), broker_core::persistence::PersistenceError>,
+        ticket: broker_core::Ticket,
+        now: Timestamp,
+        worker: &mut Worker,
+    ) {
+        let effects = &mut worker.effects;
+        match result {
+            Ok(()) => self.connection.handle_committed(now, ticket, effects),
+            Err(error) => fail(&mut self.connection, &error, ticket, now, effects),
+        }
+        self.settle(now, worker);
+    }
+
+    /// Writes until there is nothing more to write or the socket takes no more.
+    fn write(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) -> Written {
+        loop {
+            if self.writing.is_empty() {
+                worker.effects.recycle(mem::take(&mut self.writing));
+                let waker = context.waker();
+                let output = self.connection.poll_output(now, waker, &mut worker.effects);
+                self.settle(now, worker);
+                match output {
+                    Output::Write(outbox) => self.writing = outbox,
+                    Output::Idle => return Written::All,
+                    Output::Close(cause) => return Written::Close(cause),
+                }
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.writing.slices(&mut slices);
+            let slices = slices.get(..filled).unwrap_or_default();
+            let stream = Pin::new(&mut self.stream);
+            let result = match slices {
+                [only] => stream.poll_write(context, only),
+                several => stream.poll_write_vectored(context, several),
+            };
+            match result {
+                Poll::Pending => return Written::Blocked,
+                Poll::Ready(Ok(written)) if written > 0 => self.writing.advance(written),
+                Poll::Ready(_) => return Written::Lost,
+            }
+        }
+    }
+
+    /// Reads once and handles what has come. An error means that nothing more will come.
+    fn read(
+        &mut self,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.partial.len() > PARTIAL_SMALL {
+            return self.read_large(now, worker, context);
+        }
+        let Worker { input, effects } = worker;
+        let kept = self.partial.len();
+        let Some((front, back)) = input.split_at_mut_checked(kept) else {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        };
+        front.copy_from_slice(&self.partial);
+        let mut buffer = ReadBuf::new(back);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let read = buffer.filled().len();
+        if read == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let all = input.get(..kept + read).unwrap_or_default();
+        let (used, missing) = handle_input(&mut self.connection, all, now, effects);
+        let rest = all.get(used..).unwrap_or_default();
+        // A new vector even if the old one had room: what is idle owns no memory.
+        self.partial = rest.to_vec();
+        self.missing = missing;
+        self.settle(now, worker);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads on in a packet that is too large for the worker's buffer, in steps that grow with what
+    /// has come, so that nobody gets memory by announcing a large packet.
+    fn read_large(
+        &mut self,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let kept = self.partial.len();
+        let step = self.missing.min(kept.max(READ_BYTES));
+        self.partial.resize(kept + step, 0);
+        let mut buffer = ReadBuf::new(self.partial.get_mut(kept..).unwrap_or_default());
+        let result = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+        let read = buffer.filled().len();
+        self.partial.truncate(kept + read);
+        ready!(result)?;
+        if read == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.missing -= read;
+        if self.missing == 0 {
+            let all = mem::take(&mut self.partial);
+            let (used, missing) =
+                handle_input(&mut self.connection, &all, now, &mut worker.effects);
+            self.partial = all.get(used..).unwrap_or_default().to_vec();
+            self.missing = missing;
+            self.settle(now, worker);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The network connection is gone.
+    fn lose(&mut self, now: Timestamp, worker: &mut Worker) {
+        if self.connection.closing().is_none() {
+            self.connection.handle_lost(now, &mut worker.effects);
+        }
+        if let Some(cause) = self.connection.closing() {
+            self.log_close(cause);
+        }
+        self.settle(now, worker);
+        self.stage = Stage::Lost;
+    }
+
+    fn log_close(&self, cause: CloseCause) {
+        let client = self.connection.client_id().map(|id| &**id);
+        tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
+    }
+}
+
+/// Hands over packet by packet. Returns how many bytes were used, and how many are missing of the
+/// packet that begins behind them, if one does.
+fn handle_input(
+    connection: &mut Connection,
+    input: &[u8],
+    now: Timestamp,
+    effects: &mut Effects,
+) -> (usize, usize) {
+    let mut used = 0;
+    let mut missing = 0;
+    let max_packet_size = connection.max_packet_size();
+    while let Some(rest) = input.get(used..)
+        && !rest.is_empty()
+    {
+        if connection.closing().is_some() {
+            return (input.len(), 0);
+        }
+        let decoded = if connection.is_connected() {
+            decode(rest, connection.version(), max_packet_size)
+        } else {
+            decode_first(rest, max_packet_size)
+        };
+        match decoded {
+            Ok(Decoded::Packet { packet, size }) => {
+                connection.handle_packet(now, packet, effects);
+                used += size;
+            }
+            Ok(Decoded::Incomplete { needed }) => {
+                missing = needed;
+                break;
+            }
+            Err(error) => connection.handle_malformed(now, error, effects),
+        }
+    }
+    if used > 0 {
+        connection.hear(now);
+    }
+    (used, missing)
+}
+
+/// The packet that should be CONNECT. Any other is as good as any other: it ends the connection.
+fn decode_first(input: &[u8], max_packet_size: usize) -> Result<Decoded<'_>, DecodeError> {
+    Ok(match decode_connect(input, max_packet_size)? {
+        DecodedConnect::Connect { connect, size } => Decoded::Packet {
+            packet: Packet::Connect(connect),
+            size,
+        },
+        DecodedConnect::Other(_) => Decoded::Packet {
+            packet: Packet::PingReq,
+            size: input.len(),
+        },
+        DecodedConnect::Incomplete { needed } => Decoded::Incomplete { needed },
+    })
+}
+
+/// Ends our direction, and reads what the client still sends until it has ended its own: a reset
+/// would take the last words away from it.
+fn discard<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    until: &mut Pin<Box<Sleep>>,
+    left: &mut usize,
+    worker: &mut Worker,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    if until.as_mut().poll(context).is_ready() {
+        return Poll::Ready(());
+    }
+    if ready!(Pin::new(&mut *stream).poll_shutdown(context)).is_err() {
+        return Poll::Ready(());
+    }
+    loop {
+        let mut buffer = ReadBuf::new(&mut worker.input);
+        if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
+            return Poll::Ready(());
+        }
+        let read = buffer.filled().len();
+        if read == 0 || read >= *left {
+            return Poll::Ready(());
+        }
+        *left -= read;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let driver = self.get_mut();
+        worker::with(|worker| driver.turn(worker, context))
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        self.shared.connection_ended();
+    }
+}

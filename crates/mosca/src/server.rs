@@ -1,0 +1,217 @@
+//! The server: started with its interfaces, closed within a bound.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_core::persistence::PersistenceError;
+use broker_core::{Broker, Counters, Effects, Message, Sizes};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::clock::Clock;
+use crate::interface::accept;
+use crate::options::ServerBuilder;
+use crate::settle::settle_broker;
+use crate::shared::Shared;
+
+/// How often is looked what is due: keep alives, delayed wills, expired sessions.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A running broker.
+///
+/// Dropping it closes it without waiting: connections are told and end soon after.
+pub struct Server {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address could not be bound: taken, not ours, or no such host.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address as it was given.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What the store has could not be loaded.
+    #[error("cannot load what is stored: {0}")]
+    Restore(#[from] PersistenceError),
+}
+
+/// Why a message could not be published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The message's topic is not a topic name.
+    #[error("not a topic name: {0}")]
+    Topic(#[from] topic_trie::TopicError),
+    /// The store did not accept it.
+    #[error(transparent)]
+    Store(#[from] PersistenceError),
+}
+
+impl Server {
+    /// Options to start a server with.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    pub(crate) async fn start(builder: ServerBuilder) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let broker = Broker::new(builder.broker);
+        let store = builder.persistence;
+        // Addresses first: who cannot listen should not have changed the store.
+        let mut listeners = Vec::with_capacity(builder.interfaces.len());
+        let mut addresses = Vec::with_capacity(builder.interfaces.len());
+        for interface in builder.interfaces {
+            let bound = interface.bind().await.and_then(|listener| {
+                let address = listener.local_addr()?;
+                Ok((listener, address))
+            });
+            let (listener, address) = bound.map_err(|source| StartError::Listen {
+                address: interface.address().to_owned(),
+                source,
+            })?;
+            addresses.push(address);
+            listeners.push((listener, interface));
+        }
+        if let Some(store) = store.as_deref() {
+            let mut effects = Effects::new();
+            broker.restore(clock.now(), store, &mut effects).await?;
+            settle_broker(&broker, Some(store), clock.now(), &mut effects).await?;
+        }
+        let shared = Arc::new(Shared::new(broker, store, clock));
+        let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
+        for (listener, interface) in listeners {
+            tasks.push(tokio::spawn(accept(
+                listener,
+                interface,
+                Arc::clone(&shared),
+            )));
+        }
+        Ok(Self {
+            shared,
+            addresses,
+            tasks,
+        })
+    }
+
+    /// The addresses on which it listens, in the order of the interfaces, with the ports that the
+    /// system chose.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What it has counted since it started.
+    pub fn counters(&self) -> &Counters {
+        self.shared.broker.counters()
+    }
+
+    /// How many sessions, subscriptions and retained messages it has.
+    pub fn sizes(&self) -> Sizes {
+        self.shared.broker.sizes()
+    }
+
+    /// Network connections that are open, with or without CONNECT.
+    pub fn open_connections(&self) -> usize {
+        self.shared.open_connections()
+    }
+
+    /// Publishes a message in the server's own name. When it returns, QoS 1 and 2 messages for
+    /// sessions that outlive their connections are stored.
+    ///
+    /// # Errors
+    /// If the topic is not a topic name, or the store does not accept the message; sessions that
+    /// end with their connections may then have received it nevertheless.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the message published or not.
+    pub async fn publish(&self, message: &Arc<Message>) -> Result<(), PublishError> {
+        let Shared {
+            broker,
+            store,
+            clock,
+            ..
+        } = &*self.shared;
+        let mut effects = Effects::new();
+        broker.publish(clock.now(), message, &mut effects)?;
+        settle_broker(broker, store.as_deref(), clock.now(), &mut effects).await?;
+        Ok(())
+    }
+
+    /// Stops listening, tells all clients (MQTT 5: DISCONNECT with 0x8B, server shutting down), and
+    /// waits until their connections have ended, for `limit` at most. Returns the number of
+    /// connections that had not ended by then; they are left to end by themselves.
+    ///
+    /// # Cancel safety
+    /// Once called, the server closes even if the future is dropped.
+    pub async fn close(mut self, limit: Duration) -> usize {
+        self.begin_close(limit);
+        for task in self.tasks.drain(..) {
+            // An aborted task has nothing to say.
+            let _aborted = task.await;
+        }
+        let _timed_out = tokio::time::timeout(limit, self.shared.wait_until_all_gone()).await;
+        self.shared.open_connections()
+    }
+
+    fn begin_close(&self, limit: Duration) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.shared.limit_farewell(limit);
+        let mut effects = Effects::new();
+        self.shared.broker.shut_down(&mut effects);
+        effects.wake();
+        self.shared.closing.notify_waiters();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.begin_close(Duration::from_secs(5));
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Does what is due, for ever.
+async fn keep_time(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut effects = Effects::new();
+    loop {
+        ticks.tick().await;
+        let Shared {
+            broker,
+            store,
+            clock,
+            ..
+        } = &*shared;
+        loop {
+            let now = clock.now();
+            let more = broker.handle_timeout(now, &mut effects);
+            let result = settle_broker(broker, store.as_deref(), now, &mut effects).await;
+            if let Err(error) = result {
+                tracing::error!(%error, "cannot store what was due");
+            }
+            if !more {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What all tasks of one server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use broker_core::Broker;
+use broker_core::persistence::Persistence;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+
+/// Time that a connection has for its last words, unless the server's close gives it less.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(crate) struct Shared {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) store: Option<Arc<dyn Persistence>>,
+    pub(crate) clock: Clock,
+    /// Tells connections that have not sent CONNECT that the server closes.
+    pub(crate) closing: Arc<Notify>,
+    /// Connections whose tasks have not ended.
+    open: AtomicUsize,
+    all_gone: Notify,
+    farewell_millis: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        store: Option<Arc<dyn Persistence>>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            broker,
+            store,
+            clock,
+            closing: Arc::new(Notify::new()),
+            open: AtomicUsize::new(0),
+            all_gone: Notify::new(),
+            farewell_millis: AtomicU64::new(millis(FAREWELL)),
+        }
+    }
+
+    /// How long a connection may take to say its last words.
+    pub(crate) fn farewell(&self) -> Duration {
+        Duration::from_millis(self.farewell_millis.load(Ordering::Relaxed))
+    }
+
+    /// Gives connections no more than this for their last words.
+    pub(crate) fn limit_farewell(&self, limit: Duration) {
+        self.farewell_millis
+            .fetch_min(millis(limit), Ordering::Relaxed);
+    }
+
+    /// Connections whose tasks have not ended.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn connection_ended(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all_gone.notify_waiters();
+        }
+    }
+
+    /// Waits until no connection's task is left.
+    pub(crate) async fn wait_until_all_gone(&self) {
+        loop {
+            let gone = self.all_gone.notified();
+            tokio::pin!(gone);
+            // Registered before the look, so that the last one to go is not missed.
+            gone.as_mut().enable();
+            if self.open_connections() == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
