@@ -1,0 +1,132 @@
+//! The `mosca` command itself: what it prints, how it ends, and with which exit code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    unreachable_pub,
+    dead_code,
+    reason = "all of this is a test, and uses only a part of what the real clients need"
+)]
+
+#[path = "real_clients/process.rs"]
+mod process;
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
+
+use process::{Line, Process, Signal};
+
+fn mosca(arguments: &[&str]) -> Process {
+    Process::start(
+        "mosca",
+        Command::new(env!("CARGO_BIN_EXE_mosca")).args(arguments),
+    )
+}
+
+/// Runs to the end: exit code, standard output, standard error.
+fn run(arguments: &[&str]) -> (Option<i32>, Vec<String>, Vec<String>) {
+    let (status, lines) = mosca(arguments).finish();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    for line in lines {
+        match line {
+            Line::Out(line) => out.push(line),
+            Line::Err(line) => err.push(line),
+        }
+    }
+    (status.code(), out, err)
+}
+
+/// The port of the first line, which must have exactly the promised form.
+fn port_of_first_line(process: &mut Process) -> u16 {
+    let start = format!(
+        "mosca {} listening: mqtt://127.0.0.1:",
+        env!("CARGO_PKG_VERSION")
+    );
+    let line = process.wait_for("first line", |line| match line {
+        Line::Out(line) => Some(line.clone()),
+        Line::Err(_) => None,
+    });
+    let port = line
+        .strip_prefix(&start)
+        .unwrap_or_else(|| panic!("{line:?} is not `{start}…`"));
+    port.parse().unwrap()
+}
+
+#[test]
+fn the_first_line_tells_a_port_that_accepts_connections() {
+    let mut process = mosca(&["-p", "0", "--host", "127.0.0.1"]);
+    let port = port_of_first_line(&mut process);
+    assert_ne!(port, 0);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+}
+
+#[test]
+fn interrupt_and_terminate_end_it_without_complaint() {
+    for signal in [Signal::Interrupt, Signal::Terminate] {
+        let mut process = mosca(&["--port", "0", "--host", "127.0.0.1"]);
+        let port = port_of_first_line(&mut process);
+        // A connection that never says CONNECT must not hold it up.
+        let _silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        process.signal(signal);
+        let (status, _) = process.finish();
+        assert_eq!(status.code(), Some(0), "{signal:?}{}", process.transcript());
+        assert!(
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(),
+            "still listening"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_line_and_exit_code_1() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, out, err) = run(&["-p", &port, "--host", "127.0.0.1"]);
+    assert_eq!(code, Some(1), "{err:?}");
+    assert_eq!(out, [""; 0]);
+    assert_eq!(err.len(), 1, "{err:?}");
+    assert!(err[0].contains(&port), "{err:?} does not name the port");
+}
+
+#[test]
+fn the_version_is_one_line() {
+    for flag in ["-V", "--version"] {
+        let (code, out, err) = run(&[flag]);
+        assert_eq!(code, Some(0), "{err:?}");
+        assert_eq!(out, [format!("mosca {}", env!("CARGO_PKG_VERSION"))]);
+    }
+}
+
+#[test]
+fn the_help_names_the_flags() {
+    for flag in ["-h", "--help"] {
+        let (code, out, err) = run(&[flag]);
+        assert_eq!(code, Some(0), "{err:?}");
+        let help = out.join("\n");
+        for flag in ["-p", "--port", "--host", "-v", "--very-verbose", "-V"] {
+            assert!(help.contains(flag), "{flag} is missing in:\n{help}");
+        }
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_exit_code_2_with_the_usage() {
+    for arguments in [
+        &["--prot", "1883"][..],
+        &["-p", "mqtt"],
+        &["-p", "65536"],
+        &["stray"],
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {err:?}");
+        assert_eq!(out, [""; 0], "{arguments:?}");
+        assert!(!err.is_empty(), "{arguments:?}");
+        let complaint = err.join("\n");
+        assert!(
+            complaint.contains("Usage") || complaint.contains("--help"),
+            "{complaint}"
+        );
+    }
+}
