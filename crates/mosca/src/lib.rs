@@ -36,3 +36,8 @@ pub use interface::Interface;
 pub use mqtt_codec::QoS;
 pub use options::ServerBuilder;
 pub use server::{PublishError, Server, StartError};
+
+/// The examples of the project's front page compile and hold.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
