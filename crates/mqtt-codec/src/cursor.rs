@@ -7,13 +7,13 @@
 //! [`DecodeError::UnexpectedEnd`]; "more bytes are needed" is decided in `header.rs`.
 
 use nom::{
-    IResult, Parser,
+    IResult,
     bytes::complete::take,
     error::{ErrorKind, ParseError},
     number::complete::{be_u16, u8},
 };
 
-use crate::{DecodeError, PacketId};
+use crate::{DecodeError, PacketId, text::text};
 
 /// What every parser of this crate returns.
 pub(crate) type Parsed<'a, O> = IResult<&'a [u8], O, DecodeError>;
@@ -30,6 +30,7 @@ impl<I> ParseError<I> for DecodeError {
 }
 
 /// The error of a nom parser, as the rule that was broken.
+#[inline(always)]
 fn rule(error: nom::Err<DecodeError>) -> DecodeError {
     match error {
         nom::Err::Error(error) | nom::Err::Failure(error) => error,
@@ -44,71 +45,71 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// Runs a parser and moves behind what it took.
-    #[inline]
-    pub(crate) fn read<P>(&mut self, mut parser: P) -> Result<P::Output, DecodeError>
-    where
-        P: Parser<&'a [u8], Error = DecodeError>,
-    {
-        let (rest, output) = parser.parse(self.rest).map_err(rule)?;
+    #[inline(always)]
+    pub(crate) fn read<O>(
+        &mut self,
+        parser: impl FnOnce(&'a [u8]) -> Parsed<'a, O>,
+    ) -> Result<O, DecodeError> {
+        let (rest, output) = parser(self.rest).map_err(rule)?;
         self.rest = rest;
         Ok(output)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         self.read(u8)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
         self.read(be_u16)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
         self.read(utf8_string)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
         self.read(binary_data)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn variable_byte_integer(&mut self) -> Result<u32, DecodeError> {
         self.read(variable_byte_integer)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         PacketId::new(self.u16()?).ok_or(DecodeError::PacketIdentifierZero)
     }
 
     /// A cursor over the next `len` bytes, which it cannot leave.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sub(&mut self, len: usize) -> Result<Self, DecodeError> {
         self.read(take(len)).map(Self::new)
     }
 
     /// Everything that is left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remaining(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Refuses bytes behind the last field.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn finish(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() {
             Ok(())
@@ -119,14 +120,14 @@ impl<'a> Cursor<'a> {
 }
 
 /// Binary data: two bytes of length, then so many bytes (section 1.5.6).
-#[inline]
+#[inline(always)]
 pub(crate) fn binary_data(input: &[u8]) -> Parsed<'_, &[u8]> {
     let (input, len) = be_u16(input)?;
     take(len)(input)
 }
 
 /// A UTF-8 encoded string: two bytes of length, then text without U+0000 (section 1.5.4).
-#[inline]
+#[inline(always)]
 pub(crate) fn utf8_string(input: &[u8]) -> Parsed<'_, &str> {
     let (rest, bytes) = binary_data(input)?;
     match text(bytes) {
@@ -135,19 +136,8 @@ pub(crate) fn utf8_string(input: &[u8]) -> Parsed<'_, &str> {
     }
 }
 
-/// The two rules for text \[MQTT-1.5.4-1\], \[MQTT-1.5.4-2\]. Control characters,
-/// non-characters and U+FEFF pass: the specification lets a receiver accept them.
-#[inline]
-fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
-    let text = core::str::from_utf8(bytes).map_err(|_| DecodeError::StringNotUtf8)?;
-    if bytes.contains(&0) {
-        return Err(DecodeError::StringContainsNul);
-    }
-    Ok(text)
-}
-
 /// A variable byte integer of one to four bytes, in its shortest form (section 1.5.5).
-#[inline]
+#[inline(always)]
 pub(crate) fn variable_byte_integer(input: &[u8]) -> Parsed<'_, u32> {
     let mut value = 0;
     let mut rest = input;

@@ -1,6 +1,6 @@
 //! From a stream's bytes to its next packet.
 
-use crate::{Connect, DecodeError, FixedHeader, Packet, PacketType, Peeked, Version};
+use crate::{Connect, DecodeError, FixedHeader, Packet, PacketType, Peeked, Version, fast_publish};
 
 /// What [`decode`] found at the start of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,26 @@ pub enum Decoded<'a> {
 /// waiting for them.
 #[inline]
 pub fn decode(
+    input: &[u8],
+    version: Version,
+    max_packet_size: usize,
+) -> Result<Decoded<'_>, DecodeError> {
+    if let Some((publish, size)) = fast_publish::decode(input, version, max_packet_size) {
+        let packet = Packet::Publish(publish);
+        return Ok(Decoded::Packet { packet, size });
+    }
+    // Taken apart and put together again, so that the result of the call is copied and the
+    // PUBLISH above stays in registers.
+    match decode_any(input, version, max_packet_size) {
+        Ok(Decoded::Packet { packet, size }) => Ok(Decoded::Packet { packet, size }),
+        Ok(Decoded::Incomplete { needed }) => Ok(Decoded::Incomplete { needed }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every packet, by the parsers of its file.
+#[inline(never)]
+pub(crate) fn decode_any(
     input: &[u8],
     version: Version,
     max_packet_size: usize,

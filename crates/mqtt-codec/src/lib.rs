@@ -12,12 +12,14 @@ mod cursor;
 mod decode;
 mod encode;
 mod error;
+mod fast_publish;
 mod header;
 mod owned;
 mod packet;
 mod properties;
 mod property;
 mod reason;
+mod text;
 mod version;
 
 pub use decode::{Decoded, DecodedConnect, decode, decode_connect};

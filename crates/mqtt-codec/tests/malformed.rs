@@ -1,5 +1,11 @@
 //! Malformed packets, and the rule that each of them breaks. Every rule has a row.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, in its helpers too"
+)]
+
 use mqtt_codec::{DecodeError as E, Decoded, DecodedConnect, ErrorKind, Version, decode};
 
 const V31: &[Version] = &[Version::V31];

@@ -1,5 +1,11 @@
 //! Properties of encoding and decoding that hold for every packet in every version.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, in its helpers too"
+)]
+
 mod strategies;
 
 use mqtt_codec::{DecodeError, Decoded, EncodeError, OwnedPacket, Packet, Version, decode};

@@ -30,7 +30,7 @@ macro_rules! ack_packet {
                 }
             }
 
-            #[inline]
+            #[inline(never)]
             pub(crate) fn decode_body(
                 mut body: crate::cursor::Cursor<'a>,
                 version: crate::Version,

@@ -26,6 +26,7 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
+    #[inline(never)]
     pub(crate) fn decode_body(mut body: Cursor<'a>) -> Result<Self, DecodeError> {
         if body.is_empty() {
             return Ok(Self {

@@ -37,6 +37,7 @@ impl<'a> ConnAck<'a> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn decode_body(mut body: Cursor<'a>, version: Version) -> Result<Self, DecodeError> {
         let session_present = match (body.u8()?, version) {
             (_, Version::V31) | (0, _) => false,

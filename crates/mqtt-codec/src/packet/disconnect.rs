@@ -36,6 +36,7 @@ impl<'a> Disconnect<'a> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn decode_body(mut body: Cursor<'a>, version: Version) -> Result<Self, DecodeError> {
         let mut packet = Self::new(ReasonCode::NORMAL_DISCONNECTION);
         if version.is_v5() && !body.is_empty() {

@@ -39,6 +39,7 @@ impl<'a> SubAck<'a> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn decode_body(mut body: Cursor<'a>, version: Version) -> Result<Self, DecodeError> {
         let packet_id = body.packet_id()?;
         let properties = if version.is_v5() {

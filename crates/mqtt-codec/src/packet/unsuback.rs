@@ -37,6 +37,7 @@ impl<'a> UnsubAck<'a> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn decode_body(mut body: Cursor<'a>, version: Version) -> Result<Self, DecodeError> {
         let packet_id = body.packet_id()?;
         if !version.is_v5() {

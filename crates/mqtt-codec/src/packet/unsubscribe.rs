@@ -165,6 +165,7 @@ impl core::fmt::Debug for UnsubscribeFiltersBuf {
 }
 
 impl<'a> Unsubscribe<'a> {
+    #[inline(never)]
     pub(crate) fn decode_body(mut body: Cursor<'a>, version: Version) -> Result<Self, DecodeError> {
         Ok(Self {
             packet_id: body.packet_id()?,
