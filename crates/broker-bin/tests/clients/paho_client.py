@@ -149,10 +149,14 @@ class Connection:
             properties=properties_received(message.properties),
         )
 
-    def on_disconnect(self, _client, _data, flags, reason, _properties):
-        from_server = flags.is_disconnect_packet_from_server
+    def on_disconnect(self, client, _data, flags, _reason, _properties):
+        reason = None
+        if flags.is_disconnect_packet_from_server:
+            # paho-mqtt 2.1.0 looks for the reason code only in a DISCONNECT of three bytes and
+            # more, and reports 0 for all others. It is the first byte, and 0 if there is none.
+            reason = next(iter(client._in_packet["packet"]), 0)
         if not self.over.is_set():
-            say("disconnected", reason=reason.value if from_server else None)
+            say("disconnected", reason=reason)
             if self.options.what == "sub":
                 os.kill(os.getpid(), signal.SIGTERM)
         self.over.set()
