@@ -17,7 +17,7 @@ use topic_trie::{SharedFilterTrie, TopicFilter};
 use crate::close::CloseCause;
 use crate::counters::Counters;
 use crate::deadlines::Deadlines;
-use crate::effects::{Effects, Ticket};
+use crate::effects::{Effects, Release, Ticket};
 use crate::options::BrokerOptions;
 use crate::persistence::{Batch, ClientId, Operation};
 use crate::retained::RetainedMessages;
@@ -114,7 +114,12 @@ impl Broker {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do; `None` while nothing is
     /// due at any time.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.deadlines.next()
+        let check = self.retained_check.load(Ordering::Relaxed);
+        let retained = self
+            .retained
+            .may_expire()
+            .then(|| Timestamp::from_millis(check));
+        self.deadlines.next().into_iter().chain(retained).min()
     }
 
     /// Does what is due: closes connections that were silent for too long, publishes delayed wills,
@@ -126,23 +131,28 @@ impl Broker {
     pub fn handle_timeout(self: &Arc<Self>, now: Timestamp, effects: &mut Effects) -> bool {
         self.remove_expired_retained(now, effects);
         for _ in 0..DUE_PER_CALL {
-            let Some((due, session)) = self.deadlines.take_due(now) else { return false };
+            let Some((due, session)) = self.deadlines.take_due(now) else {
+                return false;
+            };
             self.handle_due(now, due, &session, effects);
         }
         true
     }
 
     /// Applies what waited for a batch that did not come from a connection.
-    pub fn handle_committed(self: &Arc<Self>, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
-        for (session, sequence) in ticket.releases {
-            session.release(sequence, self.rules(now), effects);
+    pub fn handle_committed(&self, _now: Timestamp, mut ticket: Ticket, effects: &mut Effects) {
+        for Release { session, change } in ticket.releases.drain(..) {
+            effects.wakes.extend(session.release(change));
         }
     }
 
-    /// Drops what waited for a batch that could not be committed.
-    pub fn handle_commit_failed(&self, ticket: Ticket) {
-        for (session, sequence) in ticket.releases {
-            session.abort(sequence, &self.counters);
+    /// Drops what waited for a batch that could not be committed, and wakes those who waited
+    /// behind it.
+    pub fn handle_commit_failed(&self, mut ticket: Ticket) {
+        for Release { session, change } in ticket.releases.drain(..) {
+            if let Some(waker) = session.abort(change, &self.counters) {
+                waker.wake();
+            }
         }
     }
 
@@ -156,14 +166,16 @@ impl Broker {
         message: &Arc<Message>,
         effects: &mut Effects,
     ) -> Result<(), topic_trie::TopicError> {
-        self.publish_kept(now, message, effects)
+        self.publish_kept(now, message, None, effects)
     }
 
     /// Asks all connections to close with `ServerShuttingDown`, and accepts no new ones.
     pub fn shut_down(&self, effects: &mut Effects) {
         self.shutting_down.store(true, Ordering::SeqCst);
         for session in &self.sessions {
-            effects.wakes.extend(session.state().ask_to_close(CloseCause::ServerShutdown));
+            effects
+                .wakes
+                .extend(session.state().ask_to_close(CloseCause::ServerShutdown));
         }
     }
 
@@ -173,7 +185,11 @@ impl Broker {
     }
 
     pub(crate) fn rules(&self, now: Timestamp) -> Rules<'_> {
-        Rules { options: &self.options, counters: &self.counters, now }
+        Rules {
+            options: &self.options,
+            counters: &self.counters,
+            now,
+        }
     }
 
     pub(crate) fn node(&self) -> &Arc<str> {
@@ -220,9 +236,17 @@ impl Broker {
         }
         // Under the session's lock: when the session ends, every filter that it names is in the
         // router, and none comes into the router afterwards.
-        let subscription = Subscription { session: Arc::clone(session), options };
-        self.subscriptions.insert(filter, session.id(), subscription);
-        if is_new { Subscribed::New } else { Subscribed::Replaced }
+        let subscription = Subscription {
+            session: Arc::clone(session),
+            options,
+        };
+        self.subscriptions
+            .insert(filter, session.id(), subscription);
+        if is_new {
+            Subscribed::New
+        } else {
+            Subscribed::Replaced
+        }
     }
 
     /// Removes a subscription. False if there was none.
@@ -252,10 +276,76 @@ impl Broker {
 
     fn remove_expired_retained(&self, now: Timestamp, effects: &mut Effects) {
         let due = self.retained_check.load(Ordering::Relaxed);
-        if now.as_millis() >= due {
-            self.retained_check.store((now + RETAINED_CHECK).as_millis(), Ordering::Relaxed);
-            self.retained.remove_expired(now, &self.counters, &mut effects.batch);
+        if now.as_millis() >= due && self.retained.may_expire() {
+            self.retained_check
+                .store((now + RETAINED_CHECK).as_millis(), Ordering::Relaxed);
+            self.retained
+                .remove_expired(now, &self.counters, &mut effects.batch);
         }
+    }
+}
+
+#[cfg(any(test, feature = "invariants"))]
+impl Broker {
+    /// Checks what must hold whenever no call is under way. For tests and the fuzz target.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) {
+        let mut filters = 0;
+        let mut deadlines = 0;
+        let sessions: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|session| Arc::clone(session.value()))
+            .collect();
+        for session in &sessions {
+            let state = session.state();
+            assert!(!state.ended, "what has ended is not in the registry");
+            state.outgoing.check(usize::from(self.options.max_inflight));
+            if let Some(link) = &state.link {
+                let unacknowledged = state.outgoing.unacknowledged();
+                assert!(
+                    unacknowledged <= usize::from(link.receive_maximum),
+                    "receive maximum"
+                );
+                assert!(
+                    !(link.asleep && !state.outbox.is_empty()),
+                    "nobody sleeps on output"
+                );
+            } else {
+                assert!(
+                    session.is_durable(),
+                    "only a durable session is without a connection"
+                );
+                assert!(state.outbox.is_empty(), "nothing is written to nobody");
+            }
+            assert_eq!(
+                state.will.is_some(),
+                state.has_stored_will,
+                "the store knows each will"
+            );
+            filters += state.filters.len();
+            deadlines += usize::from(state.deadline != Timestamp::MAX);
+            for filter in &state.filters {
+                let filter = TopicFilter::new(filter).expect("it was one");
+                assert!(
+                    self.subscriptions.get(filter, &session.id()).is_some(),
+                    "it is routed"
+                );
+            }
+        }
+        assert_eq!(
+            filters,
+            self.subscriptions.len(),
+            "the router knows no one else"
+        );
+        assert_eq!(
+            deadlines,
+            self.deadlines.len(),
+            "every deadline is a session's"
+        );
     }
 }
 
@@ -271,4 +361,3 @@ pub(crate) enum Subscribed {
     /// The session belongs to another connection now.
     Gone,
 }
-

@@ -26,12 +26,12 @@ use std::task::Waker;
 
 use mqtt_codec::{DecodeError, Disconnect, Packet, PropertiesBuf, ReasonCode, Version};
 
+use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
-use crate::effects::{Effects, Ticket};
+use crate::effects::{Effects, Release, Ticket};
 use crate::outbox::Outbox;
-use crate::session::Session;
-use crate::Timestamp;
+use crate::session::{Session, State};
 
 use replay::Replays;
 use topic_cache::TopicCache;
@@ -49,10 +49,25 @@ pub struct Connection {
 #[derive(Debug)]
 enum Phase {
     /// No CONNECT yet; to be closed at this time.
-    Awaiting { until: Timestamp },
+    Awaiting {
+        until: Timestamp,
+    },
     Connected(Connected),
-    /// To be closed when what is in the outbox has been written.
-    Closing { cause: CloseCause, outbox: Box<Outbox>, farewell: bool },
+    /// To be closed when the last words have been written.
+    Closing {
+        cause: CloseCause,
+        last: Box<LastWords>,
+    },
+}
+
+/// What is still to be said on a connection that closes.
+#[derive(Debug, Default)]
+struct LastWords {
+    outbox: Outbox,
+    /// Whether DISCONNECT comes behind the outbox.
+    farewell: bool,
+    /// Whether all was given out: nothing more is said.
+    said: bool,
 }
 
 /// A connection that has a session.
@@ -82,7 +97,9 @@ impl Connection {
     pub fn new(broker: &Arc<Broker>, now: Timestamp) -> Self {
         Self {
             broker: Arc::clone(broker),
-            phase: Phase::Awaiting { until: now + broker.options().connect_timeout },
+            phase: Phase::Awaiting {
+                until: now + broker.options().connect_timeout,
+            },
             version: Version::V311,
             client: None,
         }
@@ -159,7 +176,11 @@ impl Connection {
             }
             (Phase::Awaiting { .. }, _) => Err(CloseCause::Protocol(Violation::NotConnected)),
             (Phase::Connected(connected), packet) => {
-                let mut context = Context { broker: &self.broker, now, effects };
+                let mut context = Context {
+                    broker: &self.broker,
+                    now,
+                    effects,
+                };
                 connected.handle_packet(packet, &mut context)
             }
         };
@@ -183,37 +204,31 @@ impl Connection {
     }
 
     /// The batch that belongs to this ticket was committed: replies and deliveries may go out.
-    pub fn handle_committed(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
-        self.put_replies(&ticket.replies, effects);
-        for (session, sequence) in ticket.releases {
-            session.release(sequence, self.broker.rules(now), effects);
-        }
+    pub fn handle_committed(&mut self, now: Timestamp, mut ticket: Ticket, effects: &mut Effects) {
+        self.put_replies(&core::mem::take(&mut ticket.replies), effects);
+        self.broker.handle_committed(now, ticket, effects);
     }
 
     /// [`handle_committed`](Self::handle_committed) for a batch that was committed at once: the
     /// ticket stays where it is and its memory is used again.
-    pub fn handle_committed_now(&mut self, now: Timestamp, effects: &mut Effects) {
+    pub fn handle_committed_now(&mut self, _now: Timestamp, effects: &mut Effects) {
         if !effects.ticket.replies.is_empty() {
             let replies = core::mem::take(&mut effects.ticket.replies);
             self.put_replies(&replies, effects);
             effects.ticket.replies = replies;
             effects.ticket.replies.clear();
         }
-        if !effects.ticket.releases.is_empty() {
-            let mut releases = core::mem::take(&mut effects.ticket.releases);
-            for (session, sequence) in releases.drain(..) {
-                session.release(sequence, self.broker.rules(now), effects);
-            }
-            // A release never causes another one, so nothing is overwritten.
-            effects.ticket.releases = releases;
+        for Release { session, change } in effects.ticket.releases.drain(..) {
+            effects.wakes.extend(session.release(change));
         }
     }
 
     /// The batch could not be committed: nothing of it is acknowledged, and the client, which may
     /// try again, is disconnected.
     pub fn handle_commit_failed(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
-        self.broker.handle_commit_failed(ticket);
+        // First of all nothing goes out on this connection any more.
         self.close(now, CloseCause::StoreFailed, effects);
+        self.broker.handle_commit_failed(ticket);
     }
 
     /// Closes the connection. Only the first cause counts.
@@ -230,7 +245,27 @@ impl Connection {
             let Connected { session, epoch, .. } = connected;
             self.broker.detach(now, session, *epoch, cause, effects);
         }
-        self.phase = Phase::Closing { cause, outbox: Box::default(), farewell };
+        let last = LastWords {
+            farewell,
+            ..LastWords::default()
+        };
+        self.phase = Phase::Closing {
+            cause,
+            last: Box::new(last),
+        };
+    }
+
+    /// Closes the connection if the broker has asked for it: for keep alive, takeover, or its own
+    /// end. [`poll_output`](Self::poll_output) does the same; this is for a driver that was woken
+    /// while it cannot write, because the client does not read, and so does not call that one.
+    pub fn handle_woken(&mut self, now: Timestamp, effects: &mut Effects) {
+        let Phase::Connected(connected) = &self.phase else {
+            return;
+        };
+        let held = connected.check_hold(&connected.session.state());
+        if let Err(cause) = held {
+            self.close(now, cause, effects);
+        }
     }
 
     /// What to do next. `waker` is woken when there is something to do and nothing was before.
@@ -243,18 +278,24 @@ impl Connection {
             }
         }
         let version = self.version;
-        let Phase::Closing { cause, outbox, farewell } = &mut self.phase else {
+        let Phase::Closing { cause, last } = &mut self.phase else {
             return Output::Idle;
         };
-        if core::mem::take(farewell) {
-            let reason = cause.disconnect_reason().unwrap_or(ReasonCode::UnspecifiedError);
+        if core::mem::take(&mut last.farewell) {
+            let reason = cause
+                .disconnect_reason()
+                .unwrap_or(ReasonCode::UnspecifiedError);
+            let disconnect = Disconnect::new(reason);
             // Every reason that a cause names is one that DISCONNECT may carry.
-            outbox.put(|flat| Disconnect::new(reason).encode(version, flat)).unwrap_or_default();
+            last.outbox
+                .put(|flat| disconnect.encode(version, flat))
+                .unwrap_or_default();
         }
-        if outbox.is_empty() {
+        last.said = true;
+        if last.outbox.is_empty() {
             return Output::Close(*cause);
         }
-        Output::Write(core::mem::take(&mut **outbox))
+        Output::Write(core::mem::take(&mut last.outbox))
     }
 
     fn connected(&self) -> Option<&Connected> {
@@ -270,7 +311,9 @@ impl Connection {
         }
         match &mut self.phase {
             Phase::Awaiting { .. } => {}
-            Phase::Closing { outbox, .. } => outbox.put(|flat| flat.extend_from_slice(replies)),
+            // Nothing follows DISCONNECT [MQTT-3.14.4-1].
+            Phase::Closing { last, .. } if last.said => {}
+            Phase::Closing { last, .. } => last.outbox.put(|flat| flat.extend_from_slice(replies)),
             Phase::Connected(connected) => {
                 let mut state = connected.session.state();
                 if state.is_current(connected.epoch) {
@@ -283,14 +326,14 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// A connection that its driver forgot must not keep its session occupied for ever. Wills and
-    /// durable changes need [`Connection::close`]; a driver always calls it.
+    /// A connection whose driver was cancelled must not keep its session for ever. It ends as if it
+    /// had been lost when the client was last heard, except that the store does not learn of it.
     fn drop(&mut self) {
         if let Phase::Connected(connected) = &self.phase {
-            let mut state = connected.session.state();
-            if state.is_current(connected.epoch) {
-                state.detach();
-            }
+            let now = connected.session.heard();
+            let mut effects = Effects::new();
+            self.close(now, CloseCause::ConnectionLost, &mut effects);
+            effects.wake();
         }
     }
 }
@@ -351,30 +394,34 @@ impl Connected {
         waker: &Waker,
         effects: &mut Effects,
     ) -> Result<Option<Outbox>, CloseCause> {
-        self.replay(broker, now, effects);
+        if self.replays.is_waiting() {
+            self.replay(broker, now, effects)?;
+        }
         let mut state = self.session.state();
-        if !state.is_current(self.epoch) {
-            let asked = state.link.as_ref().and_then(|link| link.close);
-            return Err(asked.filter(|_| state.ended).unwrap_or(CloseCause::TakenOver));
+        self.check_hold(&state)?;
+        self.session.advance(&mut state, broker.rules(now), effects);
+        let asleep = state.outbox.is_empty();
+        let window = state.window(broker.options().max_inflight);
+        if asleep && self.replays.is_waiting() && state.outgoing.len() < window {
+            // Nothing was found yet, but the search is not over: let others run first.
+            waker.wake_by_ref();
         }
-        if let Some(cause) = state.link.as_ref().and_then(|link| link.close) {
-            return Err(cause);
+        if let Some(link) = &mut state.link {
+            link.rest(waker, asleep);
         }
-        self.session.emit(&mut state, broker.rules(now), effects);
-        if state.outbox.is_empty() {
-            let window = state.window(broker.options().max_inflight);
-            if self.replays.is_waiting() && state.outgoing.len() < window {
-                // Nothing was found yet, but the search is not over: let others run first.
-                waker.wake_by_ref();
-            }
-            if let Some(link) = &mut state.link
-                && !link.waker.as_ref().is_some_and(|known| known.will_wake(waker))
-            {
-                link.waker = Some(waker.clone());
-            }
-            return Ok(None);
+        Ok((!asleep).then(|| core::mem::take(&mut state.outbox)))
+    }
+
+    /// Whether the session is still this connection's and the broker lets it go on.
+    fn check_hold(&self, state: &State) -> Result<(), CloseCause> {
+        let asked = state.link.as_ref().and_then(|link| link.close);
+        if state.is_current(self.epoch) {
+            asked.map_or(Ok(()), Err)
+        } else {
+            Err(asked
+                .filter(|_| state.ended)
+                .unwrap_or(CloseCause::TakenOver))
         }
-        Ok(Some(core::mem::take(&mut state.outbox)))
     }
 }
 

@@ -44,7 +44,10 @@ impl Deadlines {
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.ordered.lock().first_key_value().map(|((due, _), _)| *due)
+        self.ordered
+            .lock()
+            .first_key_value()
+            .map(|((due, _), _)| *due)
     }
 
     /// How many there are.

@@ -1,7 +1,8 @@
 //! What comes out of the core: operations to commit, replies held until then, tasks to wake.
 //!
-//! A driver has one [`Effects`] per worker and passes it to every `handle_*` call. When a batch of
-//! input has been handled it does, in this order:
+//! A driver has one [`Effects`] per worker and passes it to every `handle_*` call, and to
+//! `poll_output`. When a batch of input has been handled, and after each `poll_output`, it does, in
+//! this order:
 //!
 //! 1. commit [`batch`](Effects::batch) if it is not empty,
 //! 2. take the [`Ticket`] and give it to `handle_committed` (or `handle_commit_failed`), and
@@ -12,6 +13,8 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+
+use mqtt_codec::PacketId;
 
 use crate::outbox::Outbox;
 use crate::persistence::Batch;
@@ -35,13 +38,33 @@ pub struct Effects {
 }
 
 /// What waits for a batch to be committed: replies of one connection, and deliveries.
+///
+/// Dropping it loses the replies. The deliveries go out as if the batch had been committed, since
+/// it may have been: nobody waits for ever for a driver that was cancelled.
 #[derive(Debug, Default)]
-#[must_use = "acknowledgements and deliveries are lost with it"]
+#[must_use = "acknowledgements are lost with it"]
 pub struct Ticket {
     /// Encoded packets for the connection that the batch came from.
     pub(crate) replies: Vec<u8>,
-    /// Sessions, and the sequence numbers of their messages.
-    pub(crate) releases: Vec<(Arc<Session>, u64)>,
+    pub(crate) releases: Vec<Release>,
+}
+
+/// A session that has to know what became of a change.
+#[derive(Debug)]
+pub(crate) struct Release {
+    pub(crate) session: Arc<Session>,
+    pub(crate) change: Change,
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    /// The message with this sequence number was queued.
+    Enqueued(u64),
+    /// How far the delivery with this sequence number has come.
+    Marked(u64),
+    /// A QoS 2 message came with this packet identifier.
+    Received(PacketId),
 }
 
 /// Memory that is used again and again on the way of a message.
@@ -82,6 +105,25 @@ impl Effects {
         {
             outbox.clear();
             self.scratch.outboxes.push(outbox);
+        }
+    }
+}
+
+impl Release {
+    pub(crate) fn new(session: &Arc<Session>, change: Change) -> Self {
+        Self {
+            session: Arc::clone(session),
+            change,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        for Release { session, change } in self.releases.drain(..) {
+            if let Some(waker) = session.release(change) {
+                waker.wake();
+            }
         }
     }
 }

@@ -68,7 +68,10 @@ impl Head<'_> {
 
 /// Appends PUBREL.
 pub(crate) fn put_pubrel(flat: &mut Vec<u8>, version: Version, id: PacketId, reason: ReasonCode) {
-    let packet = PubRel { reason_code: reason, ..PubRel::new(id) };
+    let packet = PubRel {
+        reason_code: reason,
+        ..PubRel::new(id)
+    };
     // Without properties and with a reason code that PUBREL may carry there is nothing to fail.
     let _encoded = packet.encode(version, flat);
 }

@@ -78,7 +78,10 @@ impl Message {
 
     /// The topic name.
     pub fn topic(&self) -> &str {
-        let bytes = self.body.get(..self.topic_bytes as usize).unwrap_or_default();
+        let bytes = self
+            .body
+            .get(..self.topic_bytes as usize)
+            .unwrap_or_default();
         // Checked once more rather than trusted: it costs nanoseconds on paths that wait anyway.
         core::str::from_utf8(bytes).unwrap_or_default()
     }
@@ -86,7 +89,9 @@ impl Message {
     /// The encoded properties that travel with it; see [`MessageParts::properties`].
     pub fn properties(&self) -> &[u8] {
         let start = self.topic_bytes as usize;
-        self.body.get(start..start + self.properties_bytes as usize).unwrap_or_default()
+        self.body
+            .get(start..start + self.properties_bytes as usize)
+            .unwrap_or_default()
     }
 
     /// The application's bytes.

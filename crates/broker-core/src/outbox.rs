@@ -104,7 +104,10 @@ impl Outbox {
 
     /// Empties it and keeps a moderate amount of memory for the next use.
     pub fn clear(&mut self) {
-        *self = Self { flat: core::mem::take(&mut self.flat), ..Self::default() };
+        *self = Self {
+            flat: core::mem::take(&mut self.flat),
+            ..Self::default()
+        };
         self.flat.clear();
     }
 
@@ -164,8 +167,10 @@ mod tests {
             let mut slices = vec![IoSlice::new(empty); slots];
             let filled = outbox.slices(&mut slices);
             assert!(filled > 0, "there is something left to write");
-            let bytes: Vec<u8> =
-                slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
+            let bytes: Vec<u8> = slices[..filled]
+                .iter()
+                .flat_map(|slice| slice.iter().copied())
+                .collect();
             let part = &bytes[..step.min(bytes.len())];
             all.extend_from_slice(part);
             outbox.advance(part.len());
@@ -188,7 +193,10 @@ mod tests {
     fn any_partial_writes_give_the_same_bytes() {
         for step in 1..30 {
             for slots in 1..5 {
-                assert_eq!(written_in_steps(filled(), step, slots), b"first-flat-payload!end");
+                assert_eq!(
+                    written_in_steps(filled(), step, slots),
+                    b"first-flat-payload!end"
+                );
             }
         }
     }

@@ -25,7 +25,7 @@ pub(crate) struct Frames {
     pub(crate) properties: PropertiesBuf,
 }
 
-/// Where a form lies in [`Frames::bytes`].
+/// Where a form lies in [`Frames::bytes`]; empty if there is no such packet.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     start: usize,
@@ -38,7 +38,12 @@ impl<'a> Publication<'a> {
     pub(crate) fn new(parts: MessageParts<'a>, frames: &'a mut Frames, now: Timestamp) -> Self {
         frames.bytes.clear();
         frames.forms = [None; 12];
-        Self { parts, message: None, frames, now }
+        Self {
+            parts,
+            message: None,
+            frames,
+            now,
+        }
     }
 
     /// A message that is kept already.
@@ -62,10 +67,18 @@ impl<'a> Publication<'a> {
         self.parts.topic.len() + self.parts.properties.len() + self.parts.payload.len()
     }
 
-    /// Bytes of the packet for a receiver without subscription identifiers.
+    /// Bytes of the packet for a receiver without subscription identifiers; `usize::MAX` if it
+    /// cannot be encoded.
     pub(crate) fn packet_bytes(&mut self, version: Version, qos: QoS, retain: bool) -> usize {
         let form = self.form(version, qos, retain);
-        let shared = if self.is_shared() { self.parts.payload.len() } else { 0 };
+        if form.start == form.end {
+            return usize::MAX;
+        }
+        let shared = if self.is_shared() {
+            self.parts.payload.len()
+        } else {
+            0
+        };
         form.end - form.start + shared
     }
 
@@ -79,7 +92,11 @@ impl<'a> Publication<'a> {
         packet_id: Option<PacketId>,
     ) {
         let form = self.form(version, qos, retain);
-        let bytes = self.frames.bytes.get(form.start..form.end).unwrap_or_default();
+        let bytes = self
+            .frames
+            .bytes
+            .get(form.start..form.end)
+            .unwrap_or_default();
         outbox.put(|flat| {
             let at = flat.len() + form.id_at;
             flat.extend_from_slice(bytes);
@@ -133,11 +150,16 @@ impl<'a> Publication<'a> {
         let mut bytes = core::mem::take(&mut self.frames.bytes);
         let mut properties = core::mem::take(&mut self.frames.properties);
         let head = self.head(version, qos, retain, packet_id, &[]);
-        let id_at = head.put(&mut bytes, &mut properties).unwrap_or(start);
-        if !self.is_shared() {
+        let id_at = head.put(&mut bytes, &mut properties);
+        if id_at.is_some() && !self.is_shared() {
             bytes.extend_from_slice(self.parts.payload);
         }
-        let form = Form { start, end: bytes.len(), id_at: id_at.saturating_sub(start) };
+        let id_at = id_at.unwrap_or(start).saturating_sub(start);
+        let form = Form {
+            start,
+            end: bytes.len(),
+            id_at,
+        };
         self.frames.bytes = bytes;
         self.frames.properties = properties;
         if let Some(slot) = self.frames.forms.get_mut(index) {
@@ -147,11 +169,11 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// The message expiry interval to send: what remains of it, at least one second [MQTT-3.3.2-6].
+/// The message expiry interval to send: what remains of it, in seconds begun [MQTT-3.3.2-6].
 pub(crate) fn remaining_secs(expires: Timestamp, now: Timestamp) -> Option<u32> {
     if expires == Timestamp::MAX {
         return None;
     }
-    let secs = (expires - now).as_millis().div_ceil(1_000).max(1);
+    let secs = (expires - now).as_millis().div_ceil(1_000);
     Some(u32::try_from(secs).unwrap_or(u32::MAX))
 }

@@ -1,6 +1,7 @@
 //! Retained messages: one per topic, kept for those who subscribe later
 //! (sections 3.3.1.3 of both versions).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -24,6 +25,8 @@ pub(crate) struct RetainedMessages {
 struct Kept {
     topics: TopicMap<Arc<Message>>,
     bytes: usize,
+    /// How many of them expire.
+    expiring: usize,
 }
 
 /// What became of a message that was to be retained.
@@ -49,7 +52,9 @@ impl RetainedMessages {
         let mut kept = self.kept.write();
         if message.payload().is_empty() {
             if kept.remove(topic) {
-                batch.push(Operation::DropRetained { topic: topic.as_str().into() });
+                batch.push(Operation::DropRetained {
+                    topic: topic.as_str().into(),
+                });
             }
             return Retained::Yes;
         }
@@ -63,7 +68,9 @@ impl RetainedMessages {
         kept.insert(topic, Arc::clone(message));
         // Under the lock, so that batches name the messages of one topic in the order in which
         // they replaced each other here.
-        batch.push(Operation::PutRetained { message: Arc::clone(message) });
+        batch.push(Operation::PutRetained {
+            message: Arc::clone(message),
+        });
         Retained::Yes
     }
 
@@ -80,31 +87,47 @@ impl RetainedMessages {
         filter: TopicFilter<'_>,
         cursor: &mut Cursor,
         now: Timestamp,
-        found: &mut Vec<Arc<Message>>,
+        found: &mut VecDeque<Arc<Message>>,
     ) -> Progress {
         let kept = self.kept.read();
         if let Some(topic) = filter.as_name() {
-            let message = kept.topics.get(topic).filter(|message| message.expires() > now);
+            let message = kept
+                .topics
+                .get(topic)
+                .filter(|message| message.expires() > now);
             found.extend(message.cloned());
             return Progress::Done;
         }
-        kept.topics.matches_from(filter, cursor, STEP, |_, message| {
-            if message.expires() > now {
-                found.push(Arc::clone(message));
-            }
-        })
+        kept.topics
+            .matches_from(filter, cursor, STEP, |_, message| {
+                if message.expires() > now {
+                    found.push_back(Arc::clone(message));
+                }
+            })
+    }
+
+    /// Whether there is any that expires at some time.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.kept.read().expiring > 0
     }
 
     /// Removes messages that have expired; looks at all of them.
     pub(crate) fn remove_expired(&self, now: Timestamp, counters: &Counters, batch: &mut Batch) {
         let mut kept = self.kept.write();
-        let Kept { topics, bytes } = &mut *kept;
+        let Kept {
+            topics,
+            bytes,
+            expiring,
+        } = &mut *kept;
         topics.retain(|topic, message| {
             let keep = message.expires() > now;
             if !keep {
                 *bytes -= message.size_bytes();
+                *expiring -= 1;
                 counters.dropped_expired.add(1);
-                batch.push(Operation::DropRetained { topic: topic.as_str().into() });
+                batch.push(Operation::DropRetained {
+                    topic: topic.as_str().into(),
+                });
             }
             keep
         });
@@ -120,14 +143,22 @@ impl RetainedMessages {
 impl Kept {
     fn insert(&mut self, topic: TopicName<'_>, message: Arc<Message>) {
         self.bytes += message.size_bytes();
+        self.expiring += usize::from(message.expires() < Timestamp::MAX);
         if let Some(old) = self.topics.insert(topic, message) {
-            self.bytes -= old.size_bytes();
+            self.uncount(&old);
         }
     }
 
     fn remove(&mut self, topic: TopicName<'_>) -> bool {
         let removed = self.topics.remove(topic);
-        self.bytes -= removed.as_ref().map_or(0, |message| message.size_bytes());
+        if let Some(old) = &removed {
+            self.uncount(old);
+        }
         removed.is_some()
+    }
+
+    fn uncount(&mut self, old: &Message) {
+        self.bytes -= old.size_bytes();
+        self.expiring -= usize::from(old.expires() < Timestamp::MAX);
     }
 }

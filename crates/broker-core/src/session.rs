@@ -33,11 +33,11 @@ use hashbrown::HashSet;
 use mqtt_codec::Version;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::outbox::Outbox;
 use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::will::Will;
-use crate::Timestamp;
 
 pub(crate) use delivery::{Delivered, DeliveryEffects, Rules, Terms};
 pub(crate) use incoming::Incoming;
@@ -94,17 +94,51 @@ pub(crate) struct Link {
     pub(crate) maximum_packet_size: u32,
     /// One and a half times the keep alive; zero for none.
     pub(crate) silence_max: Duration,
-    /// The connection's task, while it has nothing to send.
+    /// The connection's task, once it has asked what to send.
     pub(crate) waker: Option<Waker>,
+    /// Whether the task had nothing to send when it asked last, and was not woken since.
+    pub(crate) asleep: bool,
     /// Set when the broker wants the connection closed.
     pub(crate) close: Option<CloseCause>,
 }
 
+impl Link {
+    /// The connection's task, if it has to be woken because there is something to send.
+    pub(crate) fn rouse(&mut self) -> Option<Waker> {
+        if core::mem::take(&mut self.asleep) {
+            self.waker.clone()
+        } else {
+            None
+        }
+    }
+
+    /// The connection is waiting for something to send.
+    pub(crate) fn rest(&mut self, waker: &Waker, asleep: bool) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.waker = Some(waker.clone());
+        }
+        self.asleep = asleep;
+    }
+}
+
 impl Session {
-    pub(crate) fn new(id: SessionId, client: ClientId, expiry_interval_secs: u32) -> Arc<Self> {
+    /// A session without a connection. A durable one is kept in the store.
+    pub(crate) fn new(
+        id: SessionId,
+        client: ClientId,
+        expiry_interval_secs: u32,
+        durable: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            key: SessionKey { client, incarnation: id.0 },
-            durable: expiry_interval_secs > 0,
+            key: SessionKey {
+                client,
+                incarnation: id.0,
+            },
+            durable,
             heard: AtomicU64::new(0),
             state: Mutex::new(State {
                 link: None,
@@ -156,7 +190,11 @@ impl Session {
     }
 
     /// What a store is told of it.
-    pub(crate) fn record(&self, state: &State, disconnected_at: Option<Timestamp>) -> StoredSession {
+    pub(crate) fn record(
+        &self,
+        state: &State,
+        disconnected_at: Option<Timestamp>,
+    ) -> StoredSession {
         StoredSession {
             session: self.key.clone(),
             expiry_interval_secs: state.expiry_interval_secs,
@@ -181,6 +219,12 @@ impl State {
         self.epoch == epoch && self.link.is_some() && !self.ended
     }
 
+    /// Whether the session goes on when its client comes back at `now`. One that lasts only as long
+    /// as its connection does not.
+    pub(crate) fn is_kept(&self, now: Timestamp) -> bool {
+        !self.ended && self.expiry_interval_secs > 0 && (self.link.is_some() || self.expires > now)
+    }
+
     /// The connection is gone.
     pub(crate) fn detach(&mut self) {
         self.link = None;
@@ -189,21 +233,27 @@ impl State {
         self.outgoing.rewind();
     }
 
-    /// Asks the connection to close, if there is one that was not asked yet.
+    /// Asks the connection to close, if there is one. Its task is to be woken even if it is busy
+    /// writing: the client may never read again.
     pub(crate) fn ask_to_close(&mut self, cause: CloseCause) -> Option<Waker> {
         let link = self.link.as_mut()?;
         link.close.get_or_insert(cause);
-        link.waker.take()
+        link.asleep = false;
+        link.waker.clone()
     }
 
-    /// Takes the task that must be woken because there is something to send now.
+    /// The connection's task, if it must be woken because there is something to do.
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
-        self.link.as_mut()?.waker.take()
+        self.link.as_mut()?.rouse()
     }
 
     /// The messages that the connection may have under way.
     pub(crate) fn window(&self, max_inflight: u16) -> usize {
-        usize::from(self.link.as_ref().map_or(max_inflight, |link| link.receive_maximum))
+        usize::from(
+            self.link
+                .as_ref()
+                .map_or(max_inflight, |link| link.receive_maximum),
+        )
     }
 
     /// The session's next deadline.

@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use dashmap::Entry;
+use dashmap::{Entry, OccupiedEntry};
 use mqtt_codec::ReasonCode;
 use parking_lot::MutexGuard;
 use topic_trie::TopicFilter;
@@ -34,6 +34,16 @@ pub(crate) struct Attached {
     pub(crate) epoch: u32,
 }
 
+/// The session that a CONNECT is to have.
+struct Found<'a> {
+    session: Arc<Session>,
+    /// The one whose place it takes.
+    displaced: Option<Arc<Session>>,
+    /// Whether it was there before.
+    present: bool,
+    entry: OccupiedEntry<'a, ClientId, Arc<Session>>,
+}
+
 /// Why a connection gets no session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal(pub(crate) ReasonCode);
@@ -52,47 +62,35 @@ impl Broker {
         if self.shutting_down.load(Ordering::SeqCst) {
             return Err(Refusal(ReasonCode::ServerUnavailable));
         }
-        // Counted before the registry is locked: its length cannot be asked for from inside.
-        let is_full = self.sessions.len() >= self.options.max_sessions;
-        let mut displaced: Option<Arc<Session>> = None;
-        let (mut entry, is_new) = match self.sessions.entry(Arc::clone(&request.client)) {
-            Entry::Occupied(entry) => (entry, false),
-            Entry::Vacant(_) if is_full => {
-                self.counters.refused_sessions.add(1);
-                return Err(Refusal(ReasonCode::QuotaExceeded));
-            }
-            Entry::Vacant(entry) => (entry.insert_entry(self.new_session(&request)), true),
-        };
-        let mut session = Arc::clone(entry.get());
-        let present = !is_new && self.is_resumable(&session, &request);
-        if !is_new && !present {
-            // The session of that name ends here and another takes its place.
-            let mut old = session.state();
-            self.counters.takeovers.add(u64::from(old.link.is_some()));
-            effects.wakes.extend(old.ask_to_close(CloseCause::TakenOver));
-            old.ended = true;
-            drop(old);
-            displaced = Some(session);
-            session = self.new_session(&request);
-            entry.insert(Arc::clone(&session));
-        }
+        let Found {
+            session,
+            displaced,
+            present,
+            entry,
+        } = self.find(now, &request, effects)?;
         let mut state = session.state();
+        // Until here nobody could end it: that takes the registry, or the epoch that it had.
         drop(entry);
-        let old_will = if present { self.take_over(now, &mut state, effects) } else { None };
+        let old_will = if present {
+            self.take_over(now, &mut state, effects)
+        } else {
+            None
+        };
 
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
         if self.shutting_down.load(Ordering::SeqCst) {
             // It began after the first look, and may have missed this session.
-            effects.wakes.extend(state.ask_to_close(CloseCause::ServerShutdown));
+            effects
+                .wakes
+                .extend(state.ask_to_close(CloseCause::ServerShutdown));
         }
         session.hear(now);
         self.set_deadline(&session, &mut state);
         state.outbox.reuse(&mut effects.scratch.outboxes);
         state.outbox.put(|flat| greet(flat, present));
         self.note_attached(&session, &mut state, request.will, effects);
-        session.admit(&mut state, self.rules(now), effects);
-        session.emit(&mut state, self.rules(now), effects);
+        session.advance(&mut state, self.rules(now), effects);
         drop(state);
         // What was displaced is ended only now that its successor stands in the registry, so that
         // at no time both are reachable under one name.
@@ -100,13 +98,65 @@ impl Broker {
             self.end(now, &old, effects);
         }
         if let Some(will) = old_will {
-            self.publish_will(now, &will, effects);
+            self.publish_will(now, &session, &will, effects);
         }
         Ok(Attached { session, epoch })
     }
 
-    fn is_resumable(&self, session: &Session, request: &Request) -> bool {
-        session.is_durable() && !request.clean_start && !session.state().ended
+    /// Finds the session that a CONNECT goes on with, or puts a new one into the registry. Its
+    /// entry stays locked.
+    fn find(
+        &self,
+        now: Timestamp,
+        request: &Request,
+        effects: &mut Effects,
+    ) -> Result<Found<'_>, Refusal> {
+        // Counted before the registry is locked: its length cannot be asked for from inside.
+        let is_full = self.sessions.len() >= self.options.max_sessions;
+        let mut entry = match self.sessions.entry(Arc::clone(&request.client)) {
+            Entry::Occupied(entry) => entry,
+            Entry::Vacant(_) if is_full => {
+                self.counters.refused_sessions.add(1);
+                return Err(Refusal(ReasonCode::QuotaExceeded));
+            }
+            Entry::Vacant(entry) => {
+                let session = self.new_session(request);
+                let entry = entry.insert_entry(Arc::clone(&session));
+                return Ok(Found {
+                    session,
+                    displaced: None,
+                    present: false,
+                    entry,
+                });
+            }
+        };
+        let known = Arc::clone(entry.get());
+        let mut state = known.state();
+        if known.is_durable() && !request.clean_start && state.is_kept(now) {
+            state.epoch = state.epoch.wrapping_add(1);
+            drop(state);
+            return Ok(Found {
+                session: known,
+                displaced: None,
+                present: true,
+                entry,
+            });
+        }
+        // The session of that name ends here and another takes its place.
+        self.counters.takeovers.add(u64::from(state.link.is_some()));
+        effects
+            .wakes
+            .extend(state.ask_to_close(CloseCause::TakenOver));
+        state.ended = true;
+        drop(state);
+        let session = self.new_session(request);
+        entry.insert(Arc::clone(&session));
+        Ok(Found {
+            session,
+            displaced: Some(known),
+            present: false,
+            entry,
+        })
     }
 
     /// Ends a connection's hold on its session. Nothing happens if another has it by now.
@@ -124,6 +174,8 @@ impl Broker {
         }
         state.detach();
         let expiry = state.expiry_interval_secs;
+        // From here on a connection that still finds it makes a new one.
+        state.ended |= expiry == 0;
         state.expires = match expiry {
             0 => now,
             FOREVER_SECS => Timestamp::MAX,
@@ -139,18 +191,19 @@ impl Broker {
                 due_will = self.drop_will(session, &mut state, effects);
             }
         }
-        if session.is_durable() && expiry > 0 {
+        if expiry > 0 {
             let record = session.record(&state, Some(now));
             effects.batch.push(Operation::PutSession(record));
             self.set_deadline(session, &mut state);
         }
         drop(state);
         if let Some(will) = due_will {
-            self.publish_will(now, &will, effects);
+            self.publish_will(now, session, &will, effects);
         }
         if expiry == 0 {
-            self.sessions
-                .remove_if(session.client(), |_, registered| Arc::ptr_eq(registered, session));
+            self.sessions.remove_if(session.client(), |_, registered| {
+                Arc::ptr_eq(registered, session)
+            });
             self.end(now, session, effects);
         }
     }
@@ -174,21 +227,26 @@ impl Broker {
         if state.link.is_some() {
             if state.next_deadline(session.heard()) <= now {
                 self.counters.keep_alive_timeouts.add(1);
-                effects.wakes.extend(state.ask_to_close(CloseCause::KeepAliveTimeout));
+                effects
+                    .wakes
+                    .extend(state.ask_to_close(CloseCause::KeepAliveTimeout));
             } else {
                 self.set_deadline(session, &mut state);
             }
             return;
         }
-        let due_will =
-            if state.will_due <= now { self.drop_will(session, &mut state, effects) } else { None };
+        let due_will = if state.will_due <= now {
+            self.drop_will(session, &mut state, effects)
+        } else {
+            None
+        };
         let expired = state.expires <= now;
         if !expired {
             self.set_deadline(session, &mut state);
         }
         drop(state);
         if let Some(will) = due_will {
-            self.publish_will(now, &will, effects);
+            self.publish_will(now, session, &will, effects);
         }
         if expired {
             self.expire(now, session, effects);
@@ -215,11 +273,15 @@ impl Broker {
     /// an effect.
     fn end(self: &Arc<Self>, now: Timestamp, session: &Arc<Session>, effects: &mut Effects) {
         let mut state = session.state();
-        let Some((filters, will)) = state.end() else { return };
+        let Some((filters, will)) = state.end() else {
+            return;
+        };
         let deadline = core::mem::replace(&mut state.deadline, Timestamp::MAX);
         self.deadlines.set(session, deadline, Timestamp::MAX);
         if core::mem::take(&mut state.has_stored_will) {
-            effects.batch.push(Operation::DropWill { session: session.key().clone() });
+            effects.batch.push(Operation::DropWill {
+                session: session.key().clone(),
+            });
         }
         drop(state);
         for filter in &filters {
@@ -228,10 +290,12 @@ impl Broker {
             }
         }
         if session.is_durable() {
-            effects.batch.push(Operation::DropSession { session: session.key().clone() });
+            effects.batch.push(Operation::DropSession {
+                session: session.key().clone(),
+            });
         }
         if let Some(will) = will {
-            self.publish_will(now, &will, effects);
+            self.publish_will(now, session, &will, effects);
         }
     }
 
@@ -250,9 +314,9 @@ impl Broker {
         effects: &mut Effects,
     ) -> Option<Box<Will>> {
         let was_connected = state.link.is_some();
-        if let Some(waker) = state.take_waker() {
-            effects.wakes.push(waker);
-        }
+        effects
+            .wakes
+            .extend(state.ask_to_close(CloseCause::TakenOver));
         self.counters.takeovers.add(u64::from(was_connected));
         // A delayed will is not sent if the client is back before [MQTT-3.1.3-9].
         let is_due = if was_connected {
@@ -273,7 +337,9 @@ impl Broker {
         effects: &mut Effects,
     ) {
         if session.is_durable() {
-            effects.batch.push(Operation::PutSession(session.record(state, None)));
+            effects
+                .batch
+                .push(Operation::PutSession(session.record(state, None)));
         }
         let had_stored_will = core::mem::take(&mut state.has_stored_will);
         match will {
@@ -284,7 +350,9 @@ impl Broker {
                 state.will = Some(Box::new(will));
             }
             None if had_stored_will => {
-                effects.batch.push(Operation::DropWill { session: session.key().clone() });
+                effects.batch.push(Operation::DropWill {
+                    session: session.key().clone(),
+                });
             }
             None => {}
         }
@@ -298,17 +366,27 @@ impl Broker {
     ) -> Option<Box<Will>> {
         let will = state.take_will()?;
         state.has_stored_will = false;
-        effects.batch.push(Operation::DropWill { session: session.key().clone() });
+        effects.batch.push(Operation::DropWill {
+            session: session.key().clone(),
+        });
         Some(will)
     }
 
-    fn publish_will(self: &Arc<Self>, now: Timestamp, will: &Will, effects: &mut Effects) {
+    fn publish_will(
+        self: &Arc<Self>,
+        now: Timestamp,
+        session: &Session,
+        will: &Will,
+        effects: &mut Effects,
+    ) {
+        let message = will.publish_at(now);
         // Its topic was checked at CONNECT; there is nobody left to tell if it were wrong.
-        let _checked = self.publish_kept(now, &will.publish_at(now), effects);
+        let _checked = self.publish_kept(now, &message, Some(session.id()), effects);
     }
 
     fn new_session(&self, request: &Request) -> Arc<Session> {
         let client = Arc::clone(&request.client);
-        Session::new(self.new_session_id(), client, request.expiry_interval_secs)
+        let expiry = request.expiry_interval_secs;
+        Session::new(self.new_session_id(), client, expiry, expiry > 0)
     }
 }

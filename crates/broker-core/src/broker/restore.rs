@@ -41,7 +41,7 @@ impl Broker {
             let Some(last) = page.last() else { break };
             after = Some(Arc::clone(&last.session.client));
             for stored in page {
-                self.restore_session(now, stored, store).await?;
+                self.restore_session(now, stored, store, effects).await?;
             }
         }
         self.restore_wills(now, store, effects).await
@@ -51,7 +51,9 @@ impl Broker {
         let mut after: Option<String> = None;
         loop {
             let page = store.retained(None, after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = Some(last.topic().to_owned());
             for message in page {
                 self.retained.restore(message);
@@ -64,11 +66,15 @@ impl Broker {
         now: Timestamp,
         stored: StoredSession,
         store: &dyn Persistence,
+        effects: &mut Effects,
     ) -> Result<(), PersistenceError> {
-        let SessionKey { client, incarnation } = stored.session;
+        let SessionKey {
+            client,
+            incarnation,
+        } = stored.session;
         self.note_session_id(SessionId(incarnation));
         let expiry = stored.expiry_interval_secs;
-        let session = Session::new(SessionId(incarnation), Arc::clone(&client), expiry);
+        let session = Session::new(SessionId(incarnation), Arc::clone(&client), expiry, true);
         self.restore_subscriptions(&session, store).await?;
 
         let mut after = None;
@@ -91,6 +97,11 @@ impl Broker {
             FOREVER_SECS => Timestamp::MAX,
             secs => stored.disconnected_at.unwrap_or(now).after_secs(secs),
         };
+        if stored.disconnected_at.is_none() {
+            // Written down, or it would begin anew with every start of the broker.
+            let record = session.record(&state, Some(now));
+            effects.batch.push(Operation::PutSession(record));
+        }
         self.set_deadline(&session, &mut state);
         drop(state);
         self.sessions.insert(client, session);
@@ -104,14 +115,22 @@ impl Broker {
     ) -> Result<(), PersistenceError> {
         let mut after: Option<Box<str>> = None;
         loop {
-            let page = store.subscriptions(session.client(), after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let page = store
+                .subscriptions(session.client(), after.as_deref(), PAGE)
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = Some(last.filter.clone());
             for stored in page {
                 if let Ok(filter) = TopicFilter::new(&stored.filter) {
                     let options = stored.options;
-                    let subscription = Subscription { session: Arc::clone(session), options };
-                    self.subscriptions.insert(filter, session.id(), subscription);
+                    let subscription = Subscription {
+                        session: Arc::clone(session),
+                        options,
+                    };
+                    self.subscriptions
+                        .insert(filter, session.id(), subscription);
                     session.state().filters.insert(stored.filter);
                 }
             }
@@ -127,22 +146,28 @@ impl Broker {
         let mut after: Option<Arc<str>> = None;
         loop {
             let page = store.wills(self.node(), after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = Some(Arc::clone(&last.session.client));
             for stored in page {
                 let key = stored.session.clone();
                 self.note_session_id(SessionId(key.incarnation));
-                let waiting = self.sessions.get(&key.client).map(|entry| Arc::clone(entry.value()));
+                let waiting = self
+                    .sessions
+                    .get(&key.client)
+                    .map(|entry| Arc::clone(entry.value()));
                 match waiting.filter(|session| *session.key() == key && stored.delay_secs > 0) {
                     Some(session) => {
                         let mut state = session.state();
                         self.hold_will(now, &session, &mut state, stored.into());
                     }
                     None => {
+                        let publisher = Some(SessionId(key.incarnation));
                         effects.batch.push(Operation::DropWill { session: key });
-                        let will = Will::from(stored);
+                        let message = Will::from(stored).publish_at(now);
                         // A will whose topic is none was never accepted.
-                        let _checked = self.publish_kept(now, &will.publish_at(now), effects);
+                        let _checked = self.publish_kept(now, &message, publisher, effects);
                     }
                 }
             }

@@ -50,27 +50,32 @@ impl Broker {
                 retain: publication.parts().retain && receiver.retain_as_published,
                 subscription_ids: &receiver.subscription_ids,
             };
-            let result = receiver.session.deliver(publication, &terms, rules, effects);
+            let result = receiver
+                .session
+                .deliver(publication, &terms, rules, effects);
             delivered += usize::from(result == Delivered::Yes);
         }
         delivered
     }
 
-    /// Publishes a message that is kept already: a will, or one of the broker's own.
+    /// Publishes a message that is kept already: a will of `publisher`'s, or one of the broker's
+    /// own.
     pub(super) fn publish_kept(
         self: &Arc<Self>,
         now: Timestamp,
         message: &Arc<Message>,
+        publisher: Option<SessionId>,
         effects: &mut Effects,
     ) -> Result<(), TopicError> {
         let topic = TopicName::new(message.topic())?;
         if message.retain() && self.options.retain_available {
             let batch = &mut effects.batch;
-            self.retained.put(topic, message, &self.options, &self.counters, batch);
+            self.retained
+                .put(topic, message, &self.options, &self.counters, batch);
         }
         let (scratch, mut rest) = effects.split();
         let mut receivers = core::mem::take(scratch.receivers);
-        self.receivers(topic, None, &mut receivers);
+        self.receivers(topic, publisher, &mut receivers);
         let mut publication = Publication::of(message, scratch.frames, now);
         self.deliver_to(&receivers, &mut publication, now, &mut rest);
         receivers.clear();
@@ -90,7 +95,11 @@ impl Broker {
     ) {
         let (scratch, mut rest) = effects.split();
         let mut publication = Publication::of(message, scratch.frames, now);
-        let terms = Terms { qos: granted.min(message.qos()), retain: true, subscription_ids };
+        let terms = Terms {
+            qos: granted.min(message.qos()),
+            retain: true,
+            subscription_ids,
+        };
         session.deliver(&mut publication, &terms, self.rules(now), &mut rest);
     }
 }
@@ -104,12 +113,25 @@ pub(crate) struct RouteScratch<'a> {
 impl Effects {
     /// Splits the effects into what routing reads and what deliveries write.
     pub(crate) fn split(&mut self) -> (RouteScratch<'_>, DeliveryEffects<'_>) {
-        let Self { batch, ticket, wakes, scratch } = self;
-        let Scratch { receivers, frames, outboxes } = scratch;
+        let Self {
+            batch,
+            ticket,
+            wakes,
+            scratch,
+        } = self;
+        let Scratch {
+            receivers,
+            frames,
+            outboxes,
+        } = scratch;
         (
             RouteScratch { receivers, frames },
-            DeliveryEffects { batch, releases: &mut ticket.releases, wakes, outboxes },
+            DeliveryEffects {
+                batch,
+                releases: &mut ticket.releases,
+                wakes,
+                outboxes,
+            },
         )
     }
 }
-

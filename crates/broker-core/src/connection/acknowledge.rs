@@ -1,11 +1,10 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: how deliveries are completed in either direction
 //! (sections 3.4 to 3.7 and 4.3).
 
-use std::sync::Arc;
-
 use mqtt_codec::{PacketId, PubAck, PubComp, PubRec, PubRel, ReasonCode};
 
 use super::{Connected, Context};
+use crate::effects::{Change, Release};
 use crate::frame::put_pubrel;
 use crate::persistence::{InflightStage, Operation};
 use crate::session::Acknowledged;
@@ -33,10 +32,10 @@ impl Connected {
         // An identifier that is not under way changes nothing and is not worth a connection:
         // after a reconnect both sides may differ on what was still to be acknowledged.
         if let Acknowledged::Done(sequence) = acknowledge(&mut state.outgoing) {
-            self.session.note_dequeued(sequence, &mut context.effects.batch);
+            self.session
+                .note_dequeued(sequence, &mut context.effects.batch);
             let rules = context.broker.rules(context.now);
-            self.session.admit(&mut state, rules, context.effects);
-            self.session.emit(&mut state, rules, context.effects);
+            self.session.advance(&mut state, rules, context.effects);
         }
     }
 
@@ -51,9 +50,9 @@ impl Connected {
         let rules = context.broker.rules(context.now);
         match state.outgoing.pubrec(pubrec.packet_id, refused, durable) {
             Acknowledged::Done(sequence) => {
-                self.session.note_dequeued(sequence, &mut context.effects.batch);
-                self.session.admit(&mut state, rules, context.effects);
-                self.session.emit(&mut state, rules, context.effects);
+                self.session
+                    .note_dequeued(sequence, &mut context.effects.batch);
+                self.session.advance(&mut state, rules, context.effects);
             }
             Acknowledged::Release(sequence) => {
                 if durable {
@@ -63,7 +62,7 @@ impl Connected {
                         packet_id: pubrec.packet_id,
                         stage: InflightStage::Released,
                     });
-                    let release = (Arc::clone(&self.session), sequence);
+                    let release = Release::new(&self.session, Change::Marked(sequence));
                     context.effects.ticket.releases.push(release);
                 }
                 drop(state);
@@ -89,19 +88,31 @@ impl Connected {
         let mut state = self.session.state();
         let known = state.is_current(self.epoch) && state.incoming.remove(pubrel.packet_id);
         drop(state);
-        if known && self.session.is_durable() {
+        // Also if it is not known: had a commit failed, the store would still know it.
+        if self.session.is_durable() {
             context.effects.batch.push(Operation::IncomingReleased {
                 session: self.session.key().clone(),
                 packet_id: pubrel.packet_id,
             });
         }
-        let reason_code =
-            if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        let pubcomp = PubComp { reason_code, ..PubComp::new(pubrel.packet_id) };
+        let reason_code = if known {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        };
+        let pubcomp = PubComp {
+            reason_code,
+            ..PubComp::new(pubrel.packet_id)
+        };
         context.reply(|replies| pubcomp.encode(self.version, replies));
     }
 
     fn reply_pubrel(&self, id: PacketId, reason: ReasonCode, context: &mut Context<'_>) {
-        put_pubrel(&mut context.effects.ticket.replies, self.version, id, reason);
+        put_pubrel(
+            &mut context.effects.ticket.replies,
+            self.version,
+            id,
+            reason,
+        );
     }
 }

@@ -10,7 +10,7 @@ use mqtt_codec::{
 };
 use topic_trie::TopicName;
 
-use super::{Connected, Connection, Phase};
+use super::{Connected, Connection, LastWords, Phase};
 use crate::broker::{Refusal, Request};
 use crate::close::CloseCause;
 use crate::effects::Effects;
@@ -59,10 +59,13 @@ impl Connection {
             let connack = ConnAck::new(false, ReasonCode::from(code));
             let _encoded = outbox.put(|flat| connack.encode(Version::V311, flat));
         }
+        let last = LastWords {
+            outbox,
+            ..LastWords::default()
+        };
         self.phase = Phase::Closing {
             cause: CloseCause::Malformed(error),
-            outbox: Box::new(outbox),
-            farewell: false,
+            last: Box::new(last),
         };
     }
 
@@ -71,10 +74,13 @@ impl Connection {
         // A reason for which 3.x has no return code is not sent: the connection just closes.
         let connack = ConnAck::new(false, reason);
         let _encoded = outbox.put(|flat| connack.encode(self.version, flat));
+        let last = LastWords {
+            outbox,
+            ..LastWords::default()
+        };
         self.phase = Phase::Closing {
             cause: CloseCause::Refused(reason),
-            outbox: Box::new(outbox),
-            farewell: false,
+            last: Box::new(last),
         };
     }
 
@@ -93,7 +99,10 @@ impl Connection {
             Some(assigned) => assigned.as_str().into(),
             None => connect.client_id.into(),
         };
-        let will = connect.will.map(|will| accept_will(&will, options)).transpose()?;
+        let will = connect
+            .will
+            .map(|will| accept_will(&will, options))
+            .transpose()?;
         let (expiry, told_expiry) = session_expiry(connect, options);
         let (keep_alive, told_keep_alive) = keep_alive(connect, options);
         let settled = Settled {
@@ -110,7 +119,9 @@ impl Connection {
                 receive_maximum: connect
                     .properties
                     .receive_maximum()
-                    .map_or(options.max_inflight, |maximum| maximum.min(options.max_inflight))
+                    .map_or(options.max_inflight, |maximum| {
+                        maximum.min(options.max_inflight)
+                    })
                     .max(1),
                 maximum_packet_size: connect
                     .properties
@@ -118,6 +129,7 @@ impl Connection {
                     .unwrap_or(PACKET_SIZE_MAX),
                 silence_max: Duration::from_millis(u64::from(keep_alive) * 1_500),
                 waker: None,
+                asleep: false,
                 close: None,
             },
             will,
@@ -202,7 +214,11 @@ fn accept_will(will: &mqtt_codec::Will<'_>, options: &BrokerOptions) -> Result<W
 /// The session expiry interval in seconds, and whether to tell the client.
 fn session_expiry(connect: &Connect<'_>, options: &BrokerOptions) -> (u32, Option<u32>) {
     if !connect.version.is_v5() {
-        let granted = if connect.clean_start { 0 } else { options.legacy_session_expiry_secs };
+        let granted = if connect.clean_start {
+            0
+        } else {
+            options.legacy_session_expiry_secs
+        };
         return (granted, None);
     }
     let wanted = connect.properties.session_expiry_interval().unwrap_or(0);
@@ -241,7 +257,9 @@ fn connack_properties(
         properties.push(Property::RetainAvailable(false))?;
     }
     if options.max_packet_size_bytes < PACKET_SIZE_MAX {
-        properties.push(Property::MaximumPacketSize(options.max_packet_size_bytes.max(1)))?;
+        properties.push(Property::MaximumPacketSize(
+            options.max_packet_size_bytes.max(1),
+        ))?;
     }
     if let Some(id) = &settled.assigned_client_id {
         properties.push(Property::AssignedClientIdentifier(id))?;

@@ -20,8 +20,7 @@ impl Connected {
             if secs > 0 && state.expiry_interval_secs == 0 {
                 return CloseCause::Protocol(Violation::SessionExpiry);
             }
-            state.expiry_interval_secs =
-                secs.min(context.broker.options().max_session_expiry_secs);
+            state.expiry_interval_secs = secs.min(context.broker.options().max_session_expiry_secs);
         }
         CloseCause::Disconnected(disconnect.reason_code)
     }

@@ -5,6 +5,7 @@ use topic_trie::TopicName;
 
 use super::{Connected, Context, TopicCache};
 use crate::close::{CloseCause, Violation};
+use crate::effects::{Change, Release};
 use crate::persistence::Operation;
 use crate::publication::Publication;
 use crate::retained::Retained;
@@ -19,14 +20,21 @@ impl Connected {
         publish: &Publish<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
-        let topic = self.check_publish(publish, context).map_err(CloseCause::Protocol)?;
+        let topic = self
+            .check_publish(publish, context)
+            .map_err(CloseCause::Protocol)?;
         match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(id)) => {
                 let reason_code = self.publish(topic, publish, context);
-                let puback = PubAck { reason_code, ..PubAck::new(id) };
+                let puback = PubAck {
+                    reason_code,
+                    ..PubAck::new(id)
+                };
                 context.reply(|replies| puback.encode(self.version, replies));
             }
-            (QoS::ExactlyOnce, Some(id)) => self.publish_exactly_once(id, topic, publish, context)?,
+            (QoS::ExactlyOnce, Some(id)) => {
+                self.publish_exactly_once(id, topic, publish, context)?
+            }
             _ => {
                 self.publish(topic, publish, context);
             }
@@ -50,13 +58,20 @@ impl Connected {
         if publish.properties.contains(PropertyId::TopicAlias) {
             return Err(Violation::TopicAlias);
         }
-        if publish.properties.contains(PropertyId::SubscriptionIdentifier) {
+        if publish
+            .properties
+            .contains(PropertyId::SubscriptionIdentifier)
+        {
             return Err(Violation::SubscriptionIdentifier);
         }
         let topic = TopicName::new(publish.topic).map_err(|_| Violation::TopicName)?;
         let fits = publish.topic.len() <= options.max_topic_bytes
             && topic.level_count() <= options.max_topic_levels;
-        if fits { Ok(topic) } else { Err(Violation::TopicName) }
+        if fits {
+            Ok(topic)
+        } else {
+            Err(Violation::TopicName)
+        }
     }
 
     /// QoS 2: delivered when it comes first; while its identifier is known, it is the same again.
@@ -85,11 +100,19 @@ impl Connected {
                 self.session.state().incoming.remove(id);
             } else if self.session.is_durable() {
                 let session = self.session.key().clone();
-                let operation = Operation::IncomingReceived { session, packet_id: id };
+                let operation = Operation::IncomingReceived {
+                    session,
+                    packet_id: id,
+                };
                 context.effects.batch.push(operation);
+                let release = Release::new(&self.session, Change::Received(id));
+                context.effects.ticket.releases.push(release);
             }
         }
-        let pubrec = PubRec { reason_code, ..PubRec::new(id) };
+        let pubrec = PubRec {
+            reason_code,
+            ..PubRec::new(id)
+        };
         context.reply(|replies| pubrec.encode(self.version, replies));
         Ok(())
     }
@@ -105,7 +128,11 @@ impl Connected {
         if topic.levels().next() == Some(BROKER_TOPICS) {
             return ReasonCode::NotAuthorized;
         }
-        let Context { broker, now, effects } = context;
+        let Context {
+            broker,
+            now,
+            effects,
+        } = context;
         let now = *now;
         let mut forwarded = Context::properties();
         let properties = if publish.properties.is_empty() {
@@ -132,12 +159,16 @@ impl Connected {
         if publish.retain {
             let message = publication.message();
             let (options, counters) = (broker.options(), broker.counters());
-            retained = broker.retained.put(topic, &message, options, counters, rest.batch);
+            retained = broker
+                .retained
+                .put(topic, &message, options, counters, rest.batch);
         }
         let cache_entries = broker.options().topic_cache_entries;
         let publisher = self.session.id();
         let cached = (cache_entries > 0).then(|| {
-            let cache = self.topics.get_or_insert_with(|| TopicCache::new(cache_entries));
+            let cache = self
+                .topics
+                .get_or_insert_with(|| TopicCache::new(cache_entries));
             cache.receivers(topic, publisher, broker, scratch.receivers)
         });
         let receivers = match cached {

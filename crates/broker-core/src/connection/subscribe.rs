@@ -1,7 +1,7 @@
 //! SUBSCRIBE: filters are checked and granted one by one, then retained messages follow
 //! (section 3.8).
 
-use mqtt_codec::{RetainHandling, ReasonCode, SubAck, Subscribe, Subscription, Version};
+use mqtt_codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, Version};
 use topic_trie::{SharedFilter, TopicFilter};
 
 use super::{Connected, Context};
@@ -63,7 +63,9 @@ impl Connected {
             identifier,
         };
         let batch = &mut context.effects.batch;
-        let result = context.broker.subscribe(&self.session, self.epoch, filter, granted, batch);
+        let result = context
+            .broker
+            .subscribe(&self.session, self.epoch, filter, granted, batch);
         let retained_wanted = match (result, subscription.options.retain_handling) {
             (Subscribed::TooMany, _) => return ReasonCode::QuotaExceeded,
             (Subscribed::Gone, _) => return ReasonCode::UnspecifiedError,

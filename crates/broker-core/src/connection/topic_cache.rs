@@ -41,7 +41,9 @@ impl TopicCache {
     /// A cache for about so many topics, at least one.
     pub(crate) fn new(topics: usize) -> Box<Self> {
         let places = topics.clamp(1, 65_536).next_power_of_two();
-        Box::new(Self { places: (0..places).map(|_| Place::default()).collect() })
+        Box::new(Self {
+            places: (0..places).map(|_| Place::default()).collect(),
+        })
     }
 
     /// The receivers of what `publisher` publishes to `topic`: remembered ones, or what the router
@@ -56,8 +58,13 @@ impl TopicCache {
         let mixed = mix(topic.as_str());
         let mask = self.places.len() - 1;
         let index = usize::try_from(mixed >> 48).unwrap_or(0) & mask;
-        let Some(place) = self.places.get_mut(index) else { return &[] };
-        let known = place.entry.as_ref().is_some_and(|entry| *entry.topic == *topic.as_str());
+        let Some(place) = self.places.get_mut(index) else {
+            return &[];
+        };
+        let known = place
+            .entry
+            .as_ref()
+            .is_some_and(|entry| *entry.topic == *topic.as_str());
         if known {
             let fresh = place.entry.as_ref().is_some_and(|entry| {
                 broker.subscriptions.generation_at(entry.watch) == entry.generation
@@ -80,7 +87,12 @@ impl TopicCache {
             return found;
         }
         let receivers: Box<[Receiver]> = found.drain(..).collect();
-        let entry = Entry { topic: topic.as_str().into(), watch, generation, receivers };
+        let entry = Entry {
+            topic: topic.as_str().into(),
+            watch,
+            generation,
+            receivers,
+        };
         &place.entry.insert(entry).receivers
     }
 }
@@ -91,8 +103,12 @@ fn mix(topic: &str) -> u64 {
     let bytes = topic.as_bytes();
     let mut word = bytes.len() as u64;
     for chunk in bytes.rchunks(8).take(3) {
-        let part = chunk.iter().fold(0_u64, |part, byte| part << 8 | u64::from(*byte));
-        word = (word ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+        let part = chunk
+            .iter()
+            .fold(0_u64, |part, byte| part << 8 | u64::from(*byte));
+        word = (word ^ part)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29);
     }
     word.wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }

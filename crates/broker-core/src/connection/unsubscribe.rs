@@ -18,7 +18,9 @@ impl Connected {
                 continue;
             };
             let batch = &mut context.effects.batch;
-            let existed = context.broker.unsubscribe(&self.session, self.epoch, filter, batch);
+            let existed = context
+                .broker
+                .unsubscribe(&self.session, self.epoch, filter, batch);
             self.replays.remove(filter);
             codes.push(if existed {
                 ReasonCode::Success
@@ -26,8 +28,10 @@ impl Connected {
                 ReasonCode::NoSubscriptionExisted
             });
         }
-        let unsuback =
-            UnsubAck { reason_codes: ReasonCodes::new(&codes), ..UnsubAck::new(unsubscribe.packet_id, &codes) };
+        let unsuback = UnsubAck {
+            reason_codes: ReasonCodes::new(&codes),
+            ..UnsubAck::new(unsubscribe.packet_id, &codes)
+        };
         context.reply(|replies| unsuback.encode(self.version, replies));
     }
 }

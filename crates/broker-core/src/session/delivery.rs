@@ -4,13 +4,14 @@
 //! waits before them and nothing has to become durable first; otherwise through the queue.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use mqtt_codec::{PacketId, PropertiesBuf, QoS, ReasonCode};
 
 use super::outgoing::{Entry, Next};
 use super::{Session, State};
 use crate::counters::Counters;
-use crate::effects::Effects;
+use crate::effects::{Change, Effects, Release};
 use crate::frame::{Head, put_pubrel};
 use crate::options::BrokerOptions;
 use crate::outbox::SHARED_PAYLOAD_MIN;
@@ -58,9 +59,7 @@ impl Session {
         }
         match terms.qos {
             QoS::AtMostOnce => state.deliver_at_most_once(publication, terms, rules, effects),
-            _ if self.is_durable() => {
-                self.enqueue(&mut state, publication, terms, rules, effects)
-            }
+            _ if self.is_durable() => self.enqueue(&mut state, publication, terms, rules, effects),
             _ => state.deliver_transient(publication, terms, rules, effects),
         }
     }
@@ -76,49 +75,82 @@ impl Session {
         effects: &mut DeliveryEffects<'_>,
     ) -> Delivered {
         if !state.has_room(publication.size_bytes(), rules) {
+            while let Some(sequence) = state.outgoing.discard_expired(rules.now) {
+                rules.counters.dropped_expired.add(1);
+                self.note_dequeued(sequence, effects.batch);
+            }
+        }
+        if !state.has_room(publication.size_bytes(), rules) {
             rules.counters.dropped_queue_full.add(1);
             return Delivered::No;
         }
-        let window = state.window(rules.options.max_inflight);
+        // While the client is away nothing gets an identifier: it might be taken for sent.
+        let window = match &state.link {
+            Some(_) => state.window(rules.options.max_inflight),
+            None => 0,
+        };
         let message = publication.message();
-        let ids = terms.subscription_ids.clone();
-        let outgoing = &mut state.outgoing;
-        let sequence =
-            outgoing.push(Arc::clone(&message), terms.qos, terms.retain, ids.clone(), true);
-        // While the client is away nothing gets an identifier: it might be taken for sent. While it
-        // is there, only the entry just pushed can get one here: had the window had room before,
-        // those in front of it would have got theirs then.
-        let connected = state.link.is_some();
-        let packet_id = connected.then(|| outgoing.admit(window, false)).flatten().map(|(_, id)| id);
+        let (sequence, packet_id) = state
+            .outgoing
+            .push(Arc::clone(&message), terms, true, window);
         effects.batch.push(Operation::Enqueue {
             session: self.key().clone(),
             sequence,
             message,
             qos: terms.qos,
             retain: terms.retain,
-            subscription_ids: ids,
+            subscription_ids: terms.subscription_ids.clone(),
             packet_id,
         });
-        effects.releases.push((Arc::clone(self), sequence));
+        effects
+            .releases
+            .push(Release::new(self, Change::Enqueued(sequence)));
         Delivered::Yes
     }
 
-    /// A change of the message with this number has been committed: it may go out.
-    pub(crate) fn release(self: &Arc<Self>, sequence: u64, rules: Rules<'_>, effects: &mut Effects) {
+    /// A change was committed. If the client waits for it, its task is to be woken.
+    pub(crate) fn release(&self, change: Change) -> Option<Waker> {
+        let (Change::Enqueued(sequence) | Change::Marked(sequence)) = change else {
+            return None;
+        };
         let mut state = self.state();
         state.outgoing.committed(sequence);
-        self.emit(&mut state, rules, effects);
-        effects.wakes.extend(state.take_waker_if_ready());
+        state.take_waker()
     }
 
-    /// A change of the message with this number could not be committed.
-    pub(crate) fn abort(&self, sequence: u64, counters: &Counters) {
-        counters.dropped_store_failed.add(1);
-        self.state().outgoing.aborted(sequence);
+    /// A change could not be committed. What waited behind it may go on: its task is to be woken.
+    pub(crate) fn abort(&self, change: Change, counters: &Counters) -> Option<Waker> {
+        let mut state = self.state();
+        match change {
+            Change::Enqueued(sequence) => {
+                counters.dropped_store_failed.add(1);
+                state.outgoing.aborted(sequence);
+            }
+            Change::Marked(sequence) => state.outgoing.committed(sequence),
+            // The client sends it once more, and it must not be taken for known then.
+            Change::Received(id) => drop(state.incoming.remove(id)),
+        }
+        state.take_waker()
+    }
+
+    /// Gives identifiers to waiting messages and writes what may be sent now to the outbox.
+    pub(crate) fn advance(
+        self: &Arc<Self>,
+        state: &mut State,
+        rules: Rules<'_>,
+        effects: &mut Effects,
+    ) {
+        loop {
+            self.admit(state, rules, effects);
+            // What is dropped on the way out makes room in the window.
+            if !self.emit(state, rules, effects) {
+                return;
+            }
+        }
     }
 
     /// Gives identifiers to as many waiting messages as the window has room for.
-    pub(crate) fn admit(self: &Arc<Self>, state: &mut State, rules: Rules<'_>, effects: &mut Effects) {
+    fn admit(self: &Arc<Self>, state: &mut State, rules: Rules<'_>, effects: &mut Effects) {
         if state.link.is_none() {
             return;
         }
@@ -136,17 +168,29 @@ impl Session {
                     packet_id,
                     stage: InflightStage::Published,
                 });
-                effects.ticket.releases.push((Arc::clone(self), sequence));
+                let release = Release::new(self, Change::Marked(sequence));
+                effects.ticket.releases.push(release);
             }
         }
     }
 
-    /// Writes what may be sent now to the outbox.
-    pub(crate) fn emit(self: &Arc<Self>, state: &mut State, rules: Rules<'_>, effects: &mut Effects) {
-        let State { link: Some(link), outbox, outgoing, .. } = state else { return };
+    /// Writes what may be sent now to the outbox. True if something was dropped instead.
+    fn emit(&self, state: &mut State, rules: Rules<'_>, effects: &mut Effects) -> bool {
+        let State {
+            link: Some(link),
+            outbox,
+            outgoing,
+            ..
+        } = state
+        else {
+            return false;
+        };
         let receive_maximum = usize::from(link.receive_maximum);
+        let mut dropped = false;
         while outbox.len() < rules.options.max_outbox_bytes {
-            let Some((next, entry)) = outgoing.next(receive_maximum) else { break };
+            let Some((next, entry)) = outgoing.next(receive_maximum) else {
+                break;
+            };
             match next {
                 Next::Release(id) => {
                     outbox.reuse(&mut effects.scratch.outboxes);
@@ -166,11 +210,15 @@ impl Session {
                         .is_none_or(|bytes| bytes > link.maximum_packet_size as usize);
                     if expired || too_large {
                         let counters = rules.counters;
-                        let counter =
-                            if expired { &counters.dropped_expired } else { &counters.dropped_too_large };
+                        let counter = if expired {
+                            &counters.dropped_expired
+                        } else {
+                            &counters.dropped_too_large
+                        };
                         counter.add(1);
                         let sequence = outgoing.discard_next();
                         self.note_dequeued(sequence, &mut effects.batch);
+                        dropped = true;
                         continue;
                     }
                     outbox.reuse(&mut effects.scratch.outboxes);
@@ -184,12 +232,16 @@ impl Session {
                 }
             }
         }
+        dropped
     }
 
     /// Tells the store that a message is done with.
     pub(crate) fn note_dequeued(&self, sequence: u64, batch: &mut Batch) {
         if self.is_durable() {
-            batch.push(Operation::Dequeue { session: self.key().clone(), sequence });
+            batch.push(Operation::Dequeue {
+                session: self.key().clone(),
+                sequence,
+            });
         }
     }
 }
@@ -197,8 +249,8 @@ impl Session {
 /// The parts of [`Effects`] that deliveries add to while others are in use.
 pub(crate) struct DeliveryEffects<'a> {
     pub(crate) batch: &'a mut Batch,
-    pub(crate) releases: &'a mut Vec<(Arc<Session>, u64)>,
-    pub(crate) wakes: &'a mut Vec<std::task::Waker>,
+    pub(crate) releases: &'a mut Vec<Release>,
+    pub(crate) wakes: &'a mut Vec<Waker>,
     pub(crate) outboxes: &'a mut Vec<crate::outbox::Outbox>,
 }
 
@@ -243,9 +295,12 @@ impl State {
             rules.counters.dropped_queue_full.add(1);
             return Delivered::No;
         }
-        let ids = terms.subscription_ids.clone();
-        self.outgoing.push(publication.message(), terms.qos, terms.retain, ids, false);
-        self.outgoing.admit(window, false);
+        let (_, packet_id) = self
+            .outgoing
+            .push(publication.message(), terms, false, window);
+        if packet_id.is_some() {
+            effects.wakes.extend(self.take_waker());
+        }
         Delivered::Yes
     }
 
@@ -290,7 +345,14 @@ impl State {
         if packet_id.is_none() && !self.fits(publication, terms, rules) {
             return Delivered::No;
         }
-        let Self { link: Some(link), outbox, .. } = self else { return Delivered::No };
+        let Self {
+            link: Some(link),
+            outbox,
+            ..
+        } = self
+        else {
+            return Delivered::No;
+        };
         outbox.reuse(effects.outboxes);
         let ids = terms.subscription_ids.as_slice();
         if ids.is_empty() || !link.version.is_v5() {
@@ -304,13 +366,8 @@ impl State {
                 outbox.put(|flat| flat.extend_from_slice(publication.parts().payload));
             }
         }
-        effects.wakes.extend(link.waker.take());
+        effects.wakes.extend(link.rouse());
         Delivered::Yes
-    }
-
-    /// The connection's task, if it sleeps although there is something to send.
-    pub(crate) fn take_waker_if_ready(&mut self) -> Option<std::task::Waker> {
-        if self.outbox.is_empty() { None } else { self.take_waker() }
     }
 }
 

@@ -14,6 +14,8 @@
 //!   with none, which is all there is to redelivery.
 //! - An entry with a durable change still under way is *pending*, and nothing behind it is emitted
 //!   before it: what a crash could make us forget is not sent.
+//! - An entry that was never emitted loses its identifier when the connection ends, so that what
+//!   has an identifier while the client is away is exactly what it may have seen.
 //!
 //! Acknowledgements are matched by identifier, never by position; an unknown one changes nothing.
 //! Identifiers are given out in turn (1 to 65,535 and again), so an entry is found by arithmetic
@@ -27,6 +29,7 @@ use std::sync::Arc;
 
 use mqtt_codec::{PacketId, QoS};
 
+use super::Terms;
 use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
 use crate::{Message, Timestamp};
 
@@ -158,36 +161,54 @@ impl Outgoing {
     }
 
     /// Appends a message to the queue and returns its sequence number. With `pending` it is not
-    /// emitted before [`committed`](Self::committed).
+    /// emitted before [`committed`](Self::committed). It gets its identifier at once if nothing
+    /// waits before it and `window` has room; a window of 0 has none.
     pub(crate) fn push(
         &mut self,
         message: Arc<Message>,
-        qos: QoS,
-        retain: bool,
-        subscription_ids: SubscriptionIds,
+        terms: &Terms<'_>,
         pending: bool,
-    ) -> u64 {
+        window: usize,
+    ) -> (u64, Option<PacketId>) {
         let sequence = self.take_sequence();
+        let is_next = self.admitted == self.entries.len() && self.inflight < window;
+        let ordinal = if is_next { self.take_ordinal() } else { 0 };
         self.bytes += message.size_bytes();
         self.entries.push_back(Entry {
             sequence,
-            ordinal: 0,
+            ordinal,
             message: Some(message),
-            subscription_ids,
-            qos,
-            retain,
-            stage: Stage::Waiting,
+            subscription_ids: terms.subscription_ids.clone(),
+            qos: terms.qos,
+            retain: terms.retain,
+            stage: if is_next {
+                Stage::Publish
+            } else {
+                Stage::Waiting
+            },
             pending: u8::from(pending),
             sent: false,
         });
-        sequence
+        self.admitted += usize::from(is_next);
+        self.inflight += usize::from(is_next);
+        (sequence, is_next.then(|| packet_id(ordinal)))
     }
 
     /// Puts back what a store kept, in the order of the sequence numbers.
+    ///
+    /// Batches may have been cut off in any order, so a message may have an identifier although an
+    /// earlier one has none. It was never sent then, since it had to wait for the earlier one, and
+    /// waits again.
     pub(crate) fn restore(&mut self, stored: StoredOutgoing) {
+        let is_behind_waiting = self.admitted < self.entries.len();
         let (ordinal, stage) = match stored.inflight {
             None => (0, Stage::Waiting),
+            Some((_, InflightStage::Published)) if is_behind_waiting => (0, Stage::Waiting),
             Some((id, stage)) => {
+                // PUBREC came for it, so those before it were sent too, whatever the store says.
+                while let Some((entry, _)) = self.admit(usize::MAX, false) {
+                    entry.sent = true;
+                }
                 let ordinal = self.ordinal_for(id);
                 self.next_ordinal = ordinal + 1;
                 self.admitted += 1;
@@ -199,7 +220,10 @@ impl Outgoing {
                 (ordinal, stage)
             }
         };
-        self.bytes += stored.message.as_ref().map_or(0, |message| message.size_bytes());
+        self.bytes += stored
+            .message
+            .as_ref()
+            .map_or(0, |message| message.size_bytes());
         self.next_sequence = self.next_sequence.max(stored.sequence + 1);
         self.entries.push_back(Entry {
             sequence: stored.sequence,
@@ -215,10 +239,12 @@ impl Outgoing {
         });
     }
 
-    /// Gives the first waiting entry an identifier, if the window has room for it. With `pending`
-    /// the identifier has to become durable before it is used.
-    pub(crate) fn admit(&mut self, window: usize, pending: bool) -> Option<(&Entry, PacketId)> {
-        if self.inflight >= window || self.admitted >= self.entries.len() {
+    /// Gives the first waiting entry an identifier, if the window has room for it and it is not
+    /// pending itself: the store learns of the message first, then of its identifier. With
+    /// `pending` the identifier has to become durable before it is used.
+    pub(crate) fn admit(&mut self, window: usize, pending: bool) -> Option<(&mut Entry, PacketId)> {
+        let first = self.entries.get(self.admitted)?;
+        if self.inflight >= window || first.pending > 0 {
             return None;
         }
         let ordinal = self.take_ordinal();
@@ -240,12 +266,11 @@ impl Outgoing {
         }
     }
 
-    /// One durable change of the entry has failed: it is taken out, unless it was emitted already.
+    /// The entry could not be made durable: it is taken out.
     pub(crate) fn aborted(&mut self, sequence: u64) {
-        let Some(index) = self.index_of_sequence(sequence) else { return };
-        if self.entries.get(index).is_some_and(|entry| entry.sent) {
-            return self.committed(sequence);
-        }
+        let Some(index) = self.index_of_sequence(sequence) else {
+            return;
+        };
         if index < self.admitted {
             self.finish(index);
         } else if let Some(entry) = self.entries.remove(index) {
@@ -257,7 +282,10 @@ impl Outgoing {
     /// messages, and the entry it concerns. After writing it, call [`emitted`](Self::emitted).
     pub(crate) fn next(&mut self, receive_maximum: usize) -> Option<(Next, &mut Entry)> {
         while self.emitted < self.admitted
-            && self.entries.get(self.emitted).is_some_and(|entry| entry.stage == Stage::Done)
+            && self
+                .entries
+                .get(self.emitted)
+                .is_some_and(|entry| entry.stage == Stage::Done)
         {
             self.emitted += 1;
         }
@@ -292,7 +320,10 @@ impl Outgoing {
     /// The entry that [`next`](Self::next) named is not to be sent after all. Returns its sequence
     /// number.
     pub(crate) fn discard_next(&mut self) -> u64 {
-        let sequence = self.entries.get(self.emitted).map_or(0, |entry| entry.sequence);
+        let sequence = self
+            .entries
+            .get(self.emitted)
+            .map_or(0, |entry| entry.sequence);
         self.finish(self.emitted);
         sequence
     }
@@ -301,7 +332,10 @@ impl Outgoing {
     /// sequence number of one, to be called until there is none.
     pub(crate) fn discard_expired(&mut self, now: Timestamp) -> Option<u64> {
         let entry = self.entries.get(self.admitted)?;
-        let expired = entry.message.as_ref().is_some_and(|message| message.expires() <= now);
+        let expired = entry
+            .message
+            .as_ref()
+            .is_some_and(|message| message.expires() <= now);
         if !expired || entry.pending > 0 {
             return None;
         }
@@ -324,7 +358,9 @@ impl Outgoing {
         match self.find(id) {
             Some((index, Stage::Publish, QoS::ExactlyOnce)) if refused => self.complete(index),
             Some((index, Stage::Publish, QoS::ExactlyOnce)) => {
-                let Some(entry) = self.entries.get_mut(index) else { return Acknowledged::Unknown };
+                let Some(entry) = self.entries.get_mut(index) else {
+                    return Acknowledged::Unknown;
+                };
                 entry.stage = Stage::Release;
                 entry.pending += u8::from(pending);
                 let sequence = entry.sequence;
@@ -346,10 +382,25 @@ impl Outgoing {
         }
     }
 
-    /// There is a new connection, on which nothing has been sent yet.
+    /// The connection has ended; nothing has been sent on the next one yet. What was never sent
+    /// gives its identifier back.
     pub(crate) fn rewind(&mut self) {
         self.emitted = 0;
         self.unacknowledged = 0;
+        while let Some(last) = self.admitted.checked_sub(1)
+            && let Some(entry) = self.entries.get_mut(last)
+        {
+            match entry.stage {
+                Stage::Publish if !entry.sent => {
+                    entry.stage = Stage::Waiting;
+                    entry.ordinal = 0;
+                    self.inflight -= 1;
+                }
+                Stage::Done => drop(self.entries.remove(last)),
+                _ => break,
+            }
+            self.admitted = last;
+        }
     }
 
     /// Gives back memory that a burst left behind.
@@ -367,7 +418,9 @@ impl Outgoing {
 
     /// Ends an admitted entry: its identifier is free from here on.
     fn finish(&mut self, index: usize) {
-        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
         entry.stage = Stage::Done;
         if let Some(message) = entry.message.take() {
             self.bytes -= message.size_bytes();
@@ -376,7 +429,11 @@ impl Outgoing {
         if index < self.emitted {
             self.unacknowledged -= 1;
         }
-        while self.entries.front().is_some_and(|entry| entry.stage == Stage::Done) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.stage == Stage::Done)
+        {
             self.entries.pop_front();
             self.admitted -= 1;
             self.emitted = self.emitted.saturating_sub(1);
@@ -435,7 +492,9 @@ impl Outgoing {
     }
 
     fn index_of_sequence(&self, sequence: u64) -> Option<usize> {
-        self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()
+        self.entries
+            .binary_search_by_key(&sequence, |entry| entry.sequence)
+            .ok()
     }
 
     fn find(&self, id: PacketId) -> Option<(usize, Stage, QoS)> {
@@ -453,27 +512,35 @@ impl Outgoing {
             // unless done ones were taken out between them.
             let direct = usize::try_from(offset).ok()?;
             if direct < self.admitted
-                && self.entries.get(direct).is_some_and(|entry| entry.ordinal == ordinal)
+                && self
+                    .entries
+                    .get(direct)
+                    .is_some_and(|entry| entry.ordinal == ordinal)
             {
                 direct
             } else {
                 let place = self.entries.partition_point(|entry| {
                     entry.stage != Stage::Waiting && entry.ordinal < ordinal
                 });
-                let hit = self.entries.get(place).is_some_and(|entry| entry.ordinal == ordinal);
+                let hit = self
+                    .entries
+                    .get(place)
+                    .is_some_and(|entry| entry.ordinal == ordinal);
                 hit.then_some(place)?
             }
         } else {
-            self.entries.iter().take(self.admitted).position(|entry| {
-                entry.stage != Stage::Done && packet_id(entry.ordinal) == id
-            })?
+            self.entries
+                .iter()
+                .take(self.admitted)
+                .position(|entry| entry.stage != Stage::Done && packet_id(entry.ordinal) == id)?
         };
-        let entry = self.entries.get(index)?;
+        // What was never sent cannot be acknowledged.
+        let entry = self.entries.get(index).filter(|entry| entry.sent)?;
         Some((index, entry.stage, entry.qos))
     }
 }
 
-#[cfg(any(test, debug_assertions))]
+#[cfg(any(test, feature = "invariants"))]
 impl Outgoing {
     /// Checks what must hold between any two calls; used by tests and by the fuzz target.
     ///
@@ -483,14 +550,27 @@ impl Outgoing {
         let admitted = || self.entries.iter().take(self.admitted);
         let live = admitted().filter(|entry| entry.stage != Stage::Done);
         assert!(admitted().all(|entry| entry.stage != Stage::Waiting));
-        assert!(self.entries.iter().skip(self.admitted).all(|e| e.stage == Stage::Waiting));
-        assert_eq!(live.clone().count(), self.inflight, "inflight is counted right");
+        assert!(
+            self.entries
+                .iter()
+                .skip(self.admitted)
+                .all(|e| e.stage == Stage::Waiting)
+        );
+        assert_eq!(
+            live.clone().count(),
+            self.inflight,
+            "inflight is counted right"
+        );
         assert!(self.inflight <= window, "the window is respected");
         assert!(self.emitted <= self.admitted);
         let mut ids: Vec<u16> = live.map(|entry| packet_id(entry.ordinal).get()).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), self.inflight, "no packet identifier is used twice");
+        assert_eq!(
+            ids.len(),
+            self.inflight,
+            "no packet identifier is used twice"
+        );
         let bytes: usize = self
             .entries
             .iter()
@@ -498,11 +578,51 @@ impl Outgoing {
             .map(|message| message.size_bytes())
             .sum();
         assert_eq!(bytes, self.bytes, "bytes are counted right");
+        let unacknowledged = admitted()
+            .take(self.emitted)
+            .filter(|e| e.stage != Stage::Done);
+        assert_eq!(
+            unacknowledged.count(),
+            self.unacknowledged,
+            "what is emitted is counted right"
+        );
+        let ordinals: Vec<u64> = admitted().map(|entry| entry.ordinal).collect();
+        assert!(
+            ordinals.is_sorted_by(|a, b| a < b),
+            "identifiers are taken in turn"
+        );
+        assert!(ordinals.last().is_none_or(|last| *last < self.next_ordinal));
+        let sequences: Vec<u64> = self.entries.iter().map(|entry| entry.sequence).collect();
+        assert!(sequences.is_sorted_by(|a, b| a < b), "order is kept");
+        assert!(
+            sequences
+                .last()
+                .is_none_or(|last| *last < self.next_sequence)
+        );
+        let done = self.admitted - self.inflight;
+        assert!(
+            done <= DONE_MAX + self.inflight,
+            "done entries are taken out"
+        );
+        let mut seen_unsent = false;
+        for entry in admitted() {
+            assert!(entry.stage == Stage::Done || entry.sent || entry.stage == Stage::Publish);
+            assert!(!(seen_unsent && entry.sent), "emitted in order");
+            seen_unsent |= !entry.sent && entry.stage != Stage::Done;
+        }
+    }
+
+    /// Messages sent on this connection and not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.unacknowledged
     }
 }
 
 fn packet_id(ordinal: u64) -> PacketId {
     let id = ordinal.saturating_sub(1) % IDS + 1;
     // 1 to 65,535 by the line above.
-    u16::try_from(id).ok().and_then(PacketId::new).unwrap_or(PacketId::MIN)
+    u16::try_from(id)
+        .ok()
+        .and_then(PacketId::new)
+        .unwrap_or(PacketId::MIN)
 }
