@@ -6,10 +6,11 @@
 //! - Bytes behind the packet change nothing; a limit below its size refuses it.
 //! - "More bytes needed" is honest: it comes only where the packet really goes on.
 //! - Every error stays the same whatever bytes follow.
+//! - The short way for PUBLISH answers as the parsers do.
 
 use mqtt_codec::{
     Connect, DecodeError, Decoded, FixedHeader, Packet, Peeked, Properties, Property, Publish, QoS,
-    Version, decode,
+    Version, decode, decode_by_parsers,
 };
 
 /// MQTT 3.1 and 3.1.1; what 3.1.1 accepts, 3.1 reads as the same.
@@ -58,6 +59,7 @@ pub fn v5(data: &[u8]) {
 /// Decodes and asserts what holds in every version.
 fn check(data: &[u8], version: Version) -> Result<Decoded<'_>, DecodeError> {
     let result = decode(data, version, usize::MAX);
+    assert_eq!(decode_by_parsers(data, version, usize::MAX), result);
     let header = FixedHeader::peek(data, version, usize::MAX);
     match &result {
         Ok(Decoded::Packet { packet, size }) => {

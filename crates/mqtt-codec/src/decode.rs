@@ -46,16 +46,24 @@ pub fn decode(
     }
     // Taken apart and put together again, so that the result of the call is copied and the
     // PUBLISH above stays in registers.
-    match decode_any(input, version, max_packet_size) {
+    match decode_by_parsers(input, version, max_packet_size) {
         Ok(Decoded::Packet { packet, size }) => Ok(Decoded::Packet { packet, size }),
         Ok(Decoded::Incomplete { needed }) => Ok(Decoded::Incomplete { needed }),
         Err(error) => Err(error),
     }
 }
 
-/// Every packet, by the parsers of its file.
+/// [`decode`] without the short way for PUBLISH: every packet by the parsers of its file.
+///
+/// Public for the fuzz targets, which hold the two to the same answer, and for the bench
+/// that says what the short way is worth. There is no other reason to call it.
+///
+/// # Errors
+///
+/// As for [`decode`].
+#[doc(hidden)]
 #[inline(never)]
-pub(crate) fn decode_any(
+pub fn decode_by_parsers(
     input: &[u8],
     version: Version,
     max_packet_size: usize,

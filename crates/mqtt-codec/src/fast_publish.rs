@@ -80,7 +80,7 @@ const fn remaining_length(input: &[u8]) -> Option<(usize, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::decode;
-    use crate::{Decoded, Packet, Version, decode::decode_any};
+    use crate::{Decoded, Packet, Version, decode::decode_by_parsers};
     use alloc::{string::String, vec::Vec};
     use proptest::prelude::*;
 
@@ -93,7 +93,7 @@ mod tests {
             if let Some((publish, size)) = decode(input, version, max_packet_size) {
                 let packet = Packet::Publish(publish);
                 assert_eq!(
-                    decode_any(input, version, max_packet_size),
+                    decode_by_parsers(input, version, max_packet_size),
                     Ok(Decoded::Packet { packet, size }),
                     "{version:?}"
                 );

@@ -22,7 +22,7 @@ mod reason;
 mod text;
 mod version;
 
-pub use decode::{Decoded, DecodedConnect, decode, decode_connect};
+pub use decode::{Decoded, DecodedConnect, decode, decode_by_parsers, decode_connect};
 pub use error::{DecodeError, EncodeError, ErrorKind};
 pub use header::{FixedHeader, MAX_REMAINING_LENGTH, PacketType, Peeked};
 pub use owned::{

@@ -22,7 +22,7 @@ fn encoded(packet: &OwnedPacket, version: Version) -> Vec<u8> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 4096,
+        cases: 1024,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
