@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use broker_core::{CloseCause, Connection, Effects, Outbox, Output, Timestamp};
+use broker_core::persistence::PersistenceError;
+use broker_core::{CloseCause, Connection, Effects, Outbox, Output, Ticket, Timestamp};
 use mqtt_codec::{DecodeError, Decoded, DecodedConnect, Packet, decode, decode_connect};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
@@ -40,11 +41,15 @@ const SLICES: usize = 64;
 /// Bytes of an incomplete packet up to which it is read on in the worker's buffer.
 const PARTIAL_SMALL: usize = READ_BYTES / 2;
 
-/// Time that a client has to take its last words.
-const DISCARD_TIME: Duration = Duration::from_secs(1);
+/// Time after which a turn ends although there is more to read: one message may go to very many.
+const TURN_TIME: Duration = Duration::from_millis(2);
+
+/// Largest CONNECT, in bytes. Five fields of 64 KiB make the most of it; it comes from someone who
+/// has not said who he is.
+const CONNECT_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
-const DISCARDED_MAX: usize = 1 << 20;
+const DISCARDED_MAX: usize = 16 << 20;
 
 /// The task of one connection, over any stream of bytes.
 pub(crate) struct Driver<S> {
@@ -125,20 +130,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.keep_time(now, worker, context);
         let mut reads = 0;
         loop {
+            let mut waiting = false;
             if let Some(commit) = &mut self.commit {
-                let (result, ticket) = ready!(commit.poll(context));
-                self.commit = None;
-                self.committed(result, ticket, now, worker);
-                continue;
+                match commit.poll(context) {
+                    Poll::Ready((result, ticket)) => {
+                        self.commit = None;
+                        self.committed(result, ticket, now, worker);
+                        continue;
+                    }
+                    Poll::Pending => waiting = true,
+                }
             }
             match &mut self.stage {
+                Stage::Lost if waiting => return Poll::Pending,
                 Stage::Lost => return Poll::Ready(()),
                 Stage::Discarding(until, left) => {
-                    return discard(&mut self.stream, until, left, worker, context);
+                    ready!(discard(&mut self.stream, until, left, worker, context));
+                    self.stage = Stage::Lost;
+                    continue;
                 }
                 Stage::Farewell(until) => {
                     if until.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(());
+                        self.log_close();
+                        self.stage = Stage::Lost;
+                        continue;
                     }
                 }
                 Stage::Awaiting(_) | Stage::Serving => {}
@@ -151,27 +166,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     continue;
                 }
                 Written::Close(cause) => {
-                    self.log_close(cause);
-                    if matches!(
-                        cause,
-                        CloseCause::Disconnected(_) | CloseCause::ConnectionLost
-                    ) {
-                        self.stage = Stage::Lost;
-                    } else {
-                        let until = Box::pin(tokio::time::sleep(DISCARD_TIME));
-                        self.stage = Stage::Discarding(until, DISCARDED_MAX);
-                    }
+                    self.part(cause);
                     continue;
                 }
             };
+            if waiting {
+                return Poll::Pending;
+            }
             if self.commit.is_some() {
                 continue;
             }
-            // Someone who sends and never reads is not read from for ever.
-            if blocked && !self.connection.accepts_input() {
-                return Poll::Pending;
+            if blocked && self.connection.closing().is_none() {
+                // Nobody else asks whether the broker wants it closed: there is no next output yet.
+                self.connection.handle_woken(now, &mut worker.effects);
+                self.settle(now, worker);
+                if self.connection.closing().is_some() {
+                    continue;
+                }
+                // Someone who sends and never reads is not read from for ever.
+                if !self.connection.accepts_input() {
+                    return Poll::Pending;
+                }
             }
-            if reads == READS_PER_TURN {
+            if reads == READS_PER_TURN || reads > 0 && self.shared.clock.now() > now + TURN_TIME {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -181,6 +198,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Err(_) => self.lose(now, worker),
             }
         }
+    }
+
+    /// Everything was said. Whoever ended the connection himself waits for nothing more; the
+    /// others get the time to hear it.
+    fn part(&mut self, cause: CloseCause) {
+        self.log_close();
+        self.stage = match cause {
+            CloseCause::Disconnected(_) | CloseCause::ConnectionLost => Stage::Lost,
+            _ => {
+                let until = tokio::time::sleep(self.shared.discard_time());
+                Stage::Discarding(Box::pin(until), DISCARDED_MAX)
+            }
+        };
     }
 
     /// Looks whether CONNECT took too long, the server closes, or the time for last words began.
@@ -201,12 +231,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Commits what was brought about, and goes to the next stage where that is due.
     fn settle(&mut self, now: Timestamp, worker: &mut Worker) {
+        debug_assert!(self.commit.is_none(), "one commit at a time");
         let store = self.shared.store.as_deref();
         let commit = settle(&mut self.connection, store, now, &mut worker.effects);
         self.commit = commit.map(Box::new);
         match self.stage {
             Stage::Awaiting(_) | Stage::Serving if self.connection.closing().is_some() => {
-                let until = tokio::time::sleep(self.shared.farewell());
+                let until = tokio::time::sleep(self.shared.farewell_time());
                 self.stage = Stage::Farewell(Box::pin(until));
             }
             Stage::Awaiting(_) if self.connection.is_connected() => {
@@ -223,8 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn committed(
         &mut self,
-        result: Result<(), broker_core::persistence::PersistenceError>,
-        ticket: broker_core::Ticket,
+        result: Result<(), PersistenceError>,
+        ticket: Ticket,
         now: Timestamp,
         worker: &mut Worker,
     ) {
@@ -236,11 +267,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.settle(now, worker);
     }
 
-    /// Writes until there is nothing more to write or the socket takes no more.
+    /// Writes until there is nothing more to write or the socket takes no more. While a commit is
+    /// under way it writes what is there and asks for no more, since that could need another one.
     fn write(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) -> Written {
         loop {
             if self.writing.is_empty() {
                 worker.effects.recycle(mem::take(&mut self.writing));
+                if self.commit.is_some() {
+                    return Written::All;
+                }
                 let waker = context.waker();
                 let output = self.connection.poll_output(now, waker, &mut worker.effects);
                 self.settle(now, worker);
@@ -261,6 +296,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             match result {
                 Poll::Pending => return Written::Blocked,
                 Poll::Ready(Ok(written)) if written > 0 => self.writing.advance(written),
+                // The socket will say so again when the commit is done.
+                Poll::Ready(_) if self.commit.is_some() => self.writing.clear(),
                 Poll::Ready(_) => return Written::Lost,
             }
         }
@@ -298,26 +335,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads on in a packet that is too large for the worker's buffer, in steps that grow with what
-    /// has come, so that nobody gets memory by announcing a large packet.
+    /// Reads on in a packet that is too large for the worker's buffer. Its memory grows with what
+    /// has come, so that nobody gets it by announcing a large packet.
     fn read_large(
         &mut self,
         now: Timestamp,
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let kept = self.partial.len();
-        let step = self.missing.min(kept.max(READ_BYTES));
-        self.partial.resize(kept + step, 0);
-        let mut buffer = ReadBuf::new(self.partial.get_mut(kept..).unwrap_or_default());
-        let result = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
-        let read = buffer.filled().len();
-        self.partial.truncate(kept + read);
-        ready!(result)?;
-        if read == 0 {
+        let room = self.missing.min(READ_BYTES);
+        let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let come = buffer.filled();
+        if come.is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        self.missing -= read;
+        let kept = self.partial.len();
+        if self.partial.capacity() - kept < come.len() {
+            let step = self.missing.min(kept.max(READ_BYTES));
+            self.partial.reserve_exact(step);
+        }
+        self.partial.extend_from_slice(come);
+        self.missing -= come.len();
+        // A client that sends a large packet over a slow line cannot say in between that it lives.
+        if self.partial.len() / PARTIAL_SMALL > kept / PARTIAL_SMALL {
+            self.connection.hear(now);
+        }
         if self.missing == 0 {
             let all = mem::take(&mut self.partial);
             let (used, missing) =
@@ -331,19 +374,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// The network connection is gone.
     fn lose(&mut self, now: Timestamp, worker: &mut Worker) {
-        if self.connection.closing().is_none() {
-            self.connection.handle_lost(now, &mut worker.effects);
-        }
-        if let Some(cause) = self.connection.closing() {
-            self.log_close(cause);
-        }
+        self.connection.handle_lost(now, &mut worker.effects);
+        self.log_close();
         self.settle(now, worker);
         self.stage = Stage::Lost;
     }
 
-    fn log_close(&self, cause: CloseCause) {
+    /// A turn has panicked. What it was about to do is lost, and with it the connection: the
+    /// client hears nothing of it, the broker that the connection is gone.
+    fn recover(&mut self) -> Poll<()> {
         let client = self.connection.client_id().map(|id| &**id);
-        tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
+        tracing::error!(client, peer = %self.peer, "a defect of the server ends the connection");
+        // What has panicked once is not asked again.
+        self.commit = None;
+        self.partial = Vec::new();
+        self.writing = Outbox::default();
+        let now = self.shared.clock.now();
+        if worker::with(|worker| self.lose(now, worker)).is_none() || self.commit.is_none() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    fn log_close(&self) {
+        if let Some(cause) = self.connection.closing() {
+            let client = self.connection.client_id().map(|id| &**id);
+            tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
+        }
     }
 }
 
@@ -357,17 +414,17 @@ fn handle_input(
 ) -> (usize, usize) {
     let mut used = 0;
     let mut missing = 0;
-    let max_packet_size = connection.max_packet_size();
     while let Some(rest) = input.get(used..)
         && !rest.is_empty()
     {
         if connection.closing().is_some() {
             return (input.len(), 0);
         }
+        let max_packet_size = connection.max_packet_size();
         let decoded = if connection.is_connected() {
             decode(rest, connection.version(), max_packet_size)
         } else {
-            decode_first(rest, max_packet_size)
+            decode_first(rest, max_packet_size.min(CONNECT_BYTES_MAX))
         };
         match decoded {
             Ok(Decoded::Packet { packet, size }) => {
@@ -417,7 +474,7 @@ fn discard<S: AsyncRead + AsyncWrite + Unpin>(
     if ready!(Pin::new(&mut *stream).poll_shutdown(context)).is_err() {
         return Poll::Ready(());
     }
-    loop {
+    for _ in 0..READS_PER_TURN {
         let mut buffer = ReadBuf::new(&mut worker.input);
         if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
             return Poll::Ready(());
@@ -428,6 +485,8 @@ fn discard<S: AsyncRead + AsyncWrite + Unpin>(
         }
         *left -= read;
     }
+    context.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
@@ -435,7 +494,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
-        worker::with(|worker| driver.turn(worker, context))
+        worker::with(|worker| driver.turn(worker, context)).unwrap_or_else(|| {
+            // Once more: there may be a commit to wait for now.
+            context.waker().wake_by_ref();
+            driver.recover()
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the server listens: one value per interface, and the loop that accepts connections there.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ impl Interface {
     }
 
     /// Connections at one time on this interface; default 10,000,000. Further ones are closed as
-    /// soon as they are accepted, and logged.
+    /// soon as they are accepted; the first of them is logged as a warning.
     pub fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections;
         self
@@ -97,20 +98,36 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts connections for ever.
 pub(crate) async fn accept(listener: TcpListener, interface: Interface, shared: Arc<Shared>) {
     let open = Arc::new(());
+    // What goes on for long is a warning when it begins, and only then.
+    let (mut failing, mut full) = (false, false);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
+            Err(error) if is_about_one_connection(&error) => {
+                tracing::debug!(%error, "connection lost before it was accepted");
+                continue;
+            }
             Err(error) => {
-                tracing::warn!(address = interface.address(), %error, "cannot accept a connection");
+                if !mem::replace(&mut failing, true) {
+                    let address = interface.address();
+                    tracing::warn!(address, %error, "cannot accept connections for now");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        failing = false;
         // Every connection holds a clone; one is ours.
         if Arc::strong_count(&open) > interface.max_connections {
-            tracing::warn!(%peer, limit = interface.max_connections, "too many connections");
+            let limit = interface.max_connections;
+            if mem::replace(&mut full, true) {
+                tracing::debug!(%peer, limit, "too many connections");
+            } else {
+                tracing::warn!(%peer, limit, "too many connections: new ones are closed");
+            }
             continue;
         }
+        full = false;
         // Small packets are answered at once or not at all in time.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "connection lost before it began");
@@ -119,4 +136,15 @@ pub(crate) async fn accept(listener: TcpListener, interface: Interface, shared: 
         let driver = Driver::new(stream, peer, Arc::clone(&shared), Arc::clone(&open));
         tokio::spawn(driver);
     }
+}
+
+/// Whether only this one connection could not be accepted: its client has left already.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
 }

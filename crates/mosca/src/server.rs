@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
 use broker_core::{Broker, Counters, Effects, Message, Sizes};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
@@ -188,8 +188,20 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Does what is due, for ever.
+/// Does what is due, for ever. Should it panic it begins anew: without it no silent client would be
+/// closed and no delayed will published any more.
 async fn keep_time(shared: Arc<Shared>) {
+    loop {
+        // Aborted with us, which a task of its own would not be.
+        let mut task = JoinSet::new();
+        task.spawn(do_what_is_due(Arc::clone(&shared)));
+        let _ended = task.join_next().await;
+        tracing::error!("a defect of the server has ended the watch over timeouts; it begins anew");
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+async fn do_what_is_due(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut effects = Effects::new();

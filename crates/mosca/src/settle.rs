@@ -73,6 +73,8 @@ pub(crate) async fn settle_broker(
     effects: &mut Effects,
 ) -> Result<(), PersistenceError> {
     loop {
+        // Before anything is waited for: the wakers would be lost if the caller did not wait.
+        effects.wake();
         let result = commit(store, effects).await;
         let ticket = effects.take_ticket();
         match &result {
@@ -88,11 +90,11 @@ pub(crate) async fn settle_broker(
 
 fn commit(store: Option<&dyn Persistence>, effects: &mut Effects) -> Answer<()> {
     let batch = effects.batch();
-    match store {
+    let answer = match store {
         Some(store) if !batch.is_empty() => store.commit(batch),
-        _ => {
-            batch.drain().for_each(drop);
-            Answer::ready(())
-        }
-    }
+        _ => Answer::ready(()),
+    };
+    // A store has taken it, or failed; what it left behind must not be committed a second time.
+    batch.drain().for_each(drop);
+    answer
 }

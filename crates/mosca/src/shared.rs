@@ -13,6 +13,9 @@ use crate::clock::Clock;
 /// Time that a connection has for its last words, unless the server's close gives it less.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// Time that a client has then to take them and to close its side.
+const DISCARD: Duration = Duration::from_secs(1);
+
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Option<Arc<dyn Persistence>>,
@@ -23,6 +26,7 @@ pub(crate) struct Shared {
     open: AtomicUsize,
     all_gone: Notify,
     farewell_millis: AtomicU64,
+    discard_millis: AtomicU64,
 }
 
 impl Shared {
@@ -39,18 +43,25 @@ impl Shared {
             open: AtomicUsize::new(0),
             all_gone: Notify::new(),
             farewell_millis: AtomicU64::new(millis(FAREWELL)),
+            discard_millis: AtomicU64::new(millis(DISCARD)),
         }
     }
 
     /// How long a connection may take to say its last words.
-    pub(crate) fn farewell(&self) -> Duration {
+    pub(crate) fn farewell_time(&self) -> Duration {
         Duration::from_millis(self.farewell_millis.load(Ordering::Relaxed))
     }
 
-    /// Gives connections no more than this for their last words.
+    /// How long its client may take then to close its side.
+    pub(crate) fn discard_time(&self) -> Duration {
+        Duration::from_millis(self.discard_millis.load(Ordering::Relaxed))
+    }
+
+    /// From now on a connection that has to close does so well within `limit`.
     pub(crate) fn limit_farewell(&self, limit: Duration) {
-        self.farewell_millis
-            .fetch_min(millis(limit), Ordering::Relaxed);
+        let (half, quarter) = (millis(limit / 2), millis(limit / 4));
+        self.farewell_millis.fetch_min(half, Ordering::Relaxed);
+        self.discard_millis.fetch_min(quarter, Ordering::Relaxed);
     }
 
     /// Connections whose tasks have not ended.

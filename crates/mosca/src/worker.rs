@@ -3,6 +3,8 @@
 //! This is why an idle connection owns no buffer.
 
 use std::cell::RefCell;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use broker_core::Effects;
 
@@ -23,6 +25,16 @@ thread_local! {
 }
 
 /// Runs `use_it` with this thread's worker memory. Calls must not nest.
-pub(crate) fn with<R>(use_it: impl FnOnce(&mut Worker) -> R) -> R {
-    WORKER.with_borrow_mut(use_it)
+///
+/// `None` if it panicked. What it had left in the memory is then gone, so that the next connection
+/// on this thread does not find the replies of another one; who had to be woken is woken, for nobody
+/// else will.
+pub(crate) fn with<R>(use_it: impl FnOnce(&mut Worker) -> R) -> Option<R> {
+    WORKER.with_borrow_mut(|worker| {
+        let result = catch_unwind(AssertUnwindSafe(|| use_it(worker)));
+        if result.is_err() {
+            mem::take(&mut worker.effects).wake();
+        }
+        result.ok()
+    })
 }
