@@ -13,6 +13,7 @@ mod answer;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod operation;
+mod shared;
 
 use std::sync::Arc;
 
@@ -45,32 +46,42 @@ pub struct SessionKey {
 ///
 /// # Promises
 ///
-/// Every store keeps these; the suite in [`contract`] (feature `contract`) checks them on each.
+/// Every store keeps these; the suite in the module `contract` (of the feature by that name) holds
+/// each to them.
 ///
 /// 1. **A batch is atomic.** [`commit`](Self::commit) applies all operations of a batch or none,
-///    in their order; no lookup ever sees a part of one.
+///    in their order; no lookup ever sees a part of one. Two lookups, the pages of one list among
+///    them, may see different states, but the second never an earlier one.
 /// 2. **Committed means durable**, as far as the store promises durability at all (a store in
 ///    memory does not outlive its process). When the answer is `Ok`, a crash loses nothing of the
 ///    batch. The broker sends no acknowledgement before that.
 /// 3. **Batches committed one after the other apply in that order.** Batches under way at the same
 ///    time apply in some order.
 /// 4. **Order.** [`outgoing`](Self::outgoing) returns a session's messages by ascending sequence
-///    number, whatever the order in which they were written.
+///    number, whatever the order in which they were written. Lists by name are in ascending order of
+///    the names' bytes. What is in a list from its first page to its last is found exactly once,
+///    whatever comes and goes meanwhile.
 /// 5. **Repetition and lateness are harmless.** Putting what is there replaces it; dropping what is
 ///    not there changes nothing. An operation on the contents of a session that is not there, or is
-///    there in another [incarnation](SessionKey), changes nothing. None of this is an error.
-/// 6. **Sessions are separate.** Client identifiers are opaque: any Unicode, `/`, `:`, `+`, `#`,
-///    one a prefix of the other. No operation on one session touches another.
+///    there in another [incarnation](SessionKey), changes nothing. None of this is an error, nor is
+///    a lookup of what is not there.
+/// 6. **Sessions are separate.** Client identifiers are opaque: 1 to 65,535 bytes of any Unicode but
+///    U+0000, `/`, `:`, `+`, `#` included, one a prefix of the other. So are the filters of
+///    subscriptions. No operation on one session touches another. Sequence numbers and incarnations
+///    are of any value that their type can hold.
 /// 7. **[`DropSession`](Operation::DropSession) leaves nothing** of the session: subscriptions,
-///    messages, packet identifiers and its will go with it.
-/// 8. **A message queued for many sessions is stored once**, for as long as any of them keeps it.
+///    messages, packet identifiers and its will go with it. (A will of another incarnation is not
+///    its will.)
+/// 8. **A message that one batch queues for many sessions is stored once**, for as long as any of
+///    them keeps it. It is one message if it is one [`Arc`].
 /// 9. **Filters match exactly** as section 4.7 of the specification says, in
 ///    [`retained`](Self::retained) as elsewhere.
 /// 10. **Expiry.** A message whose time has come may be dropped by the store or returned; the broker
 ///     checks again. A session is removed only by the broker, which knows whether it is in use.
 /// 11. **A store that cannot answer says so**: an error, never a value made up, never silence.
 pub trait Persistence: Send + Sync + 'static {
-    /// Applies the batch atomically and durably. The batch is left empty, its memory kept.
+    /// Applies the batch atomically and durably. The batch is empty when the call returns, whatever
+    /// the answer will be, and keeps its memory.
     ///
     /// # Errors
     /// When the store cannot be written to. Nothing of the batch has been applied then.
@@ -80,7 +91,8 @@ pub trait Persistence: Send + Sync + 'static {
     fn commit(&self, batch: &mut Batch) -> Answer<()>;
 
     /// Sessions in ascending byte order of their client identifiers: at most `limit` of those
-    /// behind `after` (from the first one when `None`).
+    /// behind `after` (from the first one when `None`), which need not be there itself. A page may
+    /// be shorter than `limit`, but is empty only if there are no more; so it is with all lists.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -12,14 +12,17 @@ use crate::subscription::SubscriptionOptions;
 ///
 /// Those on the contents of a session (subscriptions, messages, packet identifiers) have no effect
 /// unless the session is there in the same incarnation.
+///
+/// A store matches all of them: when there is a new one, what a store would silently lose is an
+/// error of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Operation {
     /// Creates a session or replaces what is known of it; its contents stay. If the one that is there
     /// is of an earlier incarnation it is removed first with all its contents; if it is of a later
     /// one the operation has no effect.
     PutSession(StoredSession),
-    /// Removes a session with all that belongs to it, if it is there in this incarnation.
+    /// Removes a session with all that belongs to it, its will included, if it is there in this
+    /// incarnation.
     DropSession {
         /// Whose session.
         session: SessionKey,
@@ -42,7 +45,7 @@ pub enum Operation {
     },
     /// Makes this the retained message of its topic.
     PutRetained {
-        /// The message.
+        /// The message. Its topic is a valid topic name.
         message: Arc<Message>,
     },
     /// Removes the retained message of a topic.
@@ -50,7 +53,8 @@ pub enum Operation {
         /// The topic name.
         topic: Box<str>,
     },
-    /// Puts a message into a session's queue, inflight already if it has a packet identifier.
+    /// Puts a message into a session's queue, inflight already if it has a packet identifier. One
+    /// with the same number, should there be one, is replaced.
     Enqueue {
         /// Whose session.
         session: SessionKey,
@@ -67,7 +71,7 @@ pub enum Operation {
         /// The packet identifier if it goes out at once.
         packet_id: Option<PacketId>,
     },
-    /// Notes how far the delivery of a queued message has come.
+    /// Notes how far the delivery of a queued message has come; no effect if it is not in the queue.
     MarkInflight {
         /// Whose session.
         session: SessionKey,
@@ -100,8 +104,9 @@ pub enum Operation {
         /// Its packet identifier.
         packet_id: PacketId,
     },
-    /// Stores the will of a client in place of an earlier one. It needs no session: one that ends
-    /// with its connection has a will too.
+    /// Stores the will of a client in place of the one that is there, whichever node that is of; no
+    /// effect if that one is of a later incarnation. It needs no session: one that ends with its
+    /// connection has a will too.
     PutWill(StoredWill),
     /// Removes the will of a client, if it is of this incarnation.
     DropWill {

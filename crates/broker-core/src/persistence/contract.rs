@@ -1,0 +1,319 @@
+//! The suite that every [`Persistence`] must pass, written once for all of them.
+//!
+//! A store crate says how to come by a store ([`Factory`]) and writes one line:
+//!
+//! ```ignore
+//! broker_core::persistence_contract!(MyFactory::new());
+//! ```
+//!
+//! That makes a `#[test]` of each case, so that a failure names what was broken. The cases stand in
+//! files named after their subjects; each says in its first line which of the numbered promises of
+//! [`Persistence`] it holds the store to. A case gets a place of its own, so all may run at once.
+//!
+//! What a suite inside one process cannot show is that `Ok` meant durable: [`Factory::crash_image`]
+//! comes close where files can be copied, and a test that kills a process belongs to the store's
+//! own crate. That errors leave a batch unapplied is shown there too, with
+//! [`FailingPersistence`] or by filling the store up: only the store knows how to make it fail.
+//!
+//! # What mosca's suite asked for and this one does not
+//!
+//! The Node.js mosca ran 48 cases on each of its stores. What they ask of the store is asked here,
+//! except for:
+//!
+//! - a lookup by a lone backslash: a filter is checked when it is made, and a backslash is a level
+//!   like any other (topics and identifiers with one are among those tried);
+//! - a payload of no bytes removes the retained message: the broker decides that, and says
+//!   [`DropRetained`](super::Operation::DropRetained);
+//! - clean clients: nothing stored for them, nothing found for them, a lookup that deletes. The
+//!   broker stores nothing for sessions that end with their connections, and lookups change
+//!   nothing;
+//! - QoS 0 subscriptions and messages stored or not by an option: the broker decides, and what it
+//!   asks to be stored is stored;
+//! - the matching of a new message with the subscriptions of sessions that are away: the broker
+//!   routes, and enqueues for each session;
+//! - wiring (`storePacket`, `forwardRetained`, `forwardOfflinePackets`, `persistClient`,
+//!   `handleAuthorizeSubscribe`): those were callbacks into a server;
+//! - subscriptions and packets that vanish after a time to live: a session ends only by
+//!   [`DropSession`](super::Operation::DropSession), and messages carry their own expiry, on which
+//!   a store need not act. A store that does is held to keep those that have not expired.
+
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a suite of tests reports by panicking, and is compiled for tests only"
+)]
+
+mod batches;
+mod block_on;
+mod draw;
+mod failing;
+mod identifiers;
+mod incoming;
+mod messages;
+mod outgoing;
+mod paging;
+mod restart;
+mod retained;
+mod samples;
+mod scale;
+mod sessions;
+mod subject;
+mod subscriptions;
+mod wills;
+
+use core::future::Future;
+
+pub use block_on::block_on;
+pub use failing::{Behaviour, FailingPersistence};
+pub use scale::Scale;
+
+use super::Persistence;
+use subject::Subject;
+
+/// How the suite comes by the stores that it tests.
+///
+/// For stores in memory:
+///
+/// ```
+/// use std::marker::PhantomData;
+/// use std::sync::Arc;
+///
+/// use broker_core::persistence::Persistence;
+/// use broker_core::persistence::contract::Factory;
+///
+/// struct InMemory<S>(PhantomData<fn() -> S>);
+///
+/// impl<S: Persistence + Default> Factory for InMemory<S> {
+///     type Place = Arc<S>;
+///     type Store = Arc<S>;
+///
+///     fn create(&self) -> Arc<S> {
+///         Arc::default()
+///     }
+///
+///     fn open(&self, place: &Arc<S>) -> Arc<S> {
+///         Arc::clone(place)
+///     }
+///
+///     fn crash_image(&self, _: &Arc<S>) -> Option<Arc<S>> {
+///         None
+///     }
+///
+///     fn stored_message_bytes(&self, _: &Arc<S>, _: &Arc<S>) -> Option<u64> {
+///         None
+///     }
+/// }
+/// ```
+pub trait Factory: Sync {
+    /// Where data lives apart from any handle on it: a folder, a database, a key prefix. For a
+    /// store in memory it is the store, shared. Removes the data when it is dropped.
+    type Place: Send + Sync;
+
+    /// The store itself.
+    type Store: Persistence;
+
+    /// How much the cases on large amounts ask for. To be lowered only for a store on which the
+    /// suite would take minutes.
+    const SCALE: Scale = Scale::FULL;
+
+    /// An empty place that shares nothing with those made before.
+    fn create(&self) -> Self::Place;
+
+    /// A handle on what is in a place. The suite opens one at a time.
+    fn open(&self, place: &Self::Place) -> Self::Store;
+
+    /// What would be found in the place if the process were killed at this moment, as a place of
+    /// its own; made while a handle is open. `None` where that cannot be done: the suite then
+    /// drops the handle and opens the place again.
+    fn crash_image(&self, place: &Self::Place) -> Option<Self::Place>;
+
+    /// How many bytes messages take up in the store, approximately: by it the suite sees that a
+    /// message that waits for many sessions is stored once. `None` where that cannot be found out.
+    fn stored_message_bytes(&self, place: &Self::Place, store: &Self::Store) -> Option<u64>;
+
+    /// Runs a future to its end. A store whose futures need a runtime runs them on it.
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        block_on(future)
+    }
+}
+
+/// Runs the case of that name; [`CASES`] has all names.
+///
+/// # Panics
+/// If the store does not keep its promises, or there is no such case.
+pub fn run_case<F: Factory>(name: &str, factory: &F) {
+    let Some((_, case)) = cases::<F>().into_iter().find(|(known, _)| *known == name) else {
+        panic!("the suite has no case {name:?}");
+    };
+    case(Subject::new(factory));
+}
+
+/// Runs all cases, one after the other. [`persistence_contract!`](crate::persistence_contract) is
+/// the better choice where tests are made by `#[test]`.
+///
+/// # Panics
+/// If the store does not keep its promises.
+pub fn run_all<F: Factory>(factory: &F) {
+    for (_, case) in cases::<F>() {
+        case(Subject::new(factory));
+    }
+}
+
+/// A case of the suite.
+type Case<F> = fn(Subject<'_, F>);
+
+/// Makes a `#[test]` of each case of the suite in [`contract`](crate::persistence::contract), in
+/// modules named after their subjects. The argument is an expression that gives a
+/// [`Factory`](crate::persistence::contract::Factory); it is evaluated for each test.
+#[macro_export]
+macro_rules! persistence_contract {
+    ($factory:expr $(,)?) => {
+        $crate::persistence_contract! { @cases tests $factory }
+    };
+    // The one list of all cases. A case that is missing here is dead code, and so reported by the
+    // compiler.
+    (@cases $what:ident $($argument:tt)*) => {
+        $crate::persistence_contract! { @$what ($($argument)*)
+            batches {
+                a_batch_is_applied_in_its_order,
+                a_batch_is_left_empty,
+                an_empty_batch_changes_nothing,
+                a_reader_never_sees_a_part_of_a_batch,
+                a_reader_never_sees_a_part_of_one_queue,
+                batches_one_after_the_other_apply_in_that_order,
+                batches_under_way_together_apply_in_some_order,
+                a_dropped_answer_leaves_all_or_nothing,
+                ten_thousand_operations_are_one_batch,
+            }
+            sessions {
+                an_empty_store_knows_nothing,
+                a_session_is_found_as_it_was_put,
+                putting_a_session_again_replaces_the_record_and_keeps_the_contents,
+                a_later_incarnation_removes_the_earlier_one_with_its_contents,
+                an_earlier_incarnation_changes_nothing,
+                operations_of_another_incarnation_change_nothing,
+                operations_on_an_unknown_session_change_nothing,
+                dropping_what_is_not_there_changes_nothing,
+                dropping_a_session_leaves_nothing_of_it,
+                dropping_a_session_touches_nobody_else,
+                a_session_that_comes_back_starts_empty,
+                many_sessions_come_and_go,
+            }
+            identifiers {
+                hostile_identifiers_are_kept_apart,
+                identifiers_come_in_the_order_of_their_bytes,
+                identifiers_may_be_as_long_as_mqtt_allows,
+                numbers_may_be_as_large_as_their_types,
+            }
+            subscriptions {
+                a_subscription_is_found_as_it_was_put,
+                a_subscription_is_replaced_by_one_with_its_filter,
+                a_subscription_is_removed_by_its_filter,
+                filters_of_subscriptions_are_opaque,
+                looking_does_not_change_subscriptions,
+            }
+            outgoing {
+                a_queued_message_is_found_as_it_was_put,
+                messages_come_in_the_order_of_their_numbers,
+                putting_a_message_again_replaces_it,
+                the_stages_of_a_delivery_are_kept,
+                a_released_message_is_no_longer_kept,
+                marking_or_removing_an_unknown_message_changes_nothing,
+                messages_leave_the_queue_in_any_order,
+                looking_does_not_change_the_queue,
+                a_message_for_many_sessions_is_stored_once,
+                a_message_shared_with_others_stays_for_them,
+            }
+            incoming {
+                packet_identifiers_come_in_ascending_order,
+                all_packet_identifiers_may_be_in_use,
+                a_packet_identifier_is_kept_once,
+                packet_identifiers_and_queued_messages_are_apart,
+            }
+            retained {
+                a_retained_message_is_found_by_its_topic,
+                a_retained_message_is_replaced,
+                one_of_many_writers_wins,
+                a_retained_message_is_removed,
+                filters_find_what_they_match,
+                a_wildcard_in_front_does_not_match_dollar_topics,
+                empty_levels_are_levels,
+                without_a_filter_all_are_found,
+                characters_with_a_meaning_elsewhere_have_none_here,
+                drawn_filters_find_what_the_rules_say,
+                retained_messages_outlive_sessions,
+            }
+            wills {
+                a_will_is_found_as_it_was_put,
+                a_will_needs_no_session,
+                wills_are_found_by_their_node,
+                a_will_is_replaced_even_from_another_node,
+                a_will_of_another_incarnation_is_left_alone,
+                a_will_goes_with_its_session,
+            }
+            messages {
+                every_part_of_a_message_survives,
+                payloads_of_any_bytes_survive,
+                a_large_payload_survives,
+                times_survive,
+                a_message_that_has_not_expired_is_kept,
+            }
+            paging {
+                pages_of_any_size_give_all_in_order,
+                a_page_may_start_behind_what_is_not_there,
+                a_limit_of_zero_gives_nothing,
+                what_stays_is_found_while_others_come_and_go,
+                filtered_pages_find_what_stays,
+            }
+            restart {
+                all_is_there_after_opening_again,
+                all_is_there_after_a_crash,
+                what_was_removed_stays_removed,
+                numbers_go_on_after_opening_again,
+            }
+            scale {
+                a_long_queue_is_read_in_pages,
+                a_long_queue_is_dropped_at_once,
+                a_long_queue_takes_any_order,
+            }
+        }
+    };
+    (@tests ($factory:expr) $($subject:ident { $($case:ident,)* })*) => {
+        $(mod $subject {
+            #[allow(unused_imports, reason = "the factory may be named by its whole path")]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::persistence::contract::run_case(stringify!($case), &$factory);
+                }
+            )*
+        })*
+    };
+    (@names () $($subject:ident { $($case:ident,)* })*) => {
+        &[$($(stringify!($case),)*)*]
+    };
+    (@functions () $($subject:ident { $($case:ident,)* })*) => {
+        vec![$($((stringify!($case), $subject::$case as Case<F>),)*)*]
+    };
+}
+
+/// The names of all cases.
+pub const CASES: &[&str] = crate::persistence_contract!(@cases names);
+
+fn cases<F: Factory>() -> Vec<(&'static str, Case<F>)> {
+    crate::persistence_contract!(@cases functions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_cases_share_a_name() {
+        let mut names = CASES.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CASES.len());
+    }
+}

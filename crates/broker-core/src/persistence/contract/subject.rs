@@ -1,0 +1,201 @@
+//! The store that a case works on: calls that wait for their answers and insist on getting one.
+
+use core::future::Future;
+use std::sync::Arc;
+
+use mqtt_codec::PacketId;
+use topic_trie::TopicFilter;
+
+use super::Factory;
+use super::scale::Scale;
+use crate::Message;
+use crate::persistence::{
+    Answer, Batch, Operation, Persistence, StoredOutgoing, StoredSession, StoredSubscription,
+    StoredWill,
+};
+
+/// Large enough for everything in the cases that do not ask for pages.
+const ALL: usize = 1_000_000;
+
+/// A store under test, in a place of its own.
+pub(super) struct Subject<'f, F: Factory> {
+    factory: &'f F,
+    // Before the place, so that it is closed before the place is removed.
+    store: Option<F::Store>,
+    place: F::Place,
+}
+
+impl<'f, F: Factory> Subject<'f, F> {
+    pub(super) fn new(factory: &'f F) -> Self {
+        let place = factory.create();
+        Self {
+            factory,
+            store: Some(factory.open(&place)),
+            place,
+        }
+    }
+
+    pub(super) fn scale(&self) -> Scale {
+        F::SCALE
+    }
+
+    pub(super) fn store(&self) -> &F::Store {
+        match &self.store {
+            Some(store) => store,
+            None => panic!("the store is open except while it is opened again"),
+        }
+    }
+
+    /// Ends the handle and opens the same place again.
+    pub(super) fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(self.factory.open(&self.place));
+    }
+
+    /// Goes on with what a crash would have left.
+    pub(super) fn crash(&mut self) {
+        match self.factory.crash_image(&self.place) {
+            Some(image) => {
+                let survivor = self.factory.open(&image);
+                self.store = Some(survivor);
+                self.place = image;
+            }
+            None => self.reopen(),
+        }
+    }
+
+    pub(super) fn stored_message_bytes(&self) -> Option<u64> {
+        self.factory.stored_message_bytes(&self.place, self.store())
+    }
+
+    /// Asks the store for something, where the factory runs futures, and waits for the answer.
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&F::Store) -> Answer<T>) -> T {
+        match self.block_on(async { question(self.store()).await }) {
+            Ok(value) => value,
+            Err(error) => panic!("the store could not answer: {error}"),
+        }
+    }
+
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.factory.block_on(future)
+    }
+
+    pub(super) fn commit(&self, operations: impl IntoIterator<Item = Operation>) {
+        let mut batch: Batch = operations.into_iter().collect();
+        self.ask(|store| store.commit(&mut batch));
+    }
+
+    pub(super) fn sessions(&self, after: Option<&str>, limit: usize) -> Vec<StoredSession> {
+        self.ask(|store| store.sessions(after, limit))
+    }
+
+    pub(super) fn session(&self, client: &str) -> Option<StoredSession> {
+        self.ask(|store| store.session(client))
+    }
+
+    /// The identifiers of all clients.
+    pub(super) fn clients(&self) -> Vec<Arc<str>> {
+        self.sessions(None, ALL)
+            .into_iter()
+            .map(|stored| stored.session.client)
+            .collect()
+    }
+
+    pub(super) fn subscriptions(&self, client: &str) -> Vec<StoredSubscription> {
+        self.ask(|store| store.subscriptions(client, None, ALL))
+    }
+
+    pub(super) fn outgoing(&self, client: &str) -> Vec<StoredOutgoing> {
+        self.ask(|store| store.outgoing(client, None, ALL))
+    }
+
+    pub(super) fn outgoing_page(
+        &self,
+        client: &str,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Vec<StoredOutgoing> {
+        self.ask(|store| store.outgoing(client, after, limit))
+    }
+
+    /// The sequence numbers of a client's messages.
+    pub(super) fn sequences(&self, client: &str) -> Vec<u64> {
+        self.outgoing(client)
+            .iter()
+            .map(|outgoing| outgoing.sequence)
+            .collect()
+    }
+
+    /// A client's messages, all of which are there, as texts.
+    pub(super) fn queued_texts(&self, client: &str) -> Vec<String> {
+        let outgoing = self.outgoing(client);
+        outgoing
+            .iter()
+            .filter_map(|outgoing| outgoing.message.as_ref())
+            .map(text)
+            .collect()
+    }
+
+    pub(super) fn incoming(&self, client: &str) -> Vec<PacketId> {
+        self.ask(|store| store.incoming(client))
+    }
+
+    /// Retained messages by the text of a filter; all without.
+    pub(super) fn retained(&self, filter: Option<&str>) -> Vec<Arc<Message>> {
+        self.retained_page(filter, None, ALL)
+    }
+
+    pub(super) fn retained_page(
+        &self,
+        filter: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<Arc<Message>> {
+        let filter = filter.map(|filter| match TopicFilter::new(filter) {
+            Ok(filter) => filter,
+            Err(error) => panic!("{filter:?} is no topic filter: {error}"),
+        });
+        self.ask(|store| store.retained(filter, after, limit))
+    }
+
+    /// The topics of retained messages by the text of a filter; all without.
+    pub(super) fn retained_topics(&self, filter: Option<&str>) -> Vec<String> {
+        self.retained(filter)
+            .iter()
+            .map(|message| message.topic().to_owned())
+            .collect()
+    }
+
+    pub(super) fn wills(&self, node: &str) -> Vec<StoredWill> {
+        self.ask(|store| store.wills(node, None, ALL))
+    }
+
+    /// All that is found under a client's name, wills of `node` included.
+    pub(super) fn contents(&self, client: &str, node: &str) -> Contents {
+        Contents {
+            session: self.session(client),
+            subscriptions: self.subscriptions(client),
+            outgoing: self.outgoing(client),
+            incoming: self.incoming(client),
+            will: self
+                .wills(node)
+                .into_iter()
+                .find(|will| &*will.session.client == client),
+        }
+    }
+}
+
+/// All that a store knows under a client's name.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Contents {
+    pub(super) session: Option<StoredSession>,
+    pub(super) subscriptions: Vec<StoredSubscription>,
+    pub(super) outgoing: Vec<StoredOutgoing>,
+    pub(super) incoming: Vec<PacketId>,
+    pub(super) will: Option<StoredWill>,
+}
+
+/// A message's payload as text.
+pub(super) fn text(message: &Arc<Message>) -> String {
+    String::from_utf8_lossy(message.payload()).into_owned()
+}
