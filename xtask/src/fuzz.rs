@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::step::Steps;
 use crate::tools;
@@ -30,27 +30,22 @@ pub fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Result<bo
         ),
     };
     let mut steps = Steps::default();
+    let write_seeds = [
+        "run",
+        "--locked",
+        "--quiet",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+    ];
+    let mut seeds = workspace.cargo(&write_seeds);
+    seeds.args(["--example", "write_seeds"]);
+    steps.command("write the seeds", seeds);
     for target in chosen {
-        steps.command(
-            &format!("fuzz {target}, {seconds} s"),
-            fuzz_command(workspace, target, seconds)?,
-        );
+        let mut command = nightly(workspace, &["fuzz", "run", target, "--"]);
+        command.arg(format!("-max_total_time={seconds}"));
+        steps.command(&format!("fuzz {target}, {seconds} s"), command);
     }
     Ok(steps.finish())
-}
-
-/// What libFuzzer finds is written to the first folder, the seeds are only read.
-fn fuzz_command(workspace: &Workspace, target: &str, seconds: u64) -> Result<Command> {
-    let corpus = workspace.root.join("fuzz/corpus").join(target);
-    std::fs::create_dir_all(&corpus).with_context(|| format!("cannot create {corpus:?}"))?;
-    let mut command = nightly(workspace, &["fuzz", "run", target]);
-    command.arg(corpus);
-    let seeds = workspace.root.join("fuzz/seeds").join(target);
-    if seeds.is_dir() {
-        command.arg(seeds);
-    }
-    command.args(["--", &format!("-max_total_time={seconds}")]);
-    Ok(command)
 }
 
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
