@@ -24,7 +24,7 @@ mod unsubscribe;
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{DecodeError, Disconnect, Packet, PropertiesBuf, ReasonCode, Version};
+use mqtt_codec::{ConnAck, DecodeError, Disconnect, Packet, PropertiesBuf, ReasonCode, Version};
 
 use crate::Timestamp;
 use crate::broker::Broker;
@@ -78,6 +78,8 @@ pub(crate) struct Connected {
     version: Version,
     replays: Replays,
     topics: Option<Box<TopicCache>>,
+    /// CONNACK has been given out.
+    greeted: bool,
 }
 
 /// What a driver is to do next.
@@ -239,16 +241,18 @@ impl Connection {
         if matches!(cause, CloseCause::Malformed(_) | CloseCause::Protocol(_)) {
             self.broker.counters().protocol_errors.add(1);
         }
-        let mut farewell = false;
+        let mut last = LastWords::default();
         if let Phase::Connected(connected) = &self.phase {
-            farewell = connected.version.is_v5() && cause.disconnect_reason().is_some();
+            last.farewell = connected.version.is_v5() && cause.disconnect_reason().is_some();
+            if !connected.greeted {
+                // DISCONNECT comes only after CONNACK [MQTT-3.14.0-1]. There is none if another
+                // connection has the session by now.
+                last.outbox = connected.greeting(cause);
+                last.farewell &= !last.outbox.is_empty() && cause != CloseCause::StoreFailed;
+            }
             let Connected { session, epoch, .. } = connected;
             self.broker.detach(now, session, *epoch, cause, effects);
         }
-        let last = LastWords {
-            farewell,
-            ..LastWords::default()
-        };
         self.phase = Phase::Closing {
             cause,
             last: Box::new(last),
@@ -409,7 +413,24 @@ impl Connected {
         if let Some(link) = &mut state.link {
             link.rest(waker, asleep);
         }
+        self.greeted |= !asleep;
         Ok((!asleep).then(|| core::mem::take(&mut state.outbox)))
+    }
+
+    /// CONNACK and what stands behind it, to be given out although the connection closes.
+    fn greeting(&self, cause: CloseCause) -> Outbox {
+        let mut state = self.session.state();
+        if !state.is_current(self.epoch) {
+            return Outbox::default();
+        }
+        if cause != CloseCause::StoreFailed {
+            return core::mem::take(&mut state.outbox);
+        }
+        // It says that there is a session, and the store does not have it.
+        let mut outbox = Outbox::default();
+        let refusal = ConnAck::new(false, ReasonCode::ServerUnavailable);
+        let _encoded = outbox.put(|flat| refusal.encode(self.version, flat));
+        outbox
     }
 
     /// Whether the session is still this connection's and the broker lets it go on.

@@ -150,6 +150,7 @@ impl Connection {
             version,
             replays: super::Replays::default(),
             topics: None,
+            greeted: false,
         })
     }
 }
