@@ -194,9 +194,17 @@ impl Connection {
     /// Something has arrived that is not a packet.
     pub fn handle_malformed(&mut self, now: Timestamp, error: DecodeError, effects: &mut Effects) {
         match self.phase {
-            Phase::Awaiting { .. } => self.refuse_malformed_connect(error, effects),
+            Phase::Awaiting { .. } => self.handle_malformed_connect(None, error),
             Phase::Connected(_) => self.close(now, CloseCause::Malformed(error), effects),
             Phase::Closing { .. } => {}
+        }
+    }
+
+    /// The first packet is not a CONNECT that can be decoded. `version` is the one that it names
+    /// nevertheless, if it does: its word for the error is then sent (MQTT 5.0 section 4.13.1).
+    pub fn handle_malformed_connect(&mut self, version: Option<Version>, error: DecodeError) {
+        if matches!(self.phase, Phase::Awaiting { .. }) {
+            self.refuse_malformed_connect(version, error);
         }
     }
 

@@ -23,7 +23,10 @@ use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
 use broker_core::{CloseCause, Connection, Effects, Outbox, Output, Ticket, Timestamp};
-use mqtt_codec::{DecodeError, Decoded, DecodedConnect, Packet, decode, decode_connect};
+use mqtt_codec::{
+    DecodeError, Decoded, DecodedConnect, FixedHeader, Packet, PacketType, Peeked, Version, decode,
+    decode_connect,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
@@ -435,7 +438,10 @@ fn handle_input(
                 missing = needed;
                 break;
             }
-            Err(error) => connection.handle_malformed(now, error, effects),
+            Err(error) if connection.is_connected() => {
+                connection.handle_malformed(now, error, effects);
+            }
+            Err(error) => connection.handle_malformed_connect(version_named(rest), error),
         }
     }
     if used > 0 {
@@ -457,6 +463,22 @@ fn decode_first(input: &[u8], max_packet_size: usize) -> Result<Decoded<'_>, Dec
         },
         DecodedConnect::Incomplete { needed } => Decoded::Incomplete { needed },
     })
+}
+
+/// The version that a CONNECT names of which something else is wrong.
+fn version_named(connect: &[u8]) -> Option<Version> {
+    let Ok(Peeked::Header(header)) = FixedHeader::peek(connect, Version::V5, usize::MAX) else {
+        return None;
+    };
+    let body = connect.get(header.header_len()..)?;
+    let (length, rest) = body.split_first_chunk()?;
+    let (name, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    [Version::V31, Version::V311, Version::V5]
+        .into_iter()
+        .find(|version| {
+            name == version.protocol_name().as_bytes() && rest.first() == Some(&version.level())
+        })
+        .filter(|_| header.packet_type() == PacketType::Connect)
 }
 
 /// Ends our direction, and reads what the client still sends until it has ended its own: a reset

@@ -50,14 +50,19 @@ impl Connection {
     }
 
     /// CONNECT cannot be decoded. The client hears of it where its version has a word for it.
-    pub(super) fn refuse_malformed_connect(&mut self, error: DecodeError, _effects: &mut Effects) {
+    pub(super) fn refuse_malformed_connect(&mut self, version: Option<Version>, error: DecodeError) {
         self.broker.counters().protocol_errors.add(1);
+        let reason = match error.connect_return_code() {
+            _ if version.is_some_and(Version::is_v5) => Some(error.reason_code()),
+            code => code.map(ReasonCode::from),
+        };
         let mut outbox = Outbox::default();
-        if let Some(code) = error.connect_return_code() {
-            // Which version would have been understood cannot be known; the form of 3.1.1 is the
-            // one that every client of an older or unknown version can read [MQTT-3.1.2-2].
-            let connack = ConnAck::new(false, ReasonCode::from(code));
-            let _encoded = outbox.put(|flat| connack.encode(Version::V311, flat));
+        if let Some(reason) = reason {
+            // If it is the version that is not known, the form of 3.1.1 is the one that every
+            // client of an older or unknown version can read [MQTT-3.1.2-2].
+            let connack = ConnAck::new(false, reason);
+            let _encoded =
+                outbox.put(|flat| connack.encode(version.unwrap_or(Version::V311), flat));
         }
         let last = LastWords {
             outbox,
@@ -184,6 +189,10 @@ fn accept_will(will: &mqtt_codec::Will<'_>, options: &BrokerOptions) -> Result<W
     let topic = TopicName::new(will.topic).map_err(|_| Refusal(ReasonCode::TopicNameInvalid))?;
     if will.topic.len() > options.max_topic_bytes || topic.level_count() > options.max_topic_levels
     {
+        return Err(Refusal(ReasonCode::TopicNameInvalid));
+    }
+    let response = will.properties.response_topic();
+    if response.is_some_and(|topic| TopicName::new(topic).is_err()) {
         return Err(Refusal(ReasonCode::TopicNameInvalid));
     }
     if topic.levels().next() == Some(super::publish::BROKER_TOPICS) {

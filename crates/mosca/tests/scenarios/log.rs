@@ -1,0 +1,1 @@
+//! What the log has to say about a connection.

@@ -1,0 +1,16 @@
+//! Whole servers and clients over the loopback interface: what a client sees on its socket.
+//!
+//! Each test is a sentence about the server. Where it is about a numbered statement of the
+//! specification, its text names it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this is a test"
+)]
+
+mod bad_input;
+mod client;
+mod log;
