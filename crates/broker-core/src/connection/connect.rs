@@ -50,7 +50,11 @@ impl Connection {
     }
 
     /// CONNECT cannot be decoded. The client hears of it where its version has a word for it.
-    pub(super) fn refuse_malformed_connect(&mut self, version: Option<Version>, error: DecodeError) {
+    pub(super) fn refuse_malformed_connect(
+        &mut self,
+        version: Option<Version>,
+        error: DecodeError,
+    ) {
         self.broker.counters().protocol_errors.add(1);
         let reason = match error.connect_return_code() {
             _ if version.is_some_and(Version::is_v5) => Some(error.reason_code()),
