@@ -41,7 +41,9 @@ pub fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Result<bo
     seeds.args(["--example", "write_seeds"]);
     steps.command("write the seeds", seeds);
     for target in chosen {
-        let mut command = nightly(workspace, &["fuzz", "run", target, "--"]);
+        // Without the feature the project builds without libFuzzer, for the stable compiler.
+        let run = ["fuzz", "run", "--features", "libfuzzer", target, "--"];
+        let mut command = nightly(workspace, &run);
         command.arg(format!("-max_total_time={seconds}"));
         steps.command(&format!("fuzz {target}, {seconds} s"), command);
     }
