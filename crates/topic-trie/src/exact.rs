@@ -30,6 +30,17 @@ impl<K, V> Exact<K, V> {
         }
     }
 
+    /// Begins to search for the filter whose hash is `hash`.
+    #[inline]
+    pub(crate) fn probe(&self, hash: u32) -> Probe<'_, K, V> {
+        Probe {
+            exact: self,
+            hash,
+            likely: None,
+            entry: None,
+        }
+    }
+
     /// The keys of the filter `text`, whose hash is `hash`.
     #[inline]
     pub(crate) fn find(&self, hash: u32, text: &str) -> Option<&Keys<K, V>> {
@@ -60,6 +71,48 @@ impl<K, V> Exact<K, V> {
         self.index.find(hash, is_filter).map(|at| at as usize)
     }
 }
+
+/// A search for a filter in steps, each of which asks for memory that the next one needs.
+pub(crate) struct Probe<'a, K, V> {
+    exact: &'a Exact<K, V>,
+    hash: u32,
+    likely: Option<u32>,
+    entry: Option<&'a Entry<K, V>>,
+}
+
+impl<'a, K, V> Probe<'a, K, V> {
+    /// To be called at each level of a walk that waits for memory as well: the upper levels do so
+    /// less than the lower ones.
+    #[inline]
+    pub(crate) fn go_on(&mut self, depth: usize) {
+        match depth {
+            FIRST_STEP => self.likely = Some(self.exact.index.first(self.hash)),
+            SECOND_STEP => self.entry = self.entry(),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn entry(&self) -> Option<&'a Entry<K, V>> {
+        let likely = self
+            .likely
+            .unwrap_or_else(|| self.exact.index.first(self.hash));
+        self.exact.entries.get(likely as usize)
+    }
+
+    /// The keys of the filter `text`.
+    #[inline]
+    pub(crate) fn finish(self, text: &str) -> Option<&'a Keys<K, V>> {
+        let entry = self.entry.or_else(|| self.entry())?;
+        if *entry.text == *text {
+            return Some(&entry.keys);
+        }
+        self.exact.find(self.hash, text)
+    }
+}
+
+const FIRST_STEP: usize = 2;
+const SECOND_STEP: usize = 3;
 
 impl<K: Eq + Hash, V> Exact<K, V> {
     pub(crate) fn insert(&mut self, hash: u32, text: &str, key: K, value: V) -> Option<V> {

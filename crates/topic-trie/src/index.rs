@@ -65,6 +65,17 @@ impl Index {
         None
     }
 
+    /// The first entry with this hash, or `NONE`.
+    #[inline]
+    pub(crate) fn first(&self, hash: u32) -> u32 {
+        for slot in self.slots.get(self.place(hash)..).unwrap_or_default() {
+            if slot.hash >= hash || slot.entry == NONE {
+                return if slot.hash == hash { slot.entry } else { NONE };
+            }
+        }
+        NONE
+    }
+
     fn slot_of(&self, hash: u32, entry: u32) -> Option<usize> {
         let first = self.place(hash);
         let mut slots = self.slots.get(first..)?.iter();

@@ -18,9 +18,14 @@ impl<T: Copy + Default, const N: usize> Scratch<T, N> {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inline_len == 0
+    }
+
+    /// Whether the next item goes to the heap.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.inline_len + self.spilled.len()
+    pub(crate) fn is_full(&self) -> bool {
+        self.inline_len == N
     }
 
     #[inline]
@@ -35,21 +40,14 @@ impl<T: Copy + Default, const N: usize> Scratch<T, N> {
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        if let Some(item) = self.spilled.pop() {
-            return Some(item);
-        }
-        self.inline_len = self.inline_len.checked_sub(1)?;
-        self.inline.get(self.inline_len).copied()
+    pub(crate) fn clear(&mut self) {
+        self.inline_len = 0;
+        self.spilled.clear();
     }
 
-    /// The item pushed as number `at`, if there is one.
     #[inline]
-    pub(crate) fn get(&self, at: usize) -> Option<T> {
-        match at.checked_sub(N) {
-            None if at < self.inline_len => self.inline.get(at).copied(),
-            None => None,
-            Some(at) => self.spilled.get(at).copied(),
-        }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = T> {
+        let inline = self.inline.get(..self.inline_len).unwrap_or_default();
+        inline.iter().chain(&self.spilled).copied()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 pub(crate) struct Shard<T> {
     inner: RwLock<T>,
@@ -23,20 +23,19 @@ impl<T> Shard<T> {
         }
     }
 
-    /// Calls `look` unless there is nothing to look at.
+    /// Locks the shard for reading, unless there is nothing to read.
     #[inline]
-    pub(crate) fn read(&self, look: impl FnOnce(&T)) {
+    pub(crate) fn read(&self) -> Option<RwLockReadGuard<'_, T>> {
         // Acquire, as for the generations: who knows of an insertion also sees this.
         if self.filters.load(Ordering::Acquire) == 0 {
-            return;
+            return None;
         }
-        let inner = if self.impatient.load(Ordering::Relaxed) == 0 {
+        Some(if self.impatient.load(Ordering::Relaxed) == 0 {
             // "Recursive" readers pass a writer that waits for other readers to finish.
             self.inner.read_recursive()
         } else {
             self.inner.read()
-        };
-        look(&inner);
+        })
     }
 
     /// Calls `change`, which returns its result and the number of filters after it.
@@ -88,17 +87,19 @@ mod tests {
         let (first_reads, others_may_start) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(move || {
-                shard.read(|_| {
-                    first_reads.send(()).unwrap();
-                    first_may_end.recv().unwrap();
-                });
+                let _guard = shard.read();
+                first_reads.send(()).unwrap();
+                first_may_end.recv().unwrap();
             });
             others_may_start.recv().unwrap();
             scope.spawn(|| shard.write_after(HOUR, |value| (*value = 2, 1)));
             wait_for_writer(shard);
-            let mut seen = 0;
-            shard.read(|&value| seen = value);
-            assert_eq!(seen, 1, "read beside the first reader, before the writer");
+            let seen = shard.read().map(|value| *value);
+            assert_eq!(
+                seen,
+                Some(1),
+                "read beside the first reader, before the writer"
+            );
             second_read.send(()).unwrap();
         });
         assert_eq!(*shard.inner.read(), 2, "the writer had its turn");
@@ -111,10 +112,9 @@ mod tests {
         let (first_reads, others_may_start) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(move || {
-                shard.read(|_| {
-                    first_reads.send(()).unwrap();
-                    first_may_end.recv().unwrap();
-                });
+                let _guard = shard.read();
+                first_reads.send(()).unwrap();
+                first_may_end.recv().unwrap();
             });
             others_may_start.recv().unwrap();
             scope.spawn(|| shard.write_after(Duration::ZERO, |value| (*value = 2, 1)));
@@ -122,13 +122,9 @@ mod tests {
                 thread::yield_now();
             }
             wait_for_writer(shard);
-            let reader = scope.spawn(|| {
-                let mut seen = 0;
-                shard.read(|&value| seen = value);
-                seen
-            });
+            let reader = scope.spawn(|| shard.read().map(|value| *value));
             release.send(()).unwrap();
-            assert_eq!(reader.join().unwrap(), 2);
+            assert_eq!(reader.join().unwrap(), Some(2));
         });
         assert_eq!(shard.impatient.load(Ordering::Relaxed), 0);
     }
@@ -137,6 +133,6 @@ mod tests {
     fn an_empty_shard_is_passed_without_the_lock() {
         let shard = Shard::new(1);
         let _writer = shard.inner.write();
-        shard.read(|_| panic!("there is nothing to read"));
+        assert!(shard.read().is_none());
     }
 }

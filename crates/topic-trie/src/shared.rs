@@ -10,6 +10,7 @@ use crate::generation::{Generations, Hashes, Scope, Watch};
 use crate::hash::Seed;
 use crate::name::TopicName;
 use crate::shard::Shard;
+use crate::walk::Parts;
 use crate::wild::Wild;
 
 /// A [`FilterTrie`](crate::FilterTrie) for many threads: all methods take `&self`.
@@ -129,28 +130,28 @@ impl<K, V> SharedFilterTrie<K, V> {
     ///
     /// `report` must not call methods of this trie; see [the type](SharedFilterTrie#who-waits-for-whom).
     #[inline]
-    pub fn matches(&self, topic: TopicName<'_>, mut report: impl FnMut(&K, &V)) {
+    pub fn matches(&self, topic: TopicName<'_>, report: impl FnMut(&K, &V)) {
         let hashes = Hashes::of(&self.seed, topic);
-        if let Some(exact) = shard(&self.exact, hashes.exact) {
-            exact.read(|exact| {
-                if let Some(keys) = exact.find(hashes.exact, topic.as_str()) {
-                    keys.for_each(&mut report);
-                }
-            });
-        }
-        let (two, one) = (place(hashes.two), place(hashes.one));
-        if let Some(wild) = self.wild.get(two) {
-            wild.read(|wild| wild.matches(topic, &mut report));
-        }
-        if one != two
-            && let Some(wild) = self.wild.get(one)
-        {
-            wild.read(|wild| wild.matches(topic, &mut report));
-        }
-        if !topic.is_dollar() {
-            self.wild_first
-                .read(|wild| wild.matches(topic, &mut report));
-        }
+        // Several parts are locked at once, in the order in which they are stored: a match that
+        // waits for one of them never holds one that comes later.
+        let exact = shard(&self.exact, hashes.exact).and_then(Shard::read);
+        let (one, two) = (place(hashes.one), place(hashes.two));
+        let lower = self.wild.get(one.min(two)).and_then(Shard::read);
+        let upper = match one == two {
+            true => None,
+            false => self.wild.get(one.max(two)).and_then(Shard::read),
+        };
+        let first = if topic.is_dollar() {
+            None
+        } else {
+            self.wild_first.read()
+        };
+        let parts = Parts {
+            exact: exact.as_deref(),
+            trees: [first.as_deref(), lower.as_deref(), upper.as_deref()],
+            seed: &self.seed,
+        };
+        parts.matches(topic, hashes.exact, report);
     }
 
     /// Appends a copy of each pair whose filter matches `topic` to `found`, in the order of
@@ -169,11 +170,16 @@ impl<K, V> SharedFilterTrie<K, V> {
     pub fn for_each(&self, mut report: impl FnMut(TopicFilter<'_>, &K, &V)) {
         let mut report =
             |text: &str, key: &K, value: &V| report(TopicFilter::of_stored(text), key, value);
-        for exact in &self.exact {
-            exact.read(|exact| exact.for_each(&mut report));
+        for exact in self.exact.iter().filter_map(Shard::read) {
+            exact.for_each(&mut report);
         }
-        for wild in self.wild.iter().chain([&self.wild_first]) {
-            wild.read(|wild| wild.for_each(&mut report));
+        for wild in self
+            .wild
+            .iter()
+            .chain([&self.wild_first])
+            .filter_map(Shard::read)
+        {
+            wild.for_each(&mut report);
         }
     }
 
@@ -243,15 +249,13 @@ impl<K: Eq + Hash, V> SharedFilterTrie<K, V> {
         V: Clone,
     {
         let scope = Scope::of(&self.seed, filter);
-        let mut found = None;
         match scope {
             Scope::Exact(hash) => shard(&self.exact, hash)?
-                .read(|exact| found = exact.get(hash, filter.as_str(), key).cloned()),
-            _ => self
-                .wild_of(scope)?
-                .read(|wild| found = wild.get(filter, key).cloned()),
+                .read()?
+                .get(hash, filter.as_str(), key)
+                .cloned(),
+            _ => self.wild_of(scope)?.read()?.get(filter, key).cloned(),
         }
-        found
     }
 
     fn bump_if(&self, changed: bool, scope: Scope) {

@@ -7,6 +7,7 @@ use crate::exact::Exact;
 use crate::filter::TopicFilter;
 use crate::hash::{self, Seed};
 use crate::name::TopicName;
+use crate::walk::Parts;
 use crate::wild::Wild;
 
 /// Stores values under (topic filter, key) and finds all those whose filter matches a topic.
@@ -16,17 +17,17 @@ use crate::wild::Wild;
 /// [`SharedFilterTrie`](crate::SharedFilterTrie).
 ///
 /// # Cost
-/// With `L` the levels of the topic, [`FilterTrie::matches`] looks up the topic as a whole once,
-/// and then walks the tree of wildcard filters: at most one hash lookup at each node whose way from
-/// the root matches the beginning of the topic. How many filters are stored does not matter. There
-/// can be up to 2<sup>L</sup> such nodes if the filters have both the level's text and `+` at each
-/// level (`a/b`, `a/+`, `+/b`, `+/+`); but each of them is on the way to a stored filter, so this
-/// takes as many filters. Keys of a filter are found by hash; no operation takes longer because a
-/// filter has many keys, except reporting them. Adding and removing take time in proportion to the
-/// levels of the filter, apart from now and then moving to larger or smaller tables.
+/// [`FilterTrie::matches`] looks up the topic as a whole once, and then walks the tree of wildcard
+/// filters level by level: one lookup at each node whose way from the root matches the beginning of
+/// the topic. How many filters are stored does not matter. For a topic of `L` levels there can be up
+/// to 2<sup>L</sup> such nodes, if filters have both the level's text and `+` at each level (`a/b`,
+/// `a/+`, `+/b`, `+/+`); but each of them is on the way to a stored filter, so this takes as many
+/// filters. Adding and removing take time in proportion to the levels of the filter, apart from now
+/// and then moving to larger or smaller tables. The keys of a filter are found by hash, so a filter
+/// with many keys costs no more than one with few, except for reporting them.
 ///
-/// No memory is allocated while matching, unless filters with more than 16 levels share their first
-/// 16 levels with the topic.
+/// No memory is allocated while matching, however much matches, unless more than 16 of those nodes
+/// are on one level.
 ///
 /// ```
 /// use topic_trie::{FilterTrie, TopicFilter, TopicName};
@@ -81,18 +82,17 @@ impl<K, V> FilterTrie<K, V> {
     /// rules of MQTT section 4.7. A key that is stored under several matching filters is reported
     /// for each of them.
     ///
-    /// The filter that equals the topic comes first. Then come filters with wildcards, depth first:
-    /// at each level `#` before the level's text, and that before `+`. The keys of one filter come
-    /// one after the other, in no promised order.
+    /// The filter that equals the topic comes first. Then come the filters with wildcards: those
+    /// that end in `#`, the shortest first, up to as many levels as the topic has; then the others.
+    /// The keys of one filter come one after the other, in no promised order.
     #[inline]
-    pub fn matches(&self, topic: TopicName<'_>, mut report: impl FnMut(&K, &V)) {
-        if self.exact.filter_count() > 0 {
-            let hash = hash::of_text(&self.seed, topic.as_str());
-            if let Some(keys) = self.exact.find(hash, topic.as_str()) {
-                keys.for_each(&mut report);
-            }
-        }
-        self.wild.matches(topic, &mut report);
+    pub fn matches(&self, topic: TopicName<'_>, report: impl FnMut(&K, &V)) {
+        let parts = Parts {
+            exact: Some(&self.exact),
+            trees: [Some(&self.wild)],
+            seed: &self.seed,
+        };
+        parts.matches(topic, hash::of_text(&self.seed, topic.as_str()), report);
     }
 
     /// Calls `report` with everything that is stored, in no promised order.

@@ -1,124 +1,165 @@
-//! The walk of one topic through the tree of wildcard filters.
+//! The walk of one topic through the stored filters.
 //!
-//! Depth first with a list of branches still to take: at each level at most one branch is put
-//! aside (the `+`, while the level's text is followed), so the list is never longer than the topic
-//! has levels. Each level's text is hashed once, when the walk first reaches that depth.
+//! In a large trie, nearly all of the time is spent waiting for memory. So the walk asks for as
+//! much as it can at once: it goes level by level, with all nodes that the beginning of the topic
+//! leads to, looks up all edges of a level before it reads the nodes behind them, takes the steps of
+//! the search for the whole text in between, and reads the subscribers last.
+
+use std::mem;
 
 use crate::dense::NONE;
-use crate::hash;
+use crate::exact::{Exact, Probe};
+use crate::hash::{self, Seed};
 use crate::name::TopicName;
 use crate::scratch::Scratch;
 use crate::wild::{ROOT, Wild};
 
-/// A node, and how many levels of the topic the way to it has used up.
-type Branch = (u32, u32);
+/// Where matching filters may be.
+pub(crate) struct Parts<'a, K, V, const TREES: usize> {
+    pub(crate) exact: Option<&'a Exact<K, V>>,
+    pub(crate) trees: [Option<&'a Wild<K, V>>; TREES],
+    /// The seed of all of them.
+    pub(crate) seed: &'a Seed,
+}
 
-/// Where a level is in the topic (a topic has at most 65,535 bytes), and its hash.
-type Span = (u16, u16, u32);
-
-impl<K, V> Wild<K, V> {
-    /// Calls `report` for each key of each filter that matches `topic`.
+impl<K, V, const TREES: usize> Parts<'_, K, V, TREES> {
+    /// Calls `report` for each key of each filter that matches `topic`, whose hash is `hash`.
     #[inline]
-    pub(crate) fn matches(&self, topic: TopicName<'_>, report: &mut impl FnMut(&K, &V)) {
-        if self.ends.is_empty() {
-            return;
+    pub(crate) fn matches(&self, topic: TopicName<'_>, hash: u32, report: impl FnMut(&K, &V)) {
+        let probe = self.exact.map(|exact| exact.probe(hash));
+        Walk {
+            parts: self,
+            topic,
+            probe,
+            ends: Places::new(),
+            report,
         }
-        let mut levels = Reached::new(topic.as_str());
-        let mut aside: Scratch<Branch, INLINE> = Scratch::new();
-        let (mut at, mut depth) = (ROOT, 0);
-        // At the root, wildcards are passed over for `$` topics [MQTT-4.7.2-1].
-        let mut wildcards = !topic.is_dollar();
-        loop {
-            let node = self.node(at);
-            if node.below != NONE && wildcards {
-                self.report(node.below, report);
+        .run();
+    }
+}
+
+/// A node or an end, and which of the trees it is in.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    tree: u32,
+    at: u32,
+}
+
+type Places = Scratch<Place, INLINE>;
+
+struct Walk<'a, K, V, const TREES: usize, R> {
+    parts: &'a Parts<'a, K, V, TREES>,
+    topic: TopicName<'a>,
+    /// The search for the filter that equals the topic.
+    probe: Option<Probe<'a, K, V>>,
+    /// Where filters with wildcards that match end.
+    ends: Places,
+    report: R,
+}
+
+impl<'a, K, V, const TREES: usize, R: FnMut(&K, &V)> Walk<'a, K, V, TREES, R> {
+    #[inline]
+    fn run(mut self) {
+        let (mut nodes, mut next) = (&mut Places::new(), &mut Places::new());
+        for (tree, part) in (0..).zip(&self.parts.trees) {
+            if part.is_some_and(|part| part.filter_count() > 0) {
+                nodes.push(Place { tree, at: ROOT });
             }
-            let next = match levels.get(depth, &self.seed) {
-                Some((level, hash)) => {
-                    let named = if node.named > 0 {
-                        self.child(at, hash, level)
-                    } else {
-                        NONE
-                    };
-                    match (named, if wildcards { node.plus } else { NONE }) {
-                        (NONE, plus) => plus,
-                        (named, NONE) => named,
-                        (named, plus) => {
-                            aside.push((plus, depth + 1));
-                            named
-                        }
-                    }
-                }
-                None => {
-                    if node.here != NONE {
-                        self.report(node.here, report);
-                    }
-                    NONE
-                }
-            };
+        }
+        // At the root, wildcards are passed over for `$` topics [MQTT-4.7.2-1].
+        let mut wildcards = !self.topic.is_dollar();
+        for (depth, level) in self.topic.levels().enumerate() {
+            if nodes.is_empty() {
+                break;
+            }
+            self.step(depth, level, wildcards, nodes, next);
             wildcards = true;
-            (at, depth) = if next != NONE {
-                (next, depth + 1)
-            } else if let Some(branch) = aside.pop() {
-                branch
-            } else {
-                return;
+            mem::swap(&mut nodes, &mut next);
+        }
+        for place in nodes.iter() {
+            if let Some(tree) = self.tree(place) {
+                let node = tree.node(place.at);
+                self.add_end(place.tree, node.below);
+                self.add_end(place.tree, node.here);
+            }
+        }
+        self.report_ends();
+    }
+
+    /// From `nodes` one level down to `next`.
+    #[inline]
+    fn step(
+        &mut self,
+        depth: usize,
+        level: &str,
+        wildcards: bool,
+        nodes: &Places,
+        next: &mut Places,
+    ) {
+        let hash = hash::of_text(self.parts.seed, level);
+        let mut children = Scratch::<u32, INLINE>::new();
+        for place in nodes.iter() {
+            children.push(
+                self.tree(place)
+                    .map_or(NONE, |tree| tree.likely_child(place.at, hash)),
+            );
+        }
+        if let Some(probe) = &mut self.probe {
+            probe.go_on(depth);
+        }
+        next.clear();
+        for (place, likely) in nodes.iter().zip(children.iter()) {
+            let Some(tree) = self.tree(place) else {
+                continue;
             };
+            let node = tree.node(place.at);
+            let named = tree.child(likely, place.at, hash, level);
+            if named != NONE {
+                next.push(Place { at: named, ..place });
+            }
+            if wildcards {
+                if node.plus != NONE {
+                    next.push(Place {
+                        at: node.plus,
+                        ..place
+                    });
+                }
+                self.add_end(place.tree, node.below);
+            }
         }
     }
 
     #[inline]
-    fn report(&self, end: u32, report: &mut impl FnMut(&K, &V)) {
-        if let Some(keys) = self.keys(end) {
-            keys.for_each(report);
-        }
+    fn tree(&self, place: Place) -> Option<&'a Wild<K, V>> {
+        *self.parts.trees.get(place.tree as usize)?
     }
-}
 
-/// The levels of the topic that the walk has come to so far.
-struct Reached<'a> {
-    text: &'a str,
-    spans: Scratch<Span, INLINE>,
-    /// Where the next level starts; past the end of the text if there is none.
-    next: usize,
-}
-
-impl<'a> Reached<'a> {
     #[inline]
-    fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            spans: Scratch::new(),
-            next: 0,
+    fn add_end(&mut self, tree: u32, at: u32) {
+        if at != NONE {
+            if self.ends.is_full() {
+                self.report_ends();
+            }
+            self.ends.push(Place { tree, at });
         }
     }
 
     #[inline]
-    fn get(&mut self, depth: u32, seed: &hash::Seed) -> Option<(&'a [u8], u32)> {
-        let depth = depth as usize;
-        if let Some((from, to, hash)) = self.spans.get(depth) {
-            let level = self
-                .text
-                .as_bytes()
-                .get(usize::from(from)..usize::from(to))?;
-            return Some((level, hash));
+    fn report_ends(&mut self) {
+        if let Some(probe) = self.probe.take()
+            && let Some(keys) = probe.finish(self.topic.as_str())
+        {
+            keys.for_each(&mut self.report);
         }
-        // The walk goes down one level at a time, so this is the level after the last known one.
-        debug_assert_eq!(depth, self.spans.len());
-        let rest = self.text.get(self.next..)?;
-        let length = rest
-            .bytes()
-            .position(|byte| byte == b'/')
-            .unwrap_or(rest.len());
-        let level = rest.get(..length)?;
-        let hash = hash::of_text(seed, level);
-        let from = u16::try_from(self.next).ok()?;
-        let to = u16::try_from(self.next + length).ok()?;
-        self.spans.push((from, to, hash));
-        self.next += length + 1;
-        Some((level.as_bytes(), hash))
+        for end in self.ends.iter() {
+            let tree = *self.parts.trees.get(end.tree as usize).unwrap_or(&None);
+            if let Some(keys) = tree.and_then(|tree| tree.keys(end.at)) {
+                keys.for_each(&mut self.report);
+            }
+        }
+        self.ends.clear();
     }
 }
 
-/// Topics and branches up to here need no memory but the stack.
+/// Up to so many nodes at one level need no memory but the stack.
 const INLINE: usize = 16;

@@ -134,15 +134,31 @@ impl<K, V> Wild<K, V> {
         self.ends.get(end as usize).map(|end| &end.keys)
     }
 
-    /// The child of `parent` for the level `text`, whose hash is `hash`, or `NONE`.
+    /// The node that, if any, is the child of `parent` for a level with this hash; or another node,
+    /// if two edges have the same hash.
     #[inline]
-    pub(crate) fn child(&self, parent: u32, hash: u32, text: &[u8]) -> u32 {
-        let edge = hash::mix(parent, hash);
+    pub(crate) fn likely_child(&self, parent: u32, hash: u32) -> u32 {
+        self.edges.first(hash::mix(parent, hash))
+    }
+
+    /// The child of `parent` for the level `text`, whose hash is `hash`, or `NONE`; most likely it
+    /// is `likely`.
+    #[inline]
+    pub(crate) fn child(&self, likely: u32, parent: u32, hash: u32, text: &str) -> u32 {
         let is_child = |at: u32| {
             let node = self.node(at);
-            node.parent == parent && node.label.as_bytes() == text
+            node.parent == parent && node.label.as_bytes() == text.as_bytes()
         };
-        self.edges.find(edge, is_child).unwrap_or(NONE)
+        if likely == NONE || is_child(likely) {
+            return likely;
+        }
+        self.edges
+            .find(hash::mix(parent, hash), is_child)
+            .unwrap_or(NONE)
+    }
+
+    fn named(&self, parent: u32, hash: u32, text: &str) -> u32 {
+        self.child(self.likely_child(parent, hash), parent, hash, text)
     }
 
     /// Calls `report` with each filter and what is stored for it.
@@ -177,7 +193,7 @@ impl<K, V> Wild<K, V> {
             at = match level {
                 "#" => return Some((at, Place::Below)),
                 "+" => self.node(at).plus,
-                _ => self.child(at, hash::of_text(&self.seed, level), level.as_bytes()),
+                _ => self.named(at, hash::of_text(&self.seed, level), level),
             };
             if at == NONE {
                 return None;
@@ -301,7 +317,7 @@ impl<K: Eq + Hash, V> Wild<K, V> {
                 }
                 _ => {
                     let hash = hash::of_text(&self.seed, level);
-                    let child = self.child(at, hash, level.as_bytes());
+                    let child = self.named(at, hash, level);
                     at = if child == NONE {
                         self.add_child(at, hash, level)
                     } else {

@@ -100,10 +100,12 @@ fn results_come_in_the_documented_order() {
     }
     let mut found = Vec::new();
     trie.matches(name("a/b"), |&text, ()| found.push(text));
-    assert_eq!(
-        found,
-        ["a/b", "#", "a/#", "a/b/#", "a/+", "+/#", "+/b", "+/+"]
-    );
+    // The filter that equals the topic; those with `#` by length; the others.
+    assert_eq!(found[..2], ["a/b", "#"]);
+    found[2..4].sort_unstable();
+    assert_eq!(found[2..4], ["+/#", "a/#"]);
+    found[4..].sort_unstable();
+    assert_eq!(found[4..], ["+/+", "+/b", "a/+", "a/b/#"]);
 }
 
 /// [MQTT-4.7.2-1]
