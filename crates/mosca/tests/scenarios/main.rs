@@ -14,3 +14,4 @@
 mod bad_input;
 mod client;
 mod log;
+mod stream;
