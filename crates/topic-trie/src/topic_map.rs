@@ -65,6 +65,32 @@ impl Cursor {
         Self::default()
     }
 
+    /// A cursor behind `topic`, which need not be stored: an enumeration goes on where an earlier one
+    /// had reported that topic.
+    ///
+    /// ```
+    /// use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicName};
+    ///
+    /// let mut map = TopicMap::new();
+    /// for topic in ["a", "a/b", "b"] {
+    ///     map.insert(TopicName::new(topic)?, ());
+    /// }
+    /// let mut found = Vec::new();
+    /// let mut cursor = Cursor::after("a");
+    /// let progress = map.matches_from(TopicFilter::new("#")?, &mut cursor, 10, |topic, _| {
+    ///     found.push(topic.as_str().to_owned());
+    /// });
+    /// assert_eq!((progress, found), (Progress::Done, vec!["a/b".to_owned(), "b".to_owned()]));
+    /// # Ok::<(), topic_trie::TopicError>(())
+    /// ```
+    pub fn after(topic: &str) -> Self {
+        Self {
+            // The smallest text that comes after the topic.
+            from: [topic, "\0"].concat(),
+            is_done: false,
+        }
+    }
+
     /// Whether the enumeration has come to its end.
     pub fn is_done(&self) -> bool {
         self.is_done
@@ -118,6 +144,28 @@ impl<V> TopicMap<V> {
     pub fn iter(&self) -> impl Iterator<Item = (TopicName<'_>, &V)> {
         self.topics
             .iter()
+            .map(|(text, value)| (TopicName::of_stored(text), value))
+    }
+
+    /// Topics that come behind `topic` in the order of their bytes, with their values. `topic` need
+    /// not be stored; behind the empty text come all.
+    ///
+    /// ```
+    /// use topic_trie::{TopicMap, TopicName};
+    ///
+    /// let mut map = TopicMap::new();
+    /// for topic in ["$a", "a", "a/b", "b"] {
+    ///     map.insert(TopicName::new(topic)?, ());
+    /// }
+    /// let behind = |topic| map.iter_after(topic).map(|(topic, _)| topic.as_str()).collect::<Vec<_>>();
+    /// assert_eq!(behind("a"), ["a/b", "b"]);
+    /// assert_eq!(behind("a/a"), ["a/b", "b"]);
+    /// assert_eq!(behind(""), ["$a", "a", "a/b", "b"]);
+    /// # Ok::<(), topic_trie::TopicError>(())
+    /// ```
+    pub fn iter_after(&self, topic: &str) -> impl Iterator<Item = (TopicName<'_>, &V)> {
+        self.topics
+            .range::<str, _>((Bound::Excluded(topic), Bound::Unbounded))
             .map(|(text, value)| (TopicName::of_stored(text), value))
     }
 
