@@ -102,6 +102,12 @@ pub(crate) struct Link {
     pub(crate) close: Option<CloseCause>,
 }
 
+/// What is left to be done when a session is over.
+pub(crate) struct Remains {
+    pub(crate) filters: HashSet<Box<str>>,
+    pub(crate) will: Option<Box<Will>>,
+}
+
 impl Link {
     /// The connection's task, if it has to be woken because there is something to send.
     pub(crate) fn rouse(&mut self) -> Option<Waker> {
@@ -273,7 +279,7 @@ impl State {
 
     /// The session is over: returns its filters and its will, and forgets all else. `None` if that
     /// has happened already.
-    pub(crate) fn end(&mut self) -> Option<(HashSet<Box<str>>, Option<Box<Will>>)> {
+    pub(crate) fn end(&mut self) -> Option<Remains> {
         self.ended = true;
         if core::mem::replace(&mut self.finished, true) {
             return None;
@@ -281,6 +287,9 @@ impl State {
         self.outbox = Outbox::default();
         self.outgoing = Outgoing::default();
         self.incoming = Incoming::default();
-        Some((core::mem::take(&mut self.filters), self.take_will()))
+        Some(Remains {
+            filters: core::mem::take(&mut self.filters),
+            will: self.take_will(),
+        })
     }
 }

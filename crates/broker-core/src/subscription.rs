@@ -31,7 +31,7 @@ pub(crate) struct Subscription {
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     pub(crate) session: Arc<Session>,
-    /// The highest quality of service among the matching subscriptions [MQTT-3.3.5-1].
+    /// The highest quality of service among the matching subscriptions [MQTT-3.3.4-2].
     pub(crate) qos: QoS,
     pub(crate) retain_as_published: bool,
     pub(crate) subscription_ids: SubscriptionIds,
@@ -83,4 +83,71 @@ pub(crate) fn join_overlapping(receivers: &mut Vec<Receiver>) {
         last = Some(id);
     }
     *receivers = joined;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription(session: u64, qos: QoS, identifier: u32) -> Subscription {
+        Subscription {
+            session: Session::new(SessionId(session), "client".into(), 0, false),
+            options: SubscriptionOptions {
+                qos,
+                no_local: false,
+                retain_as_published: identifier == 3,
+                identifier,
+            },
+        }
+    }
+
+    fn joined(subscriptions: &[(u64, QoS, u32)]) -> Vec<(u64, QoS, bool, Vec<u32>)> {
+        let mut receivers: Vec<Receiver> = subscriptions
+            .iter()
+            .map(|(session, qos, id)| Receiver::new(&subscription(*session, *qos, *id)))
+            .collect();
+        join_overlapping(&mut receivers);
+        receivers
+            .iter()
+            .map(|receiver| {
+                let mut ids = receiver.subscription_ids.as_slice().to_vec();
+                ids.sort_unstable();
+                (
+                    receiver.session.id().0,
+                    receiver.qos,
+                    receiver.retain_as_published,
+                    ids,
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_session_is_left_once_with_the_highest_qos_and_all_identifiers() {
+        use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+        let found = joined(&[
+            (7, AtMostOnce, 1),
+            (2, AtLeastOnce, 0),
+            (7, ExactlyOnce, 3),
+            (9, AtMostOnce, 0),
+            (7, AtLeastOnce, 1),
+            (2, AtMostOnce, 5),
+        ]);
+        assert_eq!(
+            found,
+            [
+                (2, AtLeastOnce, false, vec![5]),
+                (7, ExactlyOnce, true, vec![1, 1, 3]),
+                (9, AtMostOnce, false, vec![]),
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_changes_where_nothing_overlaps() {
+        use QoS::AtMostOnce;
+        let found = joined(&[(1, AtMostOnce, 0), (2, AtMostOnce, 4), (5, AtMostOnce, 0)]);
+        assert_eq!(found.len(), 3);
+        assert_eq!(joined(&[]), []);
+    }
 }

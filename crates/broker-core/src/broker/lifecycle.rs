@@ -13,7 +13,7 @@ use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::persistence::{ClientId, Operation};
-use crate::session::{Link, Session, State};
+use crate::session::{Link, Remains, Session, State};
 use crate::will::Will;
 
 /// A session interval that stands for "for ever" (MQTT 5.0 3.1.2.11.2).
@@ -273,7 +273,7 @@ impl Broker {
     /// an effect.
     fn end(self: &Arc<Self>, now: Timestamp, session: &Arc<Session>, effects: &mut Effects) {
         let mut state = session.state();
-        let Some((filters, will)) = state.end() else {
+        let Some(Remains { filters, will }) = state.end() else {
             return;
         };
         let deadline = core::mem::replace(&mut state.deadline, Timestamp::MAX);

@@ -240,7 +240,7 @@ fn session_expiry(connect: &Connect<'_>, options: &BrokerOptions) -> (u32, Optio
     (granted, (granted != wanted).then_some(granted))
 }
 
-/// The keep alive in seconds, and whether to tell the client [MQTT-3.1.2-21].
+/// The keep alive in seconds, and whether to tell the client (section 3.2.2.3.14 of 5.0).
 fn keep_alive(connect: &Connect<'_>, options: &BrokerOptions) -> (u16, Option<u16>) {
     let maximum = options.max_keep_alive_secs;
     let wanted = connect.keep_alive;

@@ -64,6 +64,10 @@ impl Connected {
         {
             return Err(Violation::SubscriptionIdentifier);
         }
+        let response = publish.properties.response_topic();
+        if response.is_some_and(|topic| TopicName::new(topic).is_err()) {
+            return Err(Violation::TopicName);
+        }
         let topic = TopicName::new(publish.topic).map_err(|_| Violation::TopicName)?;
         let fits = publish.topic.len() <= options.max_topic_bytes
             && topic.level_count() <= options.max_topic_levels;

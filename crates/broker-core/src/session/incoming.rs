@@ -51,3 +51,43 @@ impl Incoming {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn id(value: u16) -> PacketId {
+        PacketId::new(value).unwrap()
+    }
+
+    #[test]
+    fn it_behaves_as_a_set_does() {
+        let mut incoming = Incoming::default();
+        let mut model = BTreeSet::new();
+        let mut state = 1_u32;
+        for _ in 0..10_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let id = id((state >> 16) as u16 % 50 + 1);
+            if state & 0x8000 == 0 {
+                assert_eq!(incoming.insert(id), model.insert(id));
+            } else {
+                assert_eq!(incoming.remove(id), model.remove(&id));
+            }
+            assert_eq!(incoming.contains(id), model.contains(&id));
+            assert_eq!(incoming.len(), model.len());
+        }
+    }
+
+    #[test]
+    fn an_empty_one_owns_no_memory() {
+        let mut incoming = Incoming::default();
+        for value in 1..=1_000 {
+            assert!(incoming.insert(id(value)));
+        }
+        for value in 1..=1_000 {
+            assert!(incoming.remove(id(value)));
+        }
+        assert_eq!(incoming.ids.capacity(), 0);
+    }
+}

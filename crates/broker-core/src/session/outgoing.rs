@@ -18,11 +18,14 @@
 //!   has an identifier while the client is away is exactly what it may have seen.
 //!
 //! Acknowledgements are matched by identifier, never by position; an unknown one changes nothing.
-//! Identifiers are given out in turn (1 to 65,535 and again), so an entry is found by arithmetic
-//! on the *ordinal* of its identifier; only a client that leaves one message unacknowledged for
-//! more than 65,535 others causes a walk, over at most the window.
 //!
 //! Implements sections 4.3, 4.4 and 4.6 (3.1.1 and 5.0), and 4.9 of 5.0 (flow control).
+
+#[cfg(any(test, feature = "invariants"))]
+mod check;
+mod identifiers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,9 +35,7 @@ use mqtt_codec::{PacketId, QoS};
 use super::Terms;
 use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
 use crate::{Message, Timestamp};
-
-/// Packet identifiers that exist: 1 to 65,535.
-const IDS: u64 = 65_535;
+use identifiers::packet_id;
 
 /// Done entries tolerated in the middle of the sequence before it is compacted.
 const DONE_MAX: usize = 64;
@@ -461,168 +462,9 @@ impl Outgoing {
         sequence
     }
 
-    /// The next identifier that is not in use. There is one: the window is smaller than their
-    /// number.
-    fn take_ordinal(&mut self) -> u64 {
-        let mut ordinal = self.next_ordinal;
-        // The first entry is the oldest; as long as all identifiers since then are younger than one
-        // round, the next one is free without a look.
-        let oldest = self.entries.front().map_or(ordinal, |entry| entry.ordinal);
-        if self.admitted > 0 && ordinal - oldest >= IDS {
-            while self.in_use(ordinal) {
-                ordinal += 1;
-            }
-        }
-        self.next_ordinal = ordinal + 1;
-        ordinal
-    }
-
-    fn in_use(&self, ordinal: u64) -> bool {
-        let id = packet_id(ordinal);
-        self.entries
-            .iter()
-            .take(self.admitted)
-            .any(|entry| entry.stage != Stage::Done && packet_id(entry.ordinal) == id)
-    }
-
-    /// The smallest ordinal from the next one on that stands for this identifier.
-    fn ordinal_for(&self, id: PacketId) -> u64 {
-        let offset = (u64::from(id.get()) + IDS - (self.next_ordinal - 1) % IDS - 1) % IDS;
-        self.next_ordinal + offset
-    }
-
     fn index_of_sequence(&self, sequence: u64) -> Option<usize> {
         self.entries
             .binary_search_by_key(&sequence, |entry| entry.sequence)
             .ok()
     }
-
-    fn find(&self, id: PacketId) -> Option<(usize, Stage, QoS)> {
-        if self.admitted == 0 {
-            return None;
-        }
-        let first = self.entries.front()?;
-        let index = if packet_id(first.ordinal) == id {
-            0
-        } else if self.next_ordinal - first.ordinal <= IDS {
-            let round = (first.ordinal - 1) % IDS;
-            let offset = (u64::from(id.get()) - 1 + IDS - round) % IDS;
-            let ordinal = first.ordinal + offset;
-            // Identifiers are taken in turn, so the entry is at this distance from the front
-            // unless done ones were taken out between them.
-            let direct = usize::try_from(offset).ok()?;
-            if direct < self.admitted
-                && self
-                    .entries
-                    .get(direct)
-                    .is_some_and(|entry| entry.ordinal == ordinal)
-            {
-                direct
-            } else {
-                let place = self.entries.partition_point(|entry| {
-                    entry.stage != Stage::Waiting && entry.ordinal < ordinal
-                });
-                let hit = self
-                    .entries
-                    .get(place)
-                    .is_some_and(|entry| entry.ordinal == ordinal);
-                hit.then_some(place)?
-            }
-        } else {
-            self.entries
-                .iter()
-                .take(self.admitted)
-                .position(|entry| entry.stage != Stage::Done && packet_id(entry.ordinal) == id)?
-        };
-        // What was never sent cannot be acknowledged.
-        let entry = self.entries.get(index).filter(|entry| entry.sent)?;
-        Some((index, entry.stage, entry.qos))
-    }
-}
-
-#[cfg(any(test, feature = "invariants"))]
-impl Outgoing {
-    /// Checks what must hold between any two calls; used by tests and by the fuzz target.
-    ///
-    /// # Panics
-    /// When it does not hold.
-    pub(crate) fn check(&self, window: usize) {
-        let admitted = || self.entries.iter().take(self.admitted);
-        let live = admitted().filter(|entry| entry.stage != Stage::Done);
-        assert!(admitted().all(|entry| entry.stage != Stage::Waiting));
-        assert!(
-            self.entries
-                .iter()
-                .skip(self.admitted)
-                .all(|e| e.stage == Stage::Waiting)
-        );
-        assert_eq!(
-            live.clone().count(),
-            self.inflight,
-            "inflight is counted right"
-        );
-        assert!(self.inflight <= window, "the window is respected");
-        assert!(self.emitted <= self.admitted);
-        let mut ids: Vec<u16> = live.map(|entry| packet_id(entry.ordinal).get()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(
-            ids.len(),
-            self.inflight,
-            "no packet identifier is used twice"
-        );
-        let bytes: usize = self
-            .entries
-            .iter()
-            .filter_map(|entry| entry.message.as_ref())
-            .map(|message| message.size_bytes())
-            .sum();
-        assert_eq!(bytes, self.bytes, "bytes are counted right");
-        let unacknowledged = admitted()
-            .take(self.emitted)
-            .filter(|e| e.stage != Stage::Done);
-        assert_eq!(
-            unacknowledged.count(),
-            self.unacknowledged,
-            "what is emitted is counted right"
-        );
-        let ordinals: Vec<u64> = admitted().map(|entry| entry.ordinal).collect();
-        assert!(
-            ordinals.is_sorted_by(|a, b| a < b),
-            "identifiers are taken in turn"
-        );
-        assert!(ordinals.last().is_none_or(|last| *last < self.next_ordinal));
-        let sequences: Vec<u64> = self.entries.iter().map(|entry| entry.sequence).collect();
-        assert!(sequences.is_sorted_by(|a, b| a < b), "order is kept");
-        assert!(
-            sequences
-                .last()
-                .is_none_or(|last| *last < self.next_sequence)
-        );
-        let done = self.admitted - self.inflight;
-        assert!(
-            done <= DONE_MAX + self.inflight,
-            "done entries are taken out"
-        );
-        let mut seen_unsent = false;
-        for entry in admitted() {
-            assert!(entry.stage == Stage::Done || entry.sent || entry.stage == Stage::Publish);
-            assert!(!(seen_unsent && entry.sent), "emitted in order");
-            seen_unsent |= !entry.sent && entry.stage != Stage::Done;
-        }
-    }
-
-    /// Messages sent on this connection and not acknowledged.
-    pub(crate) fn unacknowledged(&self) -> usize {
-        self.unacknowledged
-    }
-}
-
-fn packet_id(ordinal: u64) -> PacketId {
-    let id = ordinal.saturating_sub(1) % IDS + 1;
-    // 1 to 65,535 by the line above.
-    u16::try_from(id)
-        .ok()
-        .and_then(PacketId::new)
-        .unwrap_or(PacketId::MIN)
 }

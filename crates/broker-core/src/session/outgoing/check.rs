@@ -1,0 +1,80 @@
+//! What must hold of [`Outgoing`] between any two calls.
+
+use super::{DONE_MAX, Outgoing, Stage, packet_id};
+
+impl Outgoing {
+    /// Checks what must hold between any two calls; used by tests and by the fuzz target.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub(crate) fn check(&self, window: usize) {
+        let admitted = || self.entries.iter().take(self.admitted);
+        let live = admitted().filter(|entry| entry.stage != Stage::Done);
+        assert!(admitted().all(|entry| entry.stage != Stage::Waiting));
+        assert!(
+            self.entries
+                .iter()
+                .skip(self.admitted)
+                .all(|e| e.stage == Stage::Waiting)
+        );
+        assert_eq!(
+            live.clone().count(),
+            self.inflight,
+            "inflight is counted right"
+        );
+        assert!(self.inflight <= window, "the window is respected");
+        assert!(self.emitted <= self.admitted);
+        let mut ids: Vec<u16> = live.map(|entry| packet_id(entry.ordinal).get()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(
+            ids.len(),
+            self.inflight,
+            "no packet identifier is used twice"
+        );
+        let bytes: usize = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.message.as_ref())
+            .map(|message| message.size_bytes())
+            .sum();
+        assert_eq!(bytes, self.bytes, "bytes are counted right");
+        let unacknowledged = admitted()
+            .take(self.emitted)
+            .filter(|e| e.stage != Stage::Done);
+        assert_eq!(
+            unacknowledged.count(),
+            self.unacknowledged,
+            "what is emitted is counted right"
+        );
+        let ordinals: Vec<u64> = admitted().map(|entry| entry.ordinal).collect();
+        assert!(
+            ordinals.is_sorted_by(|a, b| a < b),
+            "identifiers are taken in turn"
+        );
+        assert!(ordinals.last().is_none_or(|last| *last < self.next_ordinal));
+        let sequences: Vec<u64> = self.entries.iter().map(|entry| entry.sequence).collect();
+        assert!(sequences.is_sorted_by(|a, b| a < b), "order is kept");
+        assert!(
+            sequences
+                .last()
+                .is_none_or(|last| *last < self.next_sequence)
+        );
+        let done = self.admitted - self.inflight;
+        assert!(
+            done <= DONE_MAX + self.inflight,
+            "done entries are taken out"
+        );
+        let mut seen_unsent = false;
+        for entry in admitted() {
+            assert!(entry.stage == Stage::Done || entry.sent || entry.stage == Stage::Publish);
+            assert!(!(seen_unsent && entry.sent), "emitted in order");
+            seen_unsent |= !entry.sent && entry.stage != Stage::Done;
+        }
+    }
+
+    /// Messages sent on this connection and not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.unacknowledged
+    }
+}

@@ -1,0 +1,9 @@
+//! What scenarios are written with.
+
+pub(crate) mod client;
+pub(crate) mod net;
+pub(crate) mod store;
+
+pub(crate) use client::{Client, qos0, qos1, qos2, retained};
+pub(crate) use net::Net;
+pub(crate) use store::Mood;

@@ -1,0 +1,644 @@
+//! A broker, its clients' network connections, a store and a clock, all in one thread.
+//!
+//! The driver here does what the crate's text asks of one, and is as lazy as it may be: it polls a
+//! connection only when it was woken or something happened to it, so a wake-up that is missing
+//! shows as a packet that does not arrive. Nothing here waits: a broker that would go on for ever
+//! fails the test.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::future::Future;
+use std::io::IoSlice;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use broker_core::persistence::{Answer, Persistence};
+use broker_core::{
+    Broker, BrokerOptions, CloseCause, Connection, Effects, Message, MessageParts, Outbox, Output,
+    Ticket, Timestamp,
+};
+use mqtt_codec::{Connect, Decoded, OwnedPacket, Packet, QoS, Version, decode};
+
+use super::store::Store;
+
+/// Turns after which a broker that is still busy is taken to be so for ever.
+const TURNS_MAX: usize = 200_000;
+
+/// When the tests begin.
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// The handle that tests hold; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Net(Rc<RefCell<Inner>>);
+
+struct Inner {
+    broker: Arc<Broker>,
+    store: Option<Arc<Store>>,
+    now: Timestamp,
+    effects: Effects,
+    lines: Vec<Line>,
+    /// Commits of the broker's own.
+    commits: Vec<(Answer<()>, Ticket)>,
+    /// What has to be cleaned up before nothing may be left.
+    clients: BTreeSet<String>,
+    retained: BTreeSet<String>,
+    is_checked: bool,
+}
+
+/// One network connection.
+struct Line {
+    connection: Option<Connection>,
+    woken: Arc<Woken>,
+    commit: Option<(Answer<()>, Ticket)>,
+    /// Bytes on their way to the broker.
+    inbound: Vec<u8>,
+    /// Bytes that the client does not read.
+    writing: Outbox,
+    reads: bool,
+    /// Bytes and packets on their way to the client.
+    outbound: Vec<u8>,
+    packets: VecDeque<OwnedPacket>,
+    version: Version,
+    closed: Option<CloseCause>,
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Net {
+    pub(crate) fn new() -> Self {
+        Self::with(BrokerOptions::default())
+    }
+
+    pub(crate) fn with(options: BrokerOptions) -> Self {
+        Self::make(options, None)
+    }
+
+    pub(crate) fn with_store(options: BrokerOptions) -> (Self, Arc<Store>) {
+        let store = Store::new();
+        (Self::make(options, Some(Arc::clone(&store))), store)
+    }
+
+    fn make(options: BrokerOptions, store: Option<Arc<Store>>) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            broker: Broker::new(options),
+            store,
+            now: START,
+            effects: Effects::new(),
+            lines: Vec::new(),
+            commits: Vec::new(),
+            clients: BTreeSet::new(),
+            retained: BTreeSet::new(),
+            is_checked: true,
+        })))
+    }
+
+    pub(crate) fn broker(&self) -> Arc<Broker> {
+        Arc::clone(&self.0.borrow().broker)
+    }
+
+    /// A new network connection; returns its number.
+    pub(crate) fn open(&self) -> usize {
+        let mut net = self.0.borrow_mut();
+        let connection = Connection::new(&net.broker, net.now);
+        net.lines.push(Line {
+            connection: Some(connection),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+            commit: None,
+            inbound: Vec::new(),
+            writing: Outbox::default(),
+            reads: true,
+            outbound: Vec::new(),
+            packets: VecDeque::new(),
+            version: Version::V311,
+            closed: None,
+        });
+        net.lines.len() - 1
+    }
+
+    /// The client sends a packet.
+    pub(crate) fn send(&self, line: usize, packet: &Packet<'_>) {
+        let mut bytes = Vec::new();
+        let version = self.0.borrow().lines[line].version;
+        packet
+            .encode(version, &mut bytes)
+            .expect("the test sends what can be encoded");
+        self.note(line, packet);
+        self.send_raw(line, &bytes);
+    }
+
+    /// The client sends bytes.
+    pub(crate) fn send_raw(&self, line: usize, bytes: &[u8]) {
+        let mut net = self.0.borrow_mut();
+        net.lines[line].inbound.extend_from_slice(bytes);
+        net.run();
+    }
+
+    /// Remembers what a packet leaves behind, to clean it up in the end.
+    pub(crate) fn note(&self, line: usize, packet: &Packet<'_>) {
+        let mut net = self.0.borrow_mut();
+        match packet {
+            Packet::Connect(Connect {
+                version,
+                client_id,
+                will,
+                ..
+            }) => {
+                net.lines[line].version = *version;
+                net.clients.insert((*client_id).to_owned());
+                if let Some(will) = will {
+                    net.retained.insert(will.topic.to_owned());
+                }
+            }
+            Packet::Publish(publish) => drop(net.retained.insert(publish.topic.to_owned())),
+            _ => {}
+        }
+    }
+
+    /// The next packet that has arrived at the client.
+    pub(crate) fn next(&self, line: usize) -> Option<OwnedPacket> {
+        self.0.borrow_mut().lines[line].packets.pop_front()
+    }
+
+    /// Takes the first packet for which `wanted` gives something.
+    pub(crate) fn take<T>(
+        &self,
+        line: usize,
+        wanted: impl Fn(&OwnedPacket) -> Option<T>,
+    ) -> Option<T> {
+        let packets = &mut self.0.borrow_mut().lines[line].packets;
+        let place = packets.iter().position(|packet| wanted(packet).is_some())?;
+        packets.remove(place).and_then(|packet| wanted(&packet))
+    }
+
+    /// Bytes that a client has sent and the broker has not read.
+    pub(crate) fn waiting_input(&self, line: usize) -> usize {
+        self.0.borrow().lines[line].inbound.len()
+    }
+
+    /// Why the broker closed the connection, if it has.
+    pub(crate) fn closed(&self, line: usize) -> Option<CloseCause> {
+        self.0.borrow().lines[line].closed
+    }
+
+    /// The network connection breaks.
+    pub(crate) fn lose(&self, line: usize) {
+        let mut net = self.0.borrow_mut();
+        net.lose(line);
+        net.run();
+    }
+
+    /// Whether the client reads what it is sent.
+    pub(crate) fn set_reads(&self, line: usize, reads: bool) {
+        let mut net = self.0.borrow_mut();
+        net.lines[line].reads = reads;
+        net.lines[line].woken.0.store(true, Ordering::SeqCst);
+        net.run();
+    }
+
+    /// The driver of a connection is cancelled, whatever it was doing.
+    pub(crate) fn cancel(&self, line: usize) {
+        let mut net = self.0.borrow_mut();
+        let line = &mut net.lines[line];
+        line.commit = None;
+        line.connection = None;
+        line.closed.get_or_insert(CloseCause::ConnectionLost);
+        net.run();
+    }
+
+    /// Time passes, and what is due in it happens when it is due.
+    pub(crate) fn advance(&self, duration: Duration) {
+        let mut net = self.0.borrow_mut();
+        let until = net.now + duration;
+        for _ in 0..TURNS_MAX {
+            let connections = net.lines.iter().filter_map(|line| line.connection.as_ref());
+            let next = connections
+                .filter_map(Connection::poll_timeout)
+                .chain(net.broker.poll_timeout())
+                .min()
+                .filter(|next| *next <= until);
+            net.now = next.unwrap_or(until).max(net.now);
+            net.keep_time();
+            net.run();
+            if next.is_none() {
+                return;
+            }
+        }
+        panic!("time does not pass");
+    }
+
+    /// Time passes, and nobody looks what is due.
+    pub(crate) fn sleep(&self, duration: Duration) {
+        let mut net = self.0.borrow_mut();
+        net.now = net.now + duration;
+    }
+
+    /// Messages of the broker's own.
+    pub(crate) fn broker_publishes(&self, parts: MessageParts<'_>) {
+        let mut net = self.0.borrow_mut();
+        net.retained.insert(parts.topic.to_owned());
+        let now = net.now;
+        let Inner {
+            broker, effects, ..
+        } = &mut *net;
+        broker
+            .publish(now, &Message::new(parts), effects)
+            .expect("a topic name");
+        net.settle_broker();
+        net.run();
+    }
+
+    pub(crate) fn shut_down(&self) {
+        let mut net = self.0.borrow_mut();
+        let Inner {
+            broker, effects, ..
+        } = &mut *net;
+        broker.shut_down(effects);
+        net.settle_broker();
+        net.run();
+        net.is_checked = false;
+    }
+
+    /// Lets the driver go on after something has changed that it is not told of, as a store's mood.
+    pub(crate) fn run(&self) {
+        self.0.borrow_mut().run();
+    }
+
+    /// The process dies and a new one starts over the same store.
+    pub(crate) fn crash_and_restart(&self) {
+        let mut net = self.0.borrow_mut();
+        let store = Arc::clone(net.store.as_ref().expect("a test with a store"));
+        store.crash();
+        for line in &mut net.lines {
+            line.commit = None;
+            line.connection = None;
+            line.closed.get_or_insert(CloseCause::ConnectionLost);
+        }
+        net.broker = Broker::new(net.broker.options().clone());
+        net.effects = Effects::new();
+        net.commits.clear();
+        let now = net.now;
+        {
+            let Inner {
+                broker, effects, ..
+            } = &mut *net;
+            let restored = pin!(broker.restore(now, &*store, effects));
+            let Poll::Ready(result) = restored.poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("this store answers at once");
+            };
+            result.expect("this store can be read");
+        }
+        net.settle_broker();
+        net.run();
+    }
+}
+
+impl Inner {
+    /// Goes on until nobody has anything to do.
+    fn run(&mut self) {
+        for _ in 0..TURNS_MAX {
+            let mut busy = self.settle_commits();
+            for number in 0..self.lines.len() {
+                busy |= self.turn(number);
+            }
+            if !busy {
+                self.broker.check_invariants();
+                return;
+            }
+        }
+        panic!("the broker goes on for ever");
+    }
+
+    /// One turn of one connection's task. False if it had nothing to do.
+    fn turn(&mut self, number: usize) -> bool {
+        let now = self.now;
+        let Self {
+            lines,
+            effects,
+            store,
+            ..
+        } = self;
+        let store = store.as_deref();
+        let line = &mut lines[number];
+        if line.connection.is_none() {
+            return false;
+        }
+        if let Some((mut answer, ticket)) = line.commit.take() {
+            let Some(result) = poll_answer(&mut answer) else {
+                line.commit = Some((answer, ticket));
+                return false;
+            };
+            match result {
+                Ok(()) => line.connection().handle_committed(now, ticket, effects),
+                Err(()) => line.connection().handle_commit_failed(now, ticket, effects),
+            }
+            line.settle(now, store, effects);
+            line.wake();
+            return true;
+        }
+        let mut busy = false;
+        if line.closed.is_none() && line.woken.0.swap(false, Ordering::SeqCst) {
+            busy = true;
+            line.connection().handle_woken(now, effects);
+            line.settle(now, store, effects);
+            line.write(now, store, effects);
+        }
+        busy | line.read(now, store, effects)
+    }
+
+    fn keep_time(&mut self) {
+        let now = self.now;
+        while self.broker.handle_timeout(now, &mut self.effects) {}
+        self.settle_broker();
+        let Self {
+            lines,
+            effects,
+            store,
+            ..
+        } = self;
+        for line in lines {
+            if let Some(connection) = &mut line.connection
+                && connection.poll_timeout().is_some_and(|until| until <= now)
+            {
+                connection.handle_timeout(now, effects);
+                line.settle(now, store.as_deref(), effects);
+                line.wake();
+            }
+        }
+    }
+
+    /// Commits what the broker itself has brought about.
+    fn settle_broker(&mut self) {
+        for _ in 0..TURNS_MAX {
+            let answer = commit(self.store.as_deref(), &mut self.effects);
+            let ticket = self.effects.take_ticket();
+            self.effects.wake();
+            self.commits.push((answer, ticket));
+            self.settle_commits();
+            if self.effects.batch().is_empty() {
+                return;
+            }
+        }
+        panic!("there is always something more to commit");
+    }
+
+    fn settle_commits(&mut self) -> bool {
+        let mut busy = false;
+        for (mut answer, ticket) in core::mem::take(&mut self.commits) {
+            match poll_answer(&mut answer) {
+                Some(Ok(())) => self
+                    .broker
+                    .handle_committed(self.now, ticket, &mut self.effects),
+                Some(Err(())) => self.broker.handle_commit_failed(ticket),
+                None => {
+                    self.commits.push((answer, ticket));
+                    continue;
+                }
+            }
+            busy = true;
+        }
+        self.effects.wake();
+        busy
+    }
+
+    fn lose(&mut self, number: usize) {
+        let Self {
+            lines,
+            effects,
+            store,
+            now,
+            ..
+        } = self;
+        let line = &mut lines[number];
+        let Some(connection) = &mut line.connection else {
+            return;
+        };
+        connection.handle_lost(*now, effects);
+        line.closed = connection.closing();
+        line.settle(*now, store.as_deref(), effects);
+        if line.commit.is_none() {
+            line.connection = None;
+        }
+    }
+
+    /// Everybody goes for ever; then nothing may be left.
+    fn finish(&mut self) {
+        self.is_checked = false;
+        for number in 0..self.lines.len() {
+            self.lose(number);
+        }
+        self.run();
+        for client in core::mem::take(&mut self.clients) {
+            let mut connection = Connection::new(&self.broker, self.now);
+            let connect = Connect::new(Version::V311, &client);
+            connection.handle_packet(self.now, Packet::Connect(connect), &mut self.effects);
+            connection.handle_lost(self.now, &mut self.effects);
+            self.settle_broker();
+        }
+        for topic in core::mem::take(&mut self.retained) {
+            let nothing = Message::new(MessageParts {
+                topic: &topic,
+                properties: &[],
+                payload: &[],
+                qos: QoS::AtMostOnce,
+                retain: true,
+                expires: Timestamp::MAX,
+            });
+            // Also what is not a topic name was sent, to see that it is refused.
+            let _ = self.broker.publish(self.now, &nothing, &mut self.effects);
+            self.settle_broker();
+        }
+        self.broker.check_invariants();
+        let sizes = self.broker.sizes();
+        let left = sizes.sessions
+            + sizes.subscriptions
+            + sizes.retained_messages
+            + sizes.retained_bytes
+            + sizes.deadlines;
+        assert_eq!(left, 0, "something is left behind: {sizes:?}");
+        let stored = self.store.as_ref().is_none_or(|store| store.is_empty());
+        assert!(stored, "something is left behind in the store");
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.is_checked && !std::thread::panicking() {
+            if let Some(store) = &self.store {
+                while store.held() > 0 {
+                    store.let_go(0);
+                }
+                store.set_mood(super::store::Mood::Willing);
+            }
+            self.run();
+            self.finish();
+        }
+    }
+}
+
+impl Line {
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("it is being driven")
+    }
+
+    fn wake(&self) {
+        self.woken.0.store(true, Ordering::SeqCst);
+    }
+
+    /// The duty after each batch of input, and after each `poll_output`.
+    fn settle(&mut self, now: Timestamp, store: Option<&Store>, effects: &mut Effects) {
+        for _ in 0..TURNS_MAX {
+            let connection = self.connection.as_mut().expect("it is being driven");
+            let mut answer = commit(store, effects);
+            match poll_answer(&mut answer) {
+                Some(Ok(())) => connection.handle_committed_now(now, effects),
+                Some(Err(())) => {
+                    let ticket = effects.take_ticket();
+                    connection.handle_commit_failed(now, ticket, effects);
+                    self.wake();
+                }
+                None => {
+                    self.commit = Some((answer, effects.take_ticket()));
+                    effects.wake();
+                    return;
+                }
+            }
+            effects.wake();
+            if effects.batch().is_empty() {
+                return;
+            }
+        }
+        panic!("there is always something more to commit");
+    }
+
+    /// Writes until there is nothing more to write, or the client does not read, or a commit has
+    /// to be waited for.
+    fn write(&mut self, now: Timestamp, store: Option<&Store>, effects: &mut Effects) {
+        for _ in 0..TURNS_MAX {
+            if !self.writing.is_empty() {
+                if !self.reads {
+                    self.woken.0.store(false, Ordering::SeqCst);
+                    return;
+                }
+                let outbox = core::mem::take(&mut self.writing);
+                self.deliver(outbox, effects);
+            }
+            if self.commit.is_some() {
+                return;
+            }
+            let connection = self.connection.as_mut().expect("it is being driven");
+            let waker = Waker::from(Arc::clone(&self.woken));
+            let output = connection.poll_output(now, &waker, effects);
+            self.settle(now, store, effects);
+            match output {
+                Output::Idle => return,
+                Output::Write(outbox) => {
+                    assert!(
+                        !outbox.is_empty(),
+                        "an empty write would be taken for a lost one"
+                    );
+                    self.writing = outbox;
+                }
+                Output::Close(cause) => {
+                    self.closed = Some(cause);
+                    return;
+                }
+            }
+        }
+        panic!("there is always something more to write");
+    }
+
+    /// Hands over all that has arrived. False if nothing has, or it has to wait.
+    fn read(&mut self, now: Timestamp, store: Option<&Store>, effects: &mut Effects) -> bool {
+        let connection = self.connection.as_mut().expect("it is being driven");
+        let is_blocked = !self.writing.is_empty() && !connection.accepts_input();
+        if self.inbound.is_empty() || self.commit.is_some() || is_blocked {
+            return false;
+        }
+        let mut used = 0;
+        while used < self.inbound.len() && connection.closing().is_none() {
+            let rest = &self.inbound[used..];
+            match decode(rest, connection.version(), connection.max_packet_size()) {
+                Ok(Decoded::Packet { packet, size }) => {
+                    connection.handle_packet(now, packet, effects);
+                    used += size;
+                }
+                Ok(Decoded::Incomplete { .. }) => break,
+                Err(error) => connection.handle_malformed(now, error, effects),
+            }
+        }
+        if connection.closing().is_some() {
+            used = self.inbound.len();
+        }
+        if used == 0 {
+            return false;
+        }
+        connection.hear(now);
+        self.inbound.drain(..used);
+        self.settle(now, store, effects);
+        self.wake();
+        true
+    }
+
+    /// The client reads.
+    fn deliver(&mut self, mut outbox: Outbox, effects: &mut Effects) {
+        let before = self.outbound.len();
+        let len = outbox.len();
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let filled = outbox.slices(&mut slices);
+            let written: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+            for slice in &slices[..filled] {
+                self.outbound.extend_from_slice(slice);
+            }
+            outbox.advance(written);
+        }
+        assert_eq!(
+            self.outbound.len() - before,
+            len,
+            "an outbox knows its length"
+        );
+        effects.recycle(outbox);
+        let mut used = 0;
+        while let Ok(Decoded::Packet { packet, size }) =
+            decode(&self.outbound[used..], self.version, usize::MAX)
+        {
+            self.packets.push_back(packet.to_owned());
+            used += size;
+        }
+        assert_eq!(
+            used,
+            self.outbound.len(),
+            "the broker writes whole packets of the version"
+        );
+        self.outbound.clear();
+    }
+}
+
+fn commit(store: Option<&Store>, effects: &mut Effects) -> Answer<()> {
+    let batch = effects.batch();
+    match store {
+        Some(store) if !batch.is_empty() => store.commit(batch),
+        _ => {
+            batch.drain().for_each(drop);
+            Answer::ready(())
+        }
+    }
+}
+
+fn poll_answer(answer: &mut Answer<()>) -> Option<Result<(), ()>> {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => Some(result.map_err(drop)),
+        Poll::Pending => None,
+    }
+}

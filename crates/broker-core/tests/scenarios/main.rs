@@ -1,0 +1,33 @@
+//! The broker's core as its clients see it: scenarios with scripted clients on a virtual clock.
+//!
+//! Each is a sentence that the broker keeps. Whatever a scenario does, at its end all clients go
+//! for ever, and then nothing may be left of them: see `Inner::finish`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that does not hold is to panic, also outside of its #[test] function"
+)]
+
+mod harness;
+
+mod backpressure;
+mod bad_input;
+mod commit_failure;
+mod connect;
+mod disconnect;
+mod expiry;
+mod keep_alive;
+mod limits;
+mod overlap;
+mod publish;
+mod restart;
+mod resume;
+mod retained;
+mod subscribe;
+mod takeover;
+mod versions;
+mod wills;
+mod window;
