@@ -5,7 +5,7 @@
 
 use bytes::BufMut;
 
-use crate::{EncodeError, Version, header::MAX_REMAINING_LENGTH};
+use crate::{EncodeError, Version, header::MAX_REMAINING_LENGTH, text::contains_nul};
 
 /// What each packet type knows about its own layout.
 pub(crate) trait Encode {
@@ -110,7 +110,7 @@ pub(crate) fn put_variable_byte_integer(buf: &mut impl BufMut, mut value: usize)
 /// Bytes of a string on the wire, if it may go there at all.
 #[inline]
 pub(crate) fn string_len(text: &str) -> Result<usize, EncodeError> {
-    if text.as_bytes().contains(&0) {
+    if contains_nul(text) {
         return Err(EncodeError::StringContainsNul);
     }
     binary_len(text.as_bytes())

@@ -1,14 +1,17 @@
-//! The PUBLISH that nearly every PUBLISH is, read by hand: complete, its topic name ASCII,
-//! its property block empty or absent.
+//! The PUBLISH that nearly every PUBLISH is, read by hand up to its properties: complete,
+//! its topic name in ASCII.
 //!
 //! Everything else, and everything that breaks a rule, is `None` here and goes the way of
 //! all packets, which alone decides what is wrong. The two are tested to agree, and
 //! `benches/codec` has what this one is worth.
 
-use crate::{PacketId, Properties, Publish, QoS, Version, text::ascii_text};
+use crate::{
+    PacketId, Properties, Publish, QoS, Version, cursor::Cursor, properties::allowed,
+    text::ascii_text,
+};
 
 /// The PUBLISH at the start of `input` and its size in bytes, if it is of the plain kind.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode(
     input: &[u8],
     version: Version,
@@ -44,10 +47,14 @@ pub(crate) fn decode(
             (qos, Some(id), body)
         }
     };
-    let payload = match body {
-        [0, payload @ ..] if version.is_v5() => payload,
-        _ if version.is_v5() => return None,
-        payload => payload,
+    let (properties, payload) = match body {
+        payload if !version.is_v5() => (Properties::EMPTY, payload),
+        [0, payload @ ..] => (Properties::EMPTY, payload),
+        body => {
+            let mut body = Cursor::new(body);
+            let properties = Properties::decode(&mut body, allowed::PUBLISH).ok()?;
+            (properties, body.remaining())
+        }
     };
     let publish = Publish {
         dup,
@@ -55,7 +62,7 @@ pub(crate) fn decode(
         retain: first & 1 != 0,
         topic,
         packet_id,
-        properties: Properties::EMPTY,
+        properties,
         payload,
     };
     Some((publish, size))

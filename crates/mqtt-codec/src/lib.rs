@@ -1,9 +1,14 @@
 //! MQTT 3.1, 3.1.1 and 5.0 packets: bytes to packets and back, without IO.
 //!
 //! [`decode`] looks at the start of a byte slice and finds a packet, or that more bytes
-//! are needed, or which rule of the protocol is broken. The packet borrows from the slice;
-//! nothing is copied and nothing is allocated. [`Packet::encode`] writes into any
-//! [`bytes::BufMut`] and leaves it untouched if the packet cannot be expressed.
+//! are needed, or which rule of the protocol is broken. [`Packet::encode`] writes into any
+//! [`bytes::BufMut`]. The crate knows nothing of sockets, sessions and clocks.
+//!
+//! Read on in `cursor.rs` (the bounds that no parser here can forget), `packet/publish.rs`
+//! (how one packet is read and written) and `error.rs` (one variant per rule); the tests
+//! `tests/wire.rs` and `tests/malformed.rs` show packets byte for byte.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 extern crate alloc;

@@ -33,6 +33,12 @@ pub(crate) fn ascii_text(bytes: &[u8]) -> Option<&str> {
     Some(unsafe { core::str::from_utf8_unchecked(bytes) })
 }
 
+/// Whether the text has U+0000, which may not be sent \[MQTT-1.5.4-2\].
+#[inline]
+pub(crate) fn contains_nul(text: &str) -> bool {
+    !is_ascii_without_nul(text.as_bytes()) && text.as_bytes().contains(&0)
+}
+
 /// The two rules as they are written \[MQTT-1.5.4-1\], \[MQTT-1.5.4-2\].
 #[cold]
 fn any_text(bytes: &[u8]) -> Result<&str, DecodeError> {
@@ -74,7 +80,7 @@ const fn suspicious(word: [u8; 8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{any_text, is_ascii_without_nul, text};
+    use super::{any_text, contains_nul, is_ascii_without_nul, text};
     use alloc::vec;
     use proptest::prelude::*;
 
@@ -109,6 +115,13 @@ mod tests {
         #[test]
         fn text_of_any_script_passes(string in "[^\u{0}]{0,40}") {
             prop_assert_eq!(text(string.as_bytes()), Ok(&*string));
+            prop_assert!(!contains_nul(&string));
+        }
+
+        #[test]
+        fn nul_is_found_in_any_script(head in "[^\u{0}]{0,20}", tail in ".{0,20}") {
+            let string = [head, tail].join("\0");
+            prop_assert!(contains_nul(&string));
         }
     }
 }

@@ -79,7 +79,7 @@ impl<'a> Connect<'a> {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     pub(crate) fn decode_body(mut body: Cursor<'a>) -> Result<Self, DecodeError> {
         let version = decode_version(&mut body)?;
         let flags = body.u8()?;

@@ -258,7 +258,7 @@ impl core::fmt::Debug for SubscribeFiltersBuf {
 }
 
 impl<'a> Subscribe<'a> {
-    #[inline(never)]
+    #[inline]
     pub(crate) fn decode_body(mut body: Cursor<'a>, version: Version) -> Result<Self, DecodeError> {
         Ok(Self {
             packet_id: body.packet_id()?,
