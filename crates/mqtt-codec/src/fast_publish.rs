@@ -6,7 +6,7 @@
 //! `benches/codec` has what this one is worth.
 
 use crate::{
-    PacketId, Properties, Publish, QoS, Version, cursor::Cursor, properties::allowed,
+    PacketId, Properties, Publish, QoS, Version, cursor::Cursor, property_set::allowed,
     text::ascii_text,
 };
 

@@ -23,6 +23,7 @@ mod owned;
 mod packet;
 mod properties;
 mod property;
+mod property_set;
 mod reason;
 mod text;
 mod version;
@@ -42,7 +43,8 @@ pub use packet::{
     UnsubAck, Unsubscribe, UnsubscribeFilters, UnsubscribeFiltersBuf, UnsubscribeFiltersIter, Will,
     patch_dup, patch_packet_id,
 };
-pub use properties::{Properties, PropertiesBuf, PropertyIter, PropertySet};
+pub use properties::{Properties, PropertiesBuf, PropertyIter};
 pub use property::{PayloadFormat, Property, PropertyId};
+pub use property_set::PropertySet;
 pub use reason::{ConnectReturnCode, ReasonCode};
 pub use version::{PacketId, QoS, Version};

@@ -1,5 +1,5 @@
 //! One property of MQTT 5.0: its identifier, its type on the wire, its allowed values
-//! (section 2.2.2, table 2-4). Which packet may carry which is in `properties.rs`.
+//! (section 2.2.2, table 2-4). Which packet may carry which is in `property_set.rs`.
 
 use bytes::BufMut;
 use nom::{

@@ -41,7 +41,7 @@ macro_rules! ack_packet {
                         .filter(|code| code.$is_allowed())
                         .ok_or(crate::DecodeError::ReasonCodeNotAllowed)?;
                     if !body.is_empty() {
-                        let allowed = crate::properties::allowed::ACKNOWLEDGEMENT;
+                        let allowed = crate::property_set::allowed::ACKNOWLEDGEMENT;
                         packet.properties = crate::Properties::decode(&mut body, allowed)?;
                     }
                 }
@@ -67,7 +67,7 @@ macro_rules! ack_packet {
                     return Err(crate::EncodeError::ReasonCodeNotAllowed);
                 }
                 if !self.properties.is_empty() {
-                    let allowed = crate::properties::allowed::ACKNOWLEDGEMENT;
+                    let allowed = crate::property_set::allowed::ACKNOWLEDGEMENT;
                     return Ok(3 + self.properties.checked_len(allowed)?);
                 }
                 Ok(if self.reason_code == crate::ReasonCode::Success { 2 } else { 3 })

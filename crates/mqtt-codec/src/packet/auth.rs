@@ -10,7 +10,7 @@ use crate::{
     DecodeError, EncodeError, PacketType, Properties, PropertyId, ReasonCode, Version,
     cursor::Cursor,
     encode::{Encode, impl_encode},
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// AUTH: a step of the enhanced authentication (section 3.15).

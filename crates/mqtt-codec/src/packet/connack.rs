@@ -10,7 +10,7 @@ use crate::{
     ConnectReturnCode, DecodeError, EncodeError, PacketType, Properties, ReasonCode, Version,
     cursor::Cursor,
     encode::{Encode, impl_encode},
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// CONNACK: answers CONNECT (section 3.2).

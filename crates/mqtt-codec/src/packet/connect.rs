@@ -14,7 +14,7 @@ use crate::{
     DecodeError, EncodeError, PacketType, Properties, QoS, Version,
     cursor::Cursor,
     encode::{Encode, binary_len, impl_encode, put_binary, put_string, string_len},
-    properties::allowed,
+    property_set::allowed,
 };
 
 const USER_NAME: u8 = 1 << 7;

@@ -10,7 +10,7 @@ use crate::{
     DecodeError, EncodeError, PacketType, Properties, ReasonCode, Version,
     cursor::Cursor,
     encode::{Encode, impl_encode},
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// DISCONNECT: ends the connection (section 3.14). Before MQTT 5.0 only clients send it,

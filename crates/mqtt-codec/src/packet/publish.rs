@@ -19,7 +19,7 @@ use crate::{
         Encode, impl_encode, packet_len, put_string, put_variable_byte_integer, string_len,
         variable_byte_integer_len,
     },
-    properties::allowed,
+    property_set::allowed,
 };
 
 const DUP: u8 = 0b1000;

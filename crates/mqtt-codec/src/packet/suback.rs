@@ -11,7 +11,7 @@ use crate::{
     cursor::Cursor,
     encode::{Encode, impl_encode},
     packet::ReasonCodes,
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// SUBACK: answers SUBSCRIBE (section 3.9).

@@ -16,7 +16,7 @@ use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, Version,
     cursor::Cursor,
     encode::{Encode, impl_encode, put_string, string_len},
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// SUBSCRIBE: asks for subscriptions (section 3.8).

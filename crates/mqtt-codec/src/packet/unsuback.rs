@@ -12,7 +12,7 @@ use crate::{
     cursor::Cursor,
     encode::{Encode, impl_encode},
     packet::ReasonCodes,
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// UNSUBACK: answers UNSUBSCRIBE (section 3.11).

@@ -11,7 +11,7 @@ use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, Version,
     cursor::Cursor,
     encode::{Encode, impl_encode, put_string, string_len},
-    properties::allowed,
+    property_set::allowed,
 };
 
 /// UNSUBSCRIBE: ends subscriptions (section 3.10).
