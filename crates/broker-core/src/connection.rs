@@ -76,6 +76,8 @@ pub(crate) struct Connected {
     session: Arc<Session>,
     epoch: u32,
     version: Version,
+    /// The client's maximum packet size.
+    reply_bytes_max: usize,
     replays: Replays,
     topics: Option<Box<TopicCache>>,
     /// CONNACK has been given out.
@@ -182,6 +184,7 @@ impl Connection {
                     broker: &self.broker,
                     now,
                     effects,
+                    reply_bytes_max: connected.reply_bytes_max,
                 };
                 connected.handle_packet(packet, &mut context)
             }
@@ -355,6 +358,8 @@ pub(crate) struct Context<'a> {
     pub(crate) broker: &'a Arc<Broker>,
     pub(crate) now: Timestamp,
     pub(crate) effects: &'a mut Effects,
+    /// The client's maximum packet size.
+    reply_bytes_max: usize,
 }
 
 impl Connected {
@@ -455,10 +460,16 @@ impl Connected {
 }
 
 impl Context<'_> {
-    /// Appends a packet to the replies that go out when the batch has been committed.
+    /// Appends a packet to the replies that go out when the batch has been committed. One that is
+    /// larger than the client takes is not sent [MQTT-3.1.2-24].
     fn reply<E>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) {
+        let replies = &mut self.effects.ticket.replies;
+        let before = replies.len();
         // Replies are made of parts that were checked; one that cannot be encoded is not sent.
-        let _encoded = encode(&mut self.effects.ticket.replies);
+        let _encoded = encode(replies);
+        if replies.len() - before > self.reply_bytes_max {
+            replies.truncate(before);
+        }
     }
 
     /// Memory for the properties of a reply.

@@ -5,7 +5,6 @@ use mqtt_codec::{PacketId, PubAck, PubComp, PubRec, PubRel, ReasonCode};
 
 use super::{Connected, Context};
 use crate::effects::{Change, Release};
-use crate::frame::put_pubrel;
 use crate::persistence::{InflightStage, Operation};
 use crate::session::Acknowledged;
 
@@ -108,11 +107,10 @@ impl Connected {
     }
 
     fn reply_pubrel(&self, id: PacketId, reason: ReasonCode, context: &mut Context<'_>) {
-        put_pubrel(
-            &mut context.effects.ticket.replies,
-            self.version,
-            id,
-            reason,
-        );
+        let pubrel = PubRel {
+            reason_code: reason,
+            ..PubRel::new(id)
+        };
+        context.reply(|replies| pubrel.encode(self.version, replies));
     }
 }

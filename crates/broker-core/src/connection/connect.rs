@@ -43,7 +43,8 @@ impl Connection {
                 Ok(())
             }
             Err(Refusal(reason)) => {
-                self.refuse(reason);
+                let told_max = connect.properties.maximum_packet_size();
+                self.refuse(reason, told_max.unwrap_or(PACKET_SIZE_MAX));
                 Ok(())
             }
         }
@@ -78,11 +79,14 @@ impl Connection {
         };
     }
 
-    fn refuse(&mut self, reason: ReasonCode) {
+    fn refuse(&mut self, reason: ReasonCode, maximum_packet_size: u32) {
         let mut outbox = Outbox::default();
         // A reason for which 3.x has no return code is not sent: the connection just closes.
         let connack = ConnAck::new(false, reason);
-        let _encoded = outbox.put(|flat| connack.encode(self.version, flat));
+        let fits = |bytes| bytes <= maximum_packet_size as usize;
+        if connack.encoded_len(self.version).is_ok_and(fits) {
+            let _encoded = outbox.put(|flat| connack.encode(self.version, flat));
+        }
         let last = LastWords {
             outbox,
             ..LastWords::default()
@@ -144,11 +148,23 @@ impl Connection {
             will,
         };
         let version = connect.version;
-        let greet = |flat: &mut Vec<u8>, present: bool| {
-            let properties = connack_properties(version, options, &settled).unwrap_or_default();
+        let reply_bytes_max = request.link.maximum_packet_size as usize;
+        let properties = connack_properties(version, options, &settled).unwrap_or_default();
+        let connack = ConnAck {
+            properties: properties.as_properties(),
+            ..ConnAck::new(false, ReasonCode::Success)
+        };
+        // A client that takes no packet as large as what it has to be told cannot be served.
+        if connack
+            .encoded_len(version)
+            .is_ok_and(|bytes| bytes > reply_bytes_max)
+        {
+            return Err(Refusal(ReasonCode::PacketTooLarge));
+        }
+        let greet = |flat: &mut Vec<u8>, session_present: bool| {
             let connack = ConnAck {
-                properties: properties.as_properties(),
-                ..ConnAck::new(present, ReasonCode::Success)
+                session_present,
+                ..connack
             };
             let _encoded = connack.encode(version, flat);
         };
@@ -157,6 +173,7 @@ impl Connection {
             session: attached.session,
             epoch: attached.epoch,
             version,
+            reply_bytes_max,
             replays: super::Replays::default(),
             topics: None,
             greeted: false,

@@ -136,6 +136,7 @@ impl Connected {
             broker,
             now,
             effects,
+            ..
         } = context;
         let now = *now;
         let mut forwarded = Context::properties();

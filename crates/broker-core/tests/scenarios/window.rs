@@ -304,3 +304,40 @@ fn a_publisher_of_mqtt_3_has_never_been_told_of_a_receive_maximum() {
     }
     publisher.ping();
 }
+
+/// [MQTT-3.1.2-24]
+#[test]
+fn no_reply_is_larger_than_the_client_takes() {
+    let net = Net::new();
+    let client = net
+        .dial("client")
+        .v5()
+        .property(Property::MaximumPacketSize(12))
+        .connect();
+    let mut filters = mqtt_codec::SubscribeFiltersBuf::new();
+    let options = mqtt_codec::SubscriptionOptions::new(mqtt_codec::QoS::AtMostOnce);
+    for filter in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        filters.push(filter, options).expect("a string");
+    }
+    client.send(mqtt_codec::Packet::Subscribe(mqtt_codec::Subscribe {
+        packet_id: client.take_id(),
+        properties: mqtt_codec::Properties::EMPTY,
+        filters: filters.as_filters(),
+    }));
+    client.expect_nothing();
+    client.ping();
+    assert_eq!(net.broker().sizes().subscriptions, 8);
+}
+
+#[test]
+fn a_client_that_takes_no_packet_as_large_as_connack_is_refused() {
+    let net = Net::new();
+    let dial = |bytes| {
+        net.dial("client")
+            .v5()
+            .property(Property::MaximumPacketSize(bytes))
+    };
+    assert_eq!(dial(5).refused().0, Some(ReasonCode::PacketTooLarge));
+    assert_eq!(dial(4).refused().0, None);
+    dial(10).connect().ping();
+}

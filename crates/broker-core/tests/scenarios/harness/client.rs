@@ -149,14 +149,6 @@ impl Dial {
         match client.net.next(client.line) {
             Some(OwnedPacket::ConnAck(connack)) => {
                 assert_eq!(connack.reason_code, ReasonCode::Success);
-                if let Some(assigned) = connack
-                    .properties
-                    .as_properties()
-                    .assigned_client_identifier()
-                {
-                    let known = Packet::Connect(Connect::new(Version::V5, assigned));
-                    client.net.note(client.line, &known);
-                }
                 Client { connack, ..client }
             }
             other => panic!("expected CONNACK, got {other:?}"),

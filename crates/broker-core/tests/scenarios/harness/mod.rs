@@ -1,6 +1,7 @@
 //! What scenarios are written with.
 
 pub(crate) mod client;
+pub(crate) mod ledger;
 pub(crate) mod net;
 pub(crate) mod store;
 

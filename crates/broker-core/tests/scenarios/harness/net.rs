@@ -6,7 +6,7 @@
 //! fails the test.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::IoSlice;
 use std::pin::pin;
@@ -23,6 +23,7 @@ use broker_core::{
 };
 use mqtt_codec::{Connect, Decoded, OwnedPacket, Packet, QoS, Version, decode};
 
+use super::ledger::{Ledger, Traces};
 use super::store::Store;
 
 /// Turns after which a broker that is still busy is taken to be so for ever.
@@ -43,9 +44,7 @@ struct Inner {
     lines: Vec<Line>,
     /// Commits of the broker's own.
     commits: Vec<(Answer<()>, Ticket)>,
-    /// What has to be cleaned up before nothing may be left.
-    clients: BTreeSet<String>,
-    retained: BTreeSet<String>,
+    traces: Traces,
     is_checked: bool,
 }
 
@@ -63,7 +62,9 @@ struct Line {
     outbound: Vec<u8>,
     packets: VecDeque<OwnedPacket>,
     version: Version,
+    max_inflight: u16,
     closed: Option<CloseCause>,
+    ledger: Ledger,
 }
 
 #[derive(Default)]
@@ -97,8 +98,7 @@ impl Net {
             effects: Effects::new(),
             lines: Vec::new(),
             commits: Vec::new(),
-            clients: BTreeSet::new(),
-            retained: BTreeSet::new(),
+            traces: Traces::default(),
             is_checked: true,
         })))
     }
@@ -111,6 +111,7 @@ impl Net {
     pub(crate) fn open(&self) -> usize {
         let mut net = self.0.borrow_mut();
         let connection = Connection::new(&net.broker, net.now);
+        let max_inflight = net.broker.options().max_inflight;
         net.lines.push(Line {
             connection: Some(connection),
             woken: Arc::new(Woken(AtomicBool::new(true))),
@@ -121,7 +122,9 @@ impl Net {
             outbound: Vec::new(),
             packets: VecDeque::new(),
             version: Version::V311,
+            max_inflight,
             closed: None,
+            ledger: Ledger::default(),
         });
         net.lines.len() - 1
     }
@@ -133,7 +136,6 @@ impl Net {
         packet
             .encode(version, &mut bytes)
             .expect("the test sends what can be encoded");
-        self.note(line, packet);
         self.send_raw(line, &bytes);
     }
 
@@ -142,27 +144,6 @@ impl Net {
         let mut net = self.0.borrow_mut();
         net.lines[line].inbound.extend_from_slice(bytes);
         net.run();
-    }
-
-    /// Remembers what a packet leaves behind, to clean it up in the end.
-    pub(crate) fn note(&self, line: usize, packet: &Packet<'_>) {
-        let mut net = self.0.borrow_mut();
-        match packet {
-            Packet::Connect(Connect {
-                version,
-                client_id,
-                will,
-                ..
-            }) => {
-                net.lines[line].version = *version;
-                net.clients.insert((*client_id).to_owned());
-                if let Some(will) = will {
-                    net.retained.insert(will.topic.to_owned());
-                }
-            }
-            Packet::Publish(publish) => drop(net.retained.insert(publish.topic.to_owned())),
-            _ => {}
-        }
     }
 
     /// The next packet that has arrived at the client.
@@ -246,7 +227,7 @@ impl Net {
     /// Messages of the broker's own.
     pub(crate) fn broker_publishes(&self, parts: MessageParts<'_>) {
         let mut net = self.0.borrow_mut();
-        net.retained.insert(parts.topic.to_owned());
+        net.traces.topics.insert(parts.topic.to_owned());
         let now = net.now;
         let Inner {
             broker, effects, ..
@@ -276,7 +257,14 @@ impl Net {
 
     /// The process dies and a new one starts over the same store.
     pub(crate) fn crash_and_restart(&self) {
-        let mut net = self.0.borrow_mut();
+        self.0.borrow_mut().crash_and_restart();
+    }
+}
+
+impl Inner {
+    /// The process dies and a new one starts over the same store.
+    fn crash_and_restart(&mut self) {
+        let net = self;
         let store = Arc::clone(net.store.as_ref().expect("a test with a store"));
         store.crash();
         for line in &mut net.lines {
@@ -301,9 +289,7 @@ impl Net {
         net.settle_broker();
         net.run();
     }
-}
 
-impl Inner {
     /// Goes on until nobody has anything to do.
     fn run(&mut self) {
         for _ in 0..TURNS_MAX {
@@ -326,6 +312,7 @@ impl Inner {
             lines,
             effects,
             store,
+            traces,
             ..
         } = self;
         let store = store.as_deref();
@@ -353,7 +340,13 @@ impl Inner {
             line.settle(now, store, effects);
             line.write(now, store, effects);
         }
-        busy | line.read(now, store, effects)
+        let is_away = line.closed.is_some();
+        if let Some(id) = line.connection().client_id()
+            && !is_away
+        {
+            traces.clients.insert(id.to_string());
+        }
+        busy | line.read(now, store, effects, traces)
     }
 
     fn keep_time(&mut self) {
@@ -438,14 +431,34 @@ impl Inner {
             self.lose(number);
         }
         self.run();
-        for client in core::mem::take(&mut self.clients) {
+        self.clean_up();
+        if self.store.as_ref().is_some_and(|store| store.has_refused()) {
+            // What could not be removed then is found again by the next broker, and removed.
+            self.crash_and_restart();
+            self.clean_up();
+        }
+        self.broker.check_invariants();
+        let sizes = self.broker.sizes();
+        let left = sizes.sessions
+            + sizes.subscriptions
+            + sizes.retained_messages
+            + sizes.retained_bytes
+            + sizes.deadlines;
+        assert_eq!(left, 0, "something is left behind: {sizes:?}");
+        let stored = self.store.as_ref().is_none_or(|store| store.is_empty());
+        assert!(stored, "something is left behind in the store");
+    }
+
+    /// Sessions and retained messages end.
+    fn clean_up(&mut self) {
+        for client in self.traces.clients.clone() {
             let mut connection = Connection::new(&self.broker, self.now);
             let connect = Connect::new(Version::V311, &client);
             connection.handle_packet(self.now, Packet::Connect(connect), &mut self.effects);
             connection.handle_lost(self.now, &mut self.effects);
             self.settle_broker();
         }
-        for topic in core::mem::take(&mut self.retained) {
+        for topic in self.traces.topics.clone() {
             let nothing = Message::new(MessageParts {
                 topic: &topic,
                 properties: &[],
@@ -458,16 +471,6 @@ impl Inner {
             let _ = self.broker.publish(self.now, &nothing, &mut self.effects);
             self.settle_broker();
         }
-        self.broker.check_invariants();
-        let sizes = self.broker.sizes();
-        let left = sizes.sessions
-            + sizes.subscriptions
-            + sizes.retained_messages
-            + sizes.retained_bytes
-            + sizes.deadlines;
-        assert_eq!(left, 0, "something is left behind: {sizes:?}");
-        let stored = self.store.as_ref().is_none_or(|store| store.is_empty());
-        assert!(stored, "something is left behind in the store");
     }
 }
 
@@ -559,7 +562,13 @@ impl Line {
     }
 
     /// Hands over all that has arrived. False if nothing has, or it has to wait.
-    fn read(&mut self, now: Timestamp, store: Option<&Store>, effects: &mut Effects) -> bool {
+    fn read(
+        &mut self,
+        now: Timestamp,
+        store: Option<&Store>,
+        effects: &mut Effects,
+        traces: &mut Traces,
+    ) -> bool {
         let connection = self.connection.as_mut().expect("it is being driven");
         let is_blocked = !self.writing.is_empty() && !connection.accepts_input();
         if self.inbound.is_empty() || self.commit.is_some() || is_blocked {
@@ -570,6 +579,15 @@ impl Line {
             let rest = &self.inbound[used..];
             match decode(rest, connection.version(), connection.max_packet_size()) {
                 Ok(Decoded::Packet { packet, size }) => {
+                    if let Packet::Connect(connect) = &packet
+                        && !connection.is_connected()
+                    {
+                        self.version = connect.version;
+                        self.ledger.sent(&packet, self.max_inflight);
+                    } else if !matches!(packet, Packet::Connect(_)) {
+                        self.ledger.sent(&packet, self.max_inflight);
+                    }
+                    traces.note(&packet);
                     connection.handle_packet(now, packet, effects);
                     used += size;
                 }
@@ -613,7 +631,9 @@ impl Line {
         while let Ok(Decoded::Packet { packet, size }) =
             decode(&self.outbound[used..], self.version, usize::MAX)
         {
-            self.packets.push_back(packet.to_owned());
+            let packet = packet.to_owned();
+            self.ledger.received(&packet, size);
+            self.packets.push_back(packet);
             used += size;
         }
         assert_eq!(

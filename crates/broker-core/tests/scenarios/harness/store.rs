@@ -30,6 +30,7 @@ pub(crate) struct Store(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     mood: Option<Mood>,
+    has_refused: bool,
     held: Vec<Arc<Held>>,
     sessions: BTreeMap<String, Contents>,
     retained: BTreeMap<String, Arc<Message>>,
@@ -77,6 +78,12 @@ impl Store {
         let mut batch = held.0.lock().unwrap();
         batch.operations.clear();
         batch.answer = Some(Err(failure()));
+        self.kept().has_refused = true;
+    }
+
+    /// Whether it ever failed to apply a batch.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.kept().has_refused
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -274,6 +281,7 @@ impl Persistence for Store {
             }
             Mood::Failing => {
                 batch.drain().for_each(drop);
+                kept.has_refused = true;
                 Answer::Ready(Err(failure()))
             }
             Mood::Holding => {

@@ -1,0 +1,117 @@
+//! What each client checks of all that it is sent, whatever the scenario is about.
+
+use std::collections::{BTreeSet, HashMap};
+
+use mqtt_codec::{OwnedPacket, Packet, PacketId, QoS};
+
+/// What has to be cleaned up before nothing may be left.
+#[derive(Default)]
+pub(crate) struct Traces {
+    pub(crate) clients: BTreeSet<String>,
+    pub(crate) topics: BTreeSet<String>,
+}
+
+impl Traces {
+    /// The broker is about to handle this packet.
+    pub(crate) fn note(&mut self, packet: &Packet<'_>) {
+        match packet {
+            Packet::Connect(connect) => {
+                self.clients.insert(connect.client_id.to_owned());
+                if let Some(will) = &connect.will {
+                    self.topics.insert(will.topic.to_owned());
+                }
+            }
+            Packet::Publish(publish) if publish.retain => {
+                self.topics.insert(publish.topic.to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The packet identifiers that the broker has in use on one connection.
+pub(crate) struct Ledger {
+    /// Identifier, quality, and whether PUBREC was sent.
+    open: HashMap<PacketId, (QoS, bool)>,
+    window: usize,
+    max_packet_size: usize,
+    /// Off once the client has acknowledged what it had not read.
+    is_honest: bool,
+    is_greeted: bool,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            open: HashMap::new(),
+            window: usize::MAX,
+            max_packet_size: usize::MAX,
+            is_honest: true,
+            is_greeted: false,
+        }
+    }
+}
+
+impl Ledger {
+    /// The broker is about to handle this packet of the client's.
+    pub(crate) fn sent(&mut self, packet: &Packet<'_>, max_inflight: u16) {
+        let id = match packet {
+            Packet::Connect(connect) => {
+                let properties = &connect.properties;
+                let told = properties.receive_maximum().unwrap_or(u16::MAX);
+                self.window = usize::from(told.min(max_inflight));
+                let told = properties.maximum_packet_size();
+                self.max_packet_size = told.map_or(usize::MAX, |bytes| bytes as usize);
+                return;
+            }
+            Packet::PubAck(puback) => puback.packet_id,
+            Packet::PubRec(pubrec) => pubrec.packet_id,
+            Packet::PubComp(pubcomp) => pubcomp.packet_id,
+            _ => return,
+        };
+        let Some(open) = self.open.get_mut(&id) else {
+            self.is_honest = false;
+            return;
+        };
+        let is_done = match (packet, *open) {
+            (Packet::PubAck(_), (qos, _)) => qos == QoS::AtLeastOnce,
+            (Packet::PubRec(pubrec), (QoS::ExactlyOnce, false)) => {
+                open.1 = true;
+                pubrec.reason_code.is_error()
+            }
+            (Packet::PubComp(_), (_, released)) => released,
+            _ => false,
+        };
+        if is_done {
+            self.open.remove(&id);
+        }
+    }
+
+    /// The client has read this packet.
+    pub(crate) fn received(&mut self, packet: &OwnedPacket, size: usize) {
+        assert!(size <= self.max_packet_size, "[MQTT-3.1.2-24]");
+        let is_connack = matches!(packet, OwnedPacket::ConnAck(_));
+        assert_ne!(self.is_greeted, is_connack, "CONNACK comes first, and once");
+        self.is_greeted = true;
+        if !self.is_honest {
+            return;
+        }
+        match packet {
+            OwnedPacket::Publish(publish) => {
+                let Some(id) = publish.packet_id else { return };
+                let before = self.open.insert(id, (publish.qos, false));
+                assert_eq!(before, None, "identifier {} is in use", id.get());
+            }
+            OwnedPacket::PubRel(pubrel) if !pubrel.reason_code.is_error() => {
+                self.open.insert(pubrel.packet_id, (QoS::ExactlyOnce, true));
+            }
+            _ => {}
+        }
+        let open = self.open.len();
+        assert!(
+            open <= self.window,
+            "{open} messages open in a window of {}",
+            self.window
+        );
+    }
+}
