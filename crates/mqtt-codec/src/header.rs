@@ -105,7 +105,7 @@ impl FixedHeader {
     ///
     /// The type or its flags are reserved, the remaining length is not a variable byte
     /// integer in its shortest form, or the packet is larger than `max_packet_size`.
-    #[inline]
+    #[inline(always)]
     pub fn peek(
         input: &[u8],
         version: Version,
@@ -165,7 +165,7 @@ impl FixedHeader {
 ///
 /// MQTT 3.1 lets a sender set DUP on what it repeats, which there includes PUBREL,
 /// SUBSCRIBE and UNSUBSCRIBE.
-#[inline]
+#[inline(always)]
 fn check_first_byte(first: u8, version: Version) -> Result<PacketType, DecodeError> {
     const DUP: u8 = 0b1000;
     let packet_type = PacketType::from_u8(first >> 4).ok_or(DecodeError::ReservedPacketType)?;
@@ -186,7 +186,7 @@ fn check_first_byte(first: u8, version: Version) -> Result<PacketType, DecodeErr
 }
 
 /// The remaining length and how many bytes it takes; `None` if it goes on behind `input`.
-#[inline]
+#[inline(always)]
 fn remaining_length(input: &[u8]) -> Result<Option<(u32, u8)>, DecodeError> {
     match *input {
         [a, ..] if a < 0x80 => Ok(Some((u32::from(a), 1))),

@@ -11,7 +11,7 @@
 use crate::DecodeError;
 
 /// The bytes as text, or the rule that they break.
-#[inline]
+#[inline(always)]
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
     match ascii_text(bytes) {
         Some(text) => Ok(text),
@@ -20,7 +20,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 /// The bytes as text, if all of them are 0x01 to 0x7F.
-#[inline]
+#[inline(always)]
 pub(crate) fn ascii_text(bytes: &[u8]) -> Option<&str> {
     if !is_ascii_without_nul(bytes) {
         return None;
@@ -50,7 +50,7 @@ fn any_text(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 /// Whether every byte is 0x01 to 0x7F.
-#[inline]
+#[inline(always)]
 fn is_ascii_without_nul(bytes: &[u8]) -> bool {
     // The last word may overlap the one before it, so there is no rest to walk over.
     if let Some(last) = bytes.last_chunk() {
