@@ -2,7 +2,7 @@
 //!
 //! A store crate says how to come by a store ([`Factory`]) and writes one line:
 //!
-//! ```ignore
+//! ```text
 //! broker_core::persistence_contract!(MyFactory::new());
 //! ```
 //!
@@ -204,6 +204,7 @@ macro_rules! persistence_contract {
                 identifiers_come_in_the_order_of_their_bytes,
                 identifiers_may_be_as_long_as_mqtt_allows,
                 numbers_may_be_as_large_as_their_types,
+                intervals_may_be_as_large_as_their_types,
             }
             subscriptions {
                 a_subscription_is_found_as_it_was_put,

@@ -202,6 +202,8 @@ impl Batch {
 
 impl FromIterator<Operation> for Batch {
     fn from_iter<I: IntoIterator<Item = Operation>>(operations: I) -> Self {
-        Self { operations: operations.into_iter().collect() }
+        Self {
+            operations: operations.into_iter().collect(),
+        }
     }
 }

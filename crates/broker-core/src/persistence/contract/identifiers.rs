@@ -225,8 +225,12 @@ pub(super) fn numbers_may_be_as_large_as_their_types<F: Factory>(subject: Subjec
         assert_eq!(subject.subscriptions("i").len(), 1);
         stored.push(owner);
     }
+}
 
-    // Intervals and subscription identifiers.
+/// Intervals in seconds, to "for ever" and the largest delay, and subscription identifiers.
+pub(super) fn intervals_may_be_as_large_as_their_types<F: Factory>(subject: Subject<'_, F>) {
+    let owner = key("c", 1);
+    let shared = message("a/b", "x");
     for number in [0, 1, 268_435_455, i32::MAX as u32 + 1, u32::MAX] {
         let record = StoredSession {
             session: owner.clone(),
