@@ -6,3 +6,4 @@ pub mod codec_chunks;
 pub mod codec_decode;
 pub mod codec_roundtrip;
 pub mod codec_seeds;
+pub mod core_packets;

@@ -190,6 +190,9 @@ impl Net {
     /// The driver of a connection is cancelled, whatever it was doing.
     pub(crate) fn cancel(&self, line: usize) {
         let mut net = self.0.borrow_mut();
+        if let Some(store) = &net.store {
+            store.set_behind();
+        }
         let line = &mut net.lines[line];
         line.commit = None;
         line.connection = None;
@@ -340,13 +343,11 @@ impl Inner {
             line.settle(now, store, effects);
             line.write(now, store, effects);
         }
-        let is_away = line.closed.is_some();
-        if let Some(id) = line.connection().client_id()
-            && !is_away
-        {
-            traces.clients.insert(id.to_string());
-        }
-        busy | line.read(now, store, effects, traces)
+        busy |= line.read(now, store, effects, traces);
+        // It may have been assigned one.
+        let client = line.connection().client_id().map(|id| id.to_string());
+        traces.clients.extend(client);
+        busy
     }
 
     fn keep_time(&mut self) {
@@ -410,12 +411,15 @@ impl Inner {
             effects,
             store,
             now,
+            commits,
             ..
         } = self;
         let line = &mut lines[number];
         let Some(connection) = &mut line.connection else {
             return;
         };
+        // What is being committed goes on, though nobody is left to be answered.
+        commits.extend(line.commit.take());
         connection.handle_lost(*now, effects);
         line.closed = connection.closing();
         line.settle(*now, store.as_deref(), effects);
@@ -432,7 +436,7 @@ impl Inner {
         }
         self.run();
         self.clean_up();
-        if self.store.as_ref().is_some_and(|store| store.has_refused()) {
+        if self.store.as_ref().is_some_and(|store| store.is_behind()) {
             // What could not be removed then is found again by the next broker, and removed.
             self.crash_and_restart();
             self.clean_up();
@@ -445,8 +449,11 @@ impl Inner {
             + sizes.retained_bytes
             + sizes.deadlines;
         assert_eq!(left, 0, "something is left behind: {sizes:?}");
-        let stored = self.store.as_ref().is_none_or(|store| store.is_empty());
-        assert!(stored, "something is left behind in the store");
+        let stored = self
+            .store
+            .as_ref()
+            .map_or(Vec::new(), |store| store.contents());
+        assert_eq!(stored, [""; 0], "something is left behind in the store");
     }
 
     /// Sessions and retained messages end.

@@ -30,7 +30,7 @@ pub(crate) struct Store(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     mood: Option<Mood>,
-    has_refused: bool,
+    is_behind: bool,
     held: Vec<Arc<Held>>,
     sessions: BTreeMap<String, Contents>,
     retained: BTreeMap<String, Arc<Message>>,
@@ -64,6 +64,7 @@ impl Store {
     /// Applies the oldest held batch, or the one at this place.
     pub(crate) fn let_go(&self, place: usize) {
         let mut kept = self.kept();
+        kept.is_behind |= place > 0;
         let held = kept.held.remove(place);
         let mut batch = held.0.lock().unwrap();
         for operation in batch.operations.drain(..) {
@@ -78,12 +79,17 @@ impl Store {
         let mut batch = held.0.lock().unwrap();
         batch.operations.clear();
         batch.answer = Some(Err(failure()));
-        self.kept().has_refused = true;
+        self.kept().is_behind = true;
     }
 
-    /// Whether it ever failed to apply a batch.
-    pub(crate) fn has_refused(&self) -> bool {
-        self.kept().has_refused
+    /// Whether a batch was refused, lost, or applied out of turn: then it may hold what the broker
+    /// took for gone, and the next broker has to find it.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.kept().is_behind
+    }
+
+    pub(crate) fn set_behind(&self) {
+        self.kept().is_behind = true;
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -95,9 +101,22 @@ impl Store {
         self.kept().held.clear();
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// The names of all that it keeps.
+    pub(crate) fn contents(&self) -> Vec<String> {
         let kept = self.kept();
-        kept.sessions.is_empty() && kept.retained.is_empty() && kept.wills.is_empty()
+        let sessions = kept
+            .sessions
+            .keys()
+            .map(|client| format!("session of {client:?}"));
+        let retained = kept
+            .retained
+            .keys()
+            .map(|topic| format!("retained on {topic:?}"));
+        let wills = kept
+            .wills
+            .values()
+            .map(|will| format!("will of {:?}", will.session));
+        sessions.chain(retained).chain(wills).collect()
     }
 
     /// Messages stored for a client, with their identifiers and stages.
@@ -281,7 +300,7 @@ impl Persistence for Store {
             }
             Mood::Failing => {
                 batch.drain().for_each(drop);
-                kept.has_refused = true;
+                kept.is_behind = true;
                 Answer::Ready(Err(failure()))
             }
             Mood::Holding => {
