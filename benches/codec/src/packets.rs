@@ -48,7 +48,7 @@ pub fn publish_with_properties(payload_bytes: usize) -> Vec<u8> {
     frame
 }
 
-/// A SUBSCRIBE with ten filters of 21 to 30 bytes.
+/// A SUBSCRIBE with ten filters of 20 to 31 bytes.
 #[must_use]
 pub fn subscribe(version: Version) -> Vec<u8> {
     let mut filters = SubscribeFiltersBuf::new();
