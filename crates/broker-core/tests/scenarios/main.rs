@@ -21,6 +21,7 @@ mod disconnect;
 mod expiry;
 mod keep_alive;
 mod limits;
+mod model;
 mod overlap;
 mod publish;
 mod restart;
