@@ -12,6 +12,8 @@
 //! from one call to the next are only the end of an incomplete packet and what the socket did not
 //! take.
 
+mod input;
+
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
@@ -23,14 +25,11 @@ use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
 use broker_core::{CloseCause, Connection, Effects, Outbox, Output, Ticket, Timestamp};
-use mqtt_codec::{
-    DecodeError, Decoded, DecodedConnect, FixedHeader, Packet, PacketType, Peeked, Version, decode,
-    decode_connect,
-};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
+use self::input::handle_input;
 use crate::settle::{Commit, fail, settle};
 use crate::shared::Shared;
 use crate::worker::{self, READ_BYTES, Worker};
@@ -46,10 +45,6 @@ const PARTIAL_SMALL: usize = READ_BYTES / 2;
 
 /// Time after which a turn ends although there is more to read: one message may go to very many.
 const TURN_TIME: Duration = Duration::from_millis(2);
-
-/// Largest CONNECT, in bytes. Five fields of 64 KiB make the most of it; it comes from someone who
-/// has not said who he is.
-const CONNECT_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
 const DISCARDED_MAX: usize = 16 << 20;
@@ -407,80 +402,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 }
 
-/// Hands over packet by packet. Returns how many bytes were used, and how many are missing of the
-/// packet that begins behind them, if one does.
-fn handle_input(
-    connection: &mut Connection,
-    input: &[u8],
-    now: Timestamp,
-    effects: &mut Effects,
-) -> (usize, usize) {
-    let mut used = 0;
-    let mut missing = 0;
-    while let Some(rest) = input.get(used..)
-        && !rest.is_empty()
-    {
-        if connection.closing().is_some() {
-            return (input.len(), 0);
-        }
-        let max_packet_size = connection.max_packet_size();
-        let decoded = if connection.is_connected() {
-            decode(rest, connection.version(), max_packet_size)
-        } else {
-            decode_first(rest, max_packet_size.min(CONNECT_BYTES_MAX))
-        };
-        match decoded {
-            Ok(Decoded::Packet { packet, size }) => {
-                connection.handle_packet(now, packet, effects);
-                used += size;
-            }
-            Ok(Decoded::Incomplete { needed }) => {
-                missing = needed;
-                break;
-            }
-            Err(error) if connection.is_connected() => {
-                connection.handle_malformed(now, error, effects);
-            }
-            Err(error) => connection.handle_malformed_connect(version_named(rest), error),
-        }
-    }
-    if used > 0 {
-        connection.hear(now);
-    }
-    (used, missing)
-}
-
-/// The packet that should be CONNECT. Any other is as good as any other: it ends the connection.
-fn decode_first(input: &[u8], max_packet_size: usize) -> Result<Decoded<'_>, DecodeError> {
-    Ok(match decode_connect(input, max_packet_size)? {
-        DecodedConnect::Connect { connect, size } => Decoded::Packet {
-            packet: Packet::Connect(connect),
-            size,
-        },
-        DecodedConnect::Other(_) => Decoded::Packet {
-            packet: Packet::PingReq,
-            size: input.len(),
-        },
-        DecodedConnect::Incomplete { needed } => Decoded::Incomplete { needed },
-    })
-}
-
-/// The version that a CONNECT names of which something else is wrong.
-fn version_named(connect: &[u8]) -> Option<Version> {
-    let Ok(Peeked::Header(header)) = FixedHeader::peek(connect, Version::V5, usize::MAX) else {
-        return None;
-    };
-    let body = connect.get(header.header_len()..)?;
-    let (length, rest) = body.split_first_chunk()?;
-    let (name, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    [Version::V31, Version::V311, Version::V5]
-        .into_iter()
-        .find(|version| {
-            name == version.protocol_name().as_bytes() && rest.first() == Some(&version.level())
-        })
-        .filter(|_| header.packet_type() == PacketType::Connect)
-}
-
 /// Ends our direction, and reads what the client still sends until it has ended its own: a reset
 /// would take the last words away from it.
 fn discard<S: AsyncRead + AsyncWrite + Unpin>(
@@ -529,3 +450,6 @@ impl<S> Drop for Driver<S> {
         self.shared.connection_ended();
     }
 }
+
+#[cfg(test)]
+mod tests;

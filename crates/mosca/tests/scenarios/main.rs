@@ -13,5 +13,9 @@
 
 mod bad_input;
 mod client;
+mod durable;
+mod fairness;
+mod lifetimes;
+mod listening;
 mod log;
 mod stream;

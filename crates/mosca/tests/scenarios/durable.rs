@@ -1,0 +1,383 @@
+//! A store that takes its time, fails, or outlives its server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use broker_core::persistence::contract::{Behaviour, FailingPersistence};
+use mosca::{Message, MessageParts, PublishError, Server, Timestamp};
+use mqtt_codec::{Connect, OwnedPacket, Packet, PubRel, Publish, QoS, ReasonCode, Version};
+use persistence_memory::MemoryPersistence;
+
+use crate::client::{Client, Pair, VERSIONS, encoded, id, start, wait_for_connections, within};
+
+type Store = FailingPersistence<MemoryPersistence>;
+
+async fn server_with_store() -> (Server, Arc<Store>) {
+    let store = Arc::new(FailingPersistence::new(MemoryPersistence::new()));
+    (server_over(&store).await, store)
+}
+
+async fn server_over(store: &Arc<Store>) -> Server {
+    start(Server::builder().persistence(Arc::clone(store) as _)).await
+}
+
+/// A session that outlives its connection.
+fn lasting(version: Version, client_id: &str) -> Connect<'_> {
+    Connect {
+        clean_start: false,
+        ..Connect::new(version, client_id)
+    }
+}
+
+/// A session that waits for everything on `durable/#`, so that a publisher's batch has something
+/// in it.
+async fn leave_subscriber(server: &Server) {
+    let hello = lasting(Version::V311, "away");
+    let mut subscriber = Client::connect_with(server, &hello).await;
+    subscriber.subscribe("durable/#", QoS::ExactlyOnce).await;
+    subscriber
+        .send(Packet::Disconnect(mqtt_codec::Disconnect::new(
+            ReasonCode::Success,
+        )))
+        .await;
+    assert!(subscriber.last_words().await.is_empty());
+    drop(subscriber);
+}
+
+async fn wait_for_held(store: &Store, number: usize) {
+    within("calls of the store", async {
+        while store.held() < number {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Nothing has come: everything that the server had to say before the answer to this is there.
+fn assert_silent(client: &Client, what: &str) {
+    let mut byte = [0];
+    let read = client.stream.try_read(&mut byte);
+    assert!(
+        matches!(&read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock),
+        "{what}: {read:?}"
+    );
+}
+
+#[tokio::test]
+async fn puback_does_not_come_before_the_commit_and_others_are_served_meanwhile() {
+    let (server, store) = server_with_store().await;
+    let pair = Pair::start(&server).await;
+    leave_subscriber(&server).await;
+    for version in VERSIONS {
+        let mut publisher = Client::connect(&server, version, "publisher").await;
+        let mut other = Client::connect(&server, version, "other").await;
+        store.set_commits(Behaviour::Hold);
+        publisher
+            .publish_at_least_once(1, "durable/a", b"one")
+            .await;
+        // More arrives while the commit is under way, and belongs to the next one.
+        publisher
+            .publish_at_least_once(2, "durable/a", b"two")
+            .await;
+        publisher.send(Packet::PingReq).await;
+        wait_for_held(&store, 1).await;
+        for _ in 0..20 {
+            other.ping().await;
+        }
+        assert_silent(&publisher, "before the commit");
+        store.set_commits(Behaviour::Pass);
+        store.release_all();
+        assert_eq!(publisher.receive_puback().await, id(1));
+        assert_eq!(publisher.receive_puback().await, id(2));
+        assert_eq!(publisher.receive().await, OwnedPacket::PingResp);
+    }
+    assert!(pair.stop().await > 0);
+}
+
+/// Many connections wait for their commits at once, and those end in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_end_in_any_order_acknowledge_each_their_own() {
+    let (server, store) = server_with_store().await;
+    leave_subscriber(&server).await;
+    store.set_commits(Behaviour::Hold);
+    let mut publishers = Vec::new();
+    for number in 1..=20 {
+        let name = format!("publisher-{number}");
+        let mut publisher = Client::connect(&server, Version::V5, &name).await;
+        publisher
+            .publish_at_least_once(number, "durable/a", b"payload")
+            .await;
+        wait_for_held(&store, usize::from(number)).await;
+        publishers.push((number, publisher));
+    }
+    while let Some((number, mut publisher)) = publishers.pop() {
+        // From the last to the first.
+        assert!(store.release(publishers.len()));
+        assert_eq!(publisher.receive_puback().await, id(number));
+        for (_, waiting) in &publishers {
+            assert_silent(waiting, "others");
+        }
+    }
+}
+
+/// [MQTT-4.8.0-2] of 3.1.1, section 4.13 of 5.0.
+#[tokio::test]
+async fn a_commit_that_fails_closes_the_connection_without_puback_and_others_go_on() {
+    let (server, store) = server_with_store().await;
+    let pair = Pair::start(&server).await;
+    leave_subscriber(&server).await;
+    for version in VERSIONS {
+        for held in [false, true] {
+            let what = format!("{version:?}, held {held}");
+            let mut publisher = Client::connect(&server, version, "publisher").await;
+            let behaviour = if held {
+                Behaviour::Hold
+            } else {
+                Behaviour::Fail
+            };
+            store.set_commits(behaviour);
+            publisher
+                .publish_at_least_once(1, "durable/lost", b"lost")
+                .await;
+            publisher.send(Packet::PingReq).await;
+            if held {
+                wait_for_held(&store, 1).await;
+                store.set_commits(Behaviour::Pass);
+                assert!(store.fail_held(0));
+            }
+            publisher
+                .assert_ends_with(ReasonCode::UnspecifiedError, &what)
+                .await;
+            store.heal();
+            // The same once more works, and is stored once.
+            let mut publisher = Client::connect(&server, version, "publisher").await;
+            publisher
+                .publish_at_least_once(1, "durable/kept", what.as_bytes())
+                .await;
+            assert_eq!(publisher.receive_puback().await, id(1));
+        }
+    }
+    let hello = lasting(Version::V311, "away");
+    let mut subscriber = Client::connect_with(&server, &hello).await;
+    for _ in 0..6 {
+        assert_eq!(subscriber.receive_publish().await.topic, "durable/kept");
+    }
+    subscriber.ping().await;
+    assert!(pair.stop().await > 0);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_stored_is_refused_and_not_promised() {
+    let (server, store) = server_with_store().await;
+    for version in [Version::V311, Version::V5] {
+        let mut client = Client::open(&server, version).await;
+        store.set_commits(Behaviour::Fail);
+        let mut hello = lasting(version, "client");
+        let mut properties = mqtt_codec::PropertiesBuf::new();
+        if version.is_v5() {
+            let expiry = mqtt_codec::Property::SessionExpiryInterval(60);
+            properties.push(expiry).unwrap();
+        }
+        hello.properties = properties.as_properties();
+        client.send(Packet::Connect(hello)).await;
+        let words = client.last_words().await;
+        let [OwnedPacket::ConnAck(connack)] = &words[..] else {
+            panic!("CONNACK expected, not {words:?}");
+        };
+        assert_eq!(connack.reason_code, ReasonCode::ServerUnavailable);
+        store.heal();
+        Client::connect_with(&server, &hello).await.ping().await;
+    }
+}
+
+/// [MQTT-4.1.0-1] and [MQTT-4.4.0-1] of both versions, across the end of a server.
+#[tokio::test]
+async fn a_new_server_over_the_same_store_has_the_session_and_what_waits_in_it() {
+    let (server, store) = server_with_store().await;
+    leave_subscriber(&server).await;
+    let mut publisher = Client::connect(&server, Version::V5, "publisher").await;
+    for number in 1..=10 {
+        let payload = [u8::try_from(number).unwrap()];
+        publisher
+            .publish_at_least_once(number, "durable/a", &payload)
+            .await;
+        assert_eq!(publisher.receive_puback().await, id(number));
+    }
+    let retained = Publish {
+        retain: true,
+        ..Publish::new("kept", b"retained")
+    };
+    publisher.send(Packet::Publish(retained)).await;
+    publisher.ping().await;
+    drop(publisher);
+    assert_eq!(
+        within("close", server.close(Duration::from_secs(10))).await,
+        0
+    );
+
+    let server = server_over(&store).await;
+    assert_eq!(server.sizes().sessions, 1);
+    assert_eq!(server.sizes().retained_messages, 1);
+    let mut subscriber = Client::open(&server, Version::V311).await;
+    let hello = lasting(Version::V311, "away");
+    let connack = subscriber.say_hello(&hello).await;
+    assert!(connack.session_present);
+    for number in 1..=10 {
+        let publish = subscriber.receive_publish().await;
+        assert_eq!(publish.payload[..], [number]);
+        let puback = mqtt_codec::PubAck::new(publish.packet_id.unwrap());
+        subscriber.send(Packet::PubAck(puback)).await;
+    }
+    subscriber.ping().await;
+    let mut publisher = Client::connect(&server, Version::V5, "publisher").await;
+    publisher.publish("durable/b", b"still subscribed").await;
+    let publish = subscriber.receive_publish().await;
+    assert_eq!(publish.topic, "durable/b");
+}
+
+/// [MQTT-4.3.3-2] of 3.1.1 and [MQTT-4.3.3-10] of 5.0: not even a restart makes a second message of
+/// a PUBLISH that is sent again.
+#[tokio::test]
+async fn a_qos_2_message_that_is_sent_again_after_a_restart_is_delivered_once() {
+    let (server, store) = server_with_store().await;
+    leave_subscriber(&server).await;
+    let hello = lasting(Version::V311, "publisher");
+    let publish = Publish {
+        qos: QoS::ExactlyOnce,
+        packet_id: Some(id(9)),
+        ..Publish::new("durable/once", b"once")
+    };
+    let mut publisher = Client::connect_with(&server, &hello).await;
+    publisher.send(Packet::Publish(publish)).await;
+    assert!(matches!(publisher.receive().await, OwnedPacket::PubRec(_)));
+    drop(publisher);
+    assert_eq!(
+        within("close", server.close(Duration::from_secs(10))).await,
+        0
+    );
+
+    let server = server_over(&store).await;
+    let mut publisher = Client::connect_with(&server, &hello).await;
+    let again = Publish {
+        dup: true,
+        ..publish
+    };
+    publisher.send(Packet::Publish(again)).await;
+    assert!(matches!(publisher.receive().await, OwnedPacket::PubRec(_)));
+    publisher.send(Packet::PubRel(PubRel::new(id(9)))).await;
+    assert!(matches!(publisher.receive().await, OwnedPacket::PubComp(_)));
+    let hello = lasting(Version::V311, "away");
+    let mut subscriber = Client::connect_with(&server, &hello).await;
+    assert_eq!(subscriber.receive_publish().await.topic, "durable/once");
+    subscriber.ping().await;
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_keeps_nobody_but_its_callers() {
+    let (server, store) = server_with_store().await;
+    let pair = Pair::start(&server).await;
+    leave_subscriber(&server).await;
+    let mut publisher = Client::connect(&server, Version::V5, "publisher").await;
+    store.set_commits(Behaviour::Hold);
+    publisher
+        .publish_at_least_once(1, "durable/a", b"payload")
+        .await;
+    wait_for_held(&store, 1).await;
+    // Its client goes, and another connection of the same client comes.
+    drop(publisher);
+    let mut publisher = Client::connect(&server, Version::V5, "publisher").await;
+    publisher.ping().await;
+    assert!(pair.stop().await > 0);
+
+    let limit = Duration::from_millis(500);
+    let since = Instant::now();
+    let left = within("close", server.close(limit)).await;
+    assert!(since.elapsed() < limit * 3, "{:?}", since.elapsed());
+    assert_eq!(left, 1, "the connection whose commit has no answer");
+}
+
+#[tokio::test]
+async fn what_is_sent_in_the_meantime_waits_for_the_commit_and_then_all_is_answered() {
+    let (server, store) = server_with_store().await;
+    leave_subscriber(&server).await;
+    let mut publisher = Client::connect(&server, Version::V311, "publisher").await;
+    store.set_commits(Behaviour::Hold);
+    let mut bytes = Vec::new();
+    for number in 1..=2_000 {
+        let publish = Publish {
+            qos: QoS::AtLeastOnce,
+            packet_id: Some(id(number)),
+            ..Publish::new("durable/a", &[0; 200])
+        };
+        bytes.extend(encoded(Packet::Publish(publish), Version::V311));
+    }
+    let send = publisher.write(&bytes);
+    let release = async {
+        // Each batch is what one read has brought, so there are several.
+        for _ in 0..3 {
+            wait_for_held(&store, 1).await;
+            assert_eq!(store.held(), 1, "one commit of a connection at a time");
+            store.release_all();
+        }
+        store.set_commits(Behaviour::Pass);
+        store.release_all();
+    };
+    tokio::join!(send, release);
+    for number in 1..=2_000 {
+        assert_eq!(publisher.receive_puback().await, id(number));
+    }
+}
+
+fn message(topic: &str) -> Arc<Message> {
+    Message::new(MessageParts {
+        topic,
+        properties: &[],
+        payload: b"from the program",
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        expires: Timestamp::MAX,
+    })
+}
+
+#[tokio::test]
+async fn the_program_hears_of_a_store_that_fails() {
+    let (server, store) = server_with_store().await;
+    leave_subscriber(&server).await;
+    store.set_commits(Behaviour::Fail);
+    let failed = server.publish(&message("durable/a")).await;
+    assert!(matches!(failed, Err(PublishError::Store(_))), "{failed:?}");
+    store.heal();
+    server.publish(&message("durable/a")).await.unwrap();
+}
+
+/// Nobody is forgotten when the program does not wait for the end of its own publication.
+#[tokio::test]
+async fn a_publication_that_is_not_waited_for_still_wakes_its_receivers() {
+    let (server, store) = server_with_store().await;
+    leave_subscriber(&server).await;
+    let mut live = Client::connect(&server, Version::V5, "live").await;
+    live.subscribe("durable/+", QoS::AtLeastOnce).await;
+    store.set_commits(Behaviour::Hold);
+    let message = message("durable/a");
+    let publish = tokio::time::timeout(Duration::ZERO, server.publish(&message)).await;
+    assert!(publish.is_err(), "the commit is held");
+    assert_eq!(live.receive_publish().await.topic, "durable/a");
+    store.heal();
+    store.release_all();
+    drop(live);
+    wait_for_connections(&server, 0).await;
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_why_the_server_does_not_start() {
+    let store = Arc::new(FailingPersistence::new(MemoryPersistence::new()));
+    store.set_lookups(Behaviour::Fail);
+    let started = Server::builder()
+        .persistence(Arc::clone(&store) as _)
+        .start()
+        .await;
+    assert!(
+        matches!(started, Err(mosca::StartError::Restore(_))),
+        "{started:?}"
+    );
+}
