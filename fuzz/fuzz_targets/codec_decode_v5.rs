@@ -1,3 +1,4 @@
+//! Decoding 5.0: `src/codec_decode.rs` says what is asserted.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| mosca_fuzz::codec_decode::v5(data));

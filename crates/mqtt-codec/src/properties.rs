@@ -44,7 +44,8 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// Reads a block that was kept as [`raw`](Self::raw) bytes, and checks it anew.
+    /// Reads a block that was kept as [`raw`](Self::raw) bytes, and checks it anew. Of
+    /// Subscription Identifiers it accepts one, if `allowed` has them.
     ///
     /// ```
     /// use mqtt_codec::{Properties, PropertiesBuf, Property, PropertySet};

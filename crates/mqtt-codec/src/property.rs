@@ -182,6 +182,24 @@ fn boolean(input: &[u8]) -> Parsed<'_, bool> {
     }
 }
 
+/// The two kinds of payload.
+fn payload_format(input: &[u8]) -> Parsed<'_, PayloadFormat> {
+    map(boolean, |utf8| match utf8 {
+        true => PayloadFormat::Utf8,
+        false => PayloadFormat::Bytes,
+    })
+    .parse(input)
+}
+
+/// QoS 0 or 1: a server that takes 2 leaves the property out (section 3.2.2.3.4).
+fn maximum_qos(input: &[u8]) -> Parsed<'_, QoS> {
+    map(boolean, |one| match one {
+        true => QoS::AtLeastOnce,
+        false => QoS::AtMostOnce,
+    })
+    .parse(input)
+}
+
 /// A number for which zero is against the rules.
 fn non_zero<'a, O: Copy + PartialEq + From<u8>>(
     number: impl Parser<&'a [u8], Output = O, Error = DecodeError>,
@@ -208,14 +226,9 @@ pub(crate) fn property_id(input: &[u8]) -> Parsed<'_, PropertyId> {
 pub(crate) fn property_value(id: PropertyId, input: &[u8]) -> Parsed<'_, Property<'_>> {
     use PropertyId as Id;
     match id {
-        Id::PayloadFormatIndicator => map(boolean, |utf8| {
-            Property::PayloadFormatIndicator(if utf8 {
-                PayloadFormat::Utf8
-            } else {
-                PayloadFormat::Bytes
-            })
-        })
-        .parse(input),
+        Id::PayloadFormatIndicator => {
+            map(payload_format, Property::PayloadFormatIndicator).parse(input)
+        }
         Id::MessageExpiryInterval => map(be_u32, Property::MessageExpiryInterval).parse(input),
         Id::ContentType => map(utf8_string, Property::ContentType).parse(input),
         Id::ResponseTopic => map(utf8_string, Property::ResponseTopic).parse(input),
@@ -251,14 +264,7 @@ pub(crate) fn property_value(id: PropertyId, input: &[u8]) -> Parsed<'_, Propert
             let number = non_zero(be_u16, DecodeError::TopicAliasZero);
             map(number, Property::TopicAlias).parse(input)
         }
-        Id::MaximumQos => map(boolean, |one| {
-            Property::MaximumQos(if one {
-                QoS::AtLeastOnce
-            } else {
-                QoS::AtMostOnce
-            })
-        })
-        .parse(input),
+        Id::MaximumQos => map(maximum_qos, Property::MaximumQos).parse(input),
         Id::RetainAvailable => map(boolean, Property::RetainAvailable).parse(input),
         Id::UserProperty => map((utf8_string, utf8_string), |(name, value)| {
             Property::UserProperty(name, value)
