@@ -7,12 +7,14 @@ mod args;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use args::Args;
 use clap::Parser as _;
 use mosca::{Interface, Server};
+use persistence_memory::MemoryPersistence;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
 
@@ -60,7 +62,11 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         }
         Some(host) => Interface::mqtt(format!("{host}:{}", args.port)),
     };
-    let server = Server::builder().listen(interface).start().await?;
+    let server = Server::builder()
+        .listen(interface)
+        .persistence(Arc::new(MemoryPersistence::new()))
+        .start()
+        .await?;
     announce(&server).context("cannot write to stdout")?;
 
     tokio::select! {
