@@ -24,7 +24,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
-use broker_core::{CloseCause, Connection, Effects, Outbox, Output, Ticket, Timestamp};
+use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;

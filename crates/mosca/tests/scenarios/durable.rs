@@ -328,6 +328,62 @@ async fn what_is_sent_in_the_meantime_waits_for_the_commit_and_then_all_is_answe
     }
 }
 
+/// What only comes to light when output is made is committed too, one commit at a time: here, that
+/// messages are larger than the client takes.
+#[tokio::test]
+async fn what_is_dropped_on_the_way_out_is_committed_before_more_goes_out() {
+    let store = Arc::new(FailingPersistence::new(MemoryPersistence::new()));
+    let builder = Server::builder().persistence(Arc::clone(&store) as _);
+    let server = start(builder.broker(|options| options.max_outbox_bytes = 1_000)).await;
+    leave_subscriber(&server).await;
+    let mut publisher = Client::connect(&server, Version::V5, "publisher").await;
+    for number in 1..=40 {
+        // Every second one is too large.
+        let payload = vec![0; if number % 2 == 0 { 2_000 } else { 600 }];
+        publisher
+            .publish_at_least_once(number, "durable/a", &payload)
+            .await;
+        assert_eq!(publisher.receive_puback().await, id(number));
+    }
+    let mut properties = mqtt_codec::PropertiesBuf::new();
+    for property in [
+        mqtt_codec::Property::SessionExpiryInterval(60),
+        mqtt_codec::Property::MaximumPacketSize(1_000),
+    ] {
+        properties.push(property).unwrap();
+    }
+    let mut hello = lasting(Version::V5, "away");
+    hello.properties = properties.as_properties();
+    let mut subscriber = Client::open(&server, Version::V5).await;
+    store.set_commits(Behaviour::Hold);
+    subscriber.send(Packet::Connect(hello)).await;
+    let mut commits = 0;
+    let received = async {
+        assert!(matches!(
+            subscriber.receive().await,
+            OwnedPacket::ConnAck(_)
+        ));
+        for _ in 0..20 {
+            assert_eq!(subscriber.receive_publish().await.payload.len(), 600);
+        }
+    };
+    tokio::pin!(received);
+    loop {
+        tokio::select! {
+            () = &mut received => break,
+            () = wait_for_held(&store, 1) => {}
+        }
+        for _ in 0..3 {
+            publisher.ping().await;
+            assert_eq!(store.held(), 1, "one commit at a time");
+        }
+        assert!(store.release(0));
+        commits += 1;
+    }
+    assert!(commits > 3, "{commits}");
+    assert_eq!(server.counters().dropped_too_large.get(), 20);
+}
+
 fn message(topic: &str) -> Arc<Message> {
     Message::new(MessageParts {
         topic,
