@@ -117,11 +117,7 @@ impl<V> TopicMap<V> {
 
     /// Stores `value` for `topic` and returns the value that it replaces.
     pub fn insert(&mut self, topic: TopicName<'_>, value: V) -> Option<V> {
-        // Replacing is common (the next reading of the same sensor) and then needs no copy of the
-        // text.
-        if let Some(old) = self.topics.get_mut(topic.as_str()) {
-            return Some(std::mem::replace(old, value));
-        }
+        // Copying the text costs less than a second search, should the topic be new.
         self.topics.insert(topic.as_str().into(), value)
     }
 
@@ -188,13 +184,14 @@ impl<V> TopicMap<V> {
         let _done = self.matches_from(filter, &mut Cursor::new(), usize::MAX, report);
     }
 
-    /// As [`TopicMap::matches`], in steps: goes on where `cursor` has come to, looks at up to
-    /// `limit` topics (at least one), whether they match or not, and returns. So a lock around the
-    /// map needs to be held for one step only, however much the filter matches.
+    /// As [`TopicMap::matches`], in parts: goes on where `cursor` has come to, takes up to `limit`
+    /// steps (at least one), each of which reports a topic or passes over those that cannot match,
+    /// and returns. So a lock around the map is held for a bounded time, however much the filter
+    /// matches, or however little.
     ///
-    /// The map may change between steps. A topic that is stored from before the first step until
+    /// The map may change between calls. A topic that is stored from before the first call until
     /// after the last one is reported exactly once, and any other at most once. Its value is
-    /// reported as it is in that step. A cursor is for one filter: with another, start a new one.
+    /// reported as it is in that call. A cursor is for one filter: with another, start a new one.
     pub fn matches_from(
         &self,
         filter: TopicFilter<'_>,
@@ -208,8 +205,9 @@ impl<V> TopicMap<V> {
         let hides_dollar = matches!(filter.as_str().as_bytes().first(), Some(b'+' | b'#'));
         let mut left = limit.max(1);
         let mut topics = self.from(&cursor.from);
+        let mut found = None;
         loop {
-            let Some((text, value)) = topics.next() else {
+            let Some((text, value)) = found.take().or_else(|| topics.next()) else {
                 cursor.is_done = true;
                 return Progress::Done;
             };
@@ -224,7 +222,14 @@ impl<V> TopicMap<V> {
                 Step::Jump(prefix, level, end) => {
                     cursor.from.clear();
                     cursor.from.extend([prefix, level, end]);
-                    topics = self.from(&cursor.from);
+                    // Often it is not far, and then a search costs more than to go there.
+                    found = topics
+                        .by_ref()
+                        .take(NEAR)
+                        .find(|(text, _)| ***text >= *cursor.from);
+                    if found.is_none() {
+                        topics = self.from(&cursor.from);
+                    }
                 }
                 Step::End => {
                     cursor.is_done = true;
@@ -310,6 +315,9 @@ fn compare<'a>(filter: &'a str, topic: &'a str) -> Step<'a> {
         start += length + 1;
     }
 }
+
+/// How many topics to pass over one by one before a jump becomes a search.
+const NEAR: usize = 8;
 
 /// The character that comes after the slash.
 const AFTER_SLASH: &str = "0";
