@@ -41,3 +41,8 @@ pub use server::{PublishError, Server, StartError};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct FrontPage;
+
+/// Those of this crate's own page too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct OwnPage;

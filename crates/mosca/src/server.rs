@@ -19,9 +19,11 @@ use crate::shared::Shared;
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A running broker.
+/// A running broker, made by [`ServerBuilder::start`].
 ///
-/// Dropping it closes it without waiting: connections are told and end soon after.
+/// Its tasks run on the tokio runtime in which it was started; a runtime with one thread will do.
+/// Dropping it closes it without waiting: connections are told and end within seconds, for as long
+/// as the runtime lives.
 pub struct Server {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
@@ -58,7 +60,7 @@ pub enum PublishError {
 }
 
 impl Server {
-    /// Options to start a server with.
+    /// Options to start a server with; all of them have defaults.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
@@ -109,7 +111,18 @@ impl Server {
         &self.addresses
     }
 
-    /// What it has counted since it started.
+    /// What it has counted since it started: above all, what it had to drop or refuse at which
+    /// limit. Kept current without locks, so it may be read as often as one likes.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let server = mosca::Server::builder().start().await?;
+    /// let counters = server.counters();
+    /// assert_eq!(counters.dropped_slow_reader.get(), 0);
+    /// assert_eq!(counters.protocol_errors.get(), 0);
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
     pub fn counters(&self) -> &Counters {
         self.shared.broker.counters()
     }
@@ -124,8 +137,30 @@ impl Server {
         self.shared.open_connections()
     }
 
-    /// Publishes a message in the server's own name. When it returns, QoS 1 and 2 messages for
-    /// sessions that outlive their connections are stored.
+    /// Publishes a message in the server's own name: to all subscribers, and retained if the message
+    /// says so. When it returns, QoS 1 and 2 messages for sessions that outlive their connections
+    /// are stored. It does not wait until anyone has received it.
+    ///
+    /// The limits on what clients publish do not apply, and `$SYS` topics are allowed.
+    ///
+    /// ```
+    /// use mosca::{Message, MessageParts, QoS, Server, Timestamp};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let server = Server::builder().start().await?;
+    /// let message = Message::new(MessageParts {
+    ///     topic: "lamp/7/state",
+    ///     properties: &[],
+    ///     payload: b"on",
+    ///     qos: QoS::AtLeastOnce,
+    ///     retain: true,
+    ///     expires: Timestamp::MAX,
+    /// });
+    /// server.publish(&message).await?;
+    /// assert_eq!(server.sizes().retained_messages, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// If the topic is not a topic name, or the store does not accept the message; sessions that
@@ -149,6 +184,9 @@ impl Server {
     /// Stops listening, tells all clients (MQTT 5: DISCONNECT with 0x8B, server shutting down), and
     /// waits until their connections have ended, for `limit` at most. Returns the number of
     /// connections that had not ended by then; they are left to end by themselves.
+    ///
+    /// A client that neither reads nor closes its side is cut off in time for that. What is left is a
+    /// connection whose commit the store has not answered.
     ///
     /// # Cancel safety
     /// Once called, the server closes even if the future is dropped.

@@ -134,6 +134,12 @@ async fn the_program_publishes_like_any_client() {
         .await
         .unwrap();
     assert_eq!(server.sizes().retained_messages, 1);
+    client.subscribe("$SYS/#", QoS::AtMostOnce).await;
+    server
+        .publish(&message("$SYS/broker/load", QoS::AtMostOnce, false))
+        .await
+        .unwrap();
+    assert_eq!(client.receive_publish().await.topic, "$SYS/broker/load");
     client.subscribe("kept", QoS::AtMostOnce).await;
     assert!(client.receive_publish().await.retain);
 }
