@@ -263,6 +263,9 @@ impl Broker {
         if !state.is_current(epoch) || !state.filters.remove(filter.as_str()) {
             return false;
         }
+        if let Some(replays) = &mut state.replays {
+            replays.remove(filter);
+        }
         if state.filters.is_empty() {
             state.filters = hashbrown::HashSet::new();
         }

@@ -33,7 +33,7 @@ use crate::effects::{Effects, Release, Ticket};
 use crate::outbox::Outbox;
 use crate::session::{Session, State};
 
-use replay::Replays;
+pub(crate) use replay::Replays;
 use topic_cache::TopicCache;
 
 /// One network connection; see the [crate's text](crate) for how it is driven.
@@ -78,7 +78,6 @@ pub(crate) struct Connected {
     version: Version,
     /// The client's maximum packet size.
     reply_bytes_max: usize,
-    replays: Replays,
     topics: Option<Box<TopicCache>>,
     /// CONNACK has been given out.
     greeted: bool,
@@ -411,15 +410,18 @@ impl Connected {
         waker: &Waker,
         effects: &mut Effects,
     ) -> Result<Option<Outbox>, CloseCause> {
-        if self.replays.is_waiting() {
-            self.replay(broker, now, effects)?;
-        }
         let mut state = self.session.state();
         self.check_hold(&state)?;
+        if let Some(replays) = state.replays.take() {
+            drop(state);
+            self.replay(replays, broker, now, effects);
+            state = self.session.state();
+            self.check_hold(&state)?;
+        }
         self.session.advance(&mut state, broker.rules(now), effects);
         let asleep = state.outbox.is_empty();
         let window = state.window(broker.options().max_inflight);
-        if asleep && self.replays.is_waiting() && state.outgoing.len() < window {
+        if asleep && state.replays.is_some() && state.outgoing.len() < window {
             // Nothing was found yet, but the search is not over: let others run first.
             waker.wake_by_ref();
         }

@@ -35,6 +35,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::Timestamp;
 use crate::close::CloseCause;
+use crate::connection::Replays;
 use crate::outbox::Outbox;
 use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::will::Will;
@@ -77,6 +78,8 @@ pub(crate) struct State {
     pub(crate) outgoing: Outgoing,
     pub(crate) incoming: Incoming,
     pub(crate) filters: HashSet<Box<str>>,
+    /// Retained messages that are still to be sent to it.
+    pub(crate) replays: Option<Box<Replays>>,
     pub(crate) will: Option<Box<Will>>,
     /// When the will of a connection that is gone is published; only with a will.
     pub(crate) will_due: Timestamp,
@@ -158,6 +161,7 @@ impl Session {
                 outgoing: Outgoing::default(),
                 incoming: Incoming::default(),
                 filters: HashSet::new(),
+                replays: None,
                 will: None,
                 will_due: Timestamp::MAX,
                 has_stored_will: false,
@@ -271,6 +275,17 @@ impl State {
         }
     }
 
+    /// Puts back what is left of the retained messages to be sent.
+    pub(crate) fn keep_replays(&mut self, mut replays: Box<Replays>) {
+        if self.ended {
+            return;
+        }
+        if let Some(later) = self.replays.take() {
+            replays.append(*later);
+        }
+        self.replays = Some(replays);
+    }
+
     /// Takes the will, to be published or dropped.
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {
         self.will_due = Timestamp::MAX;
@@ -287,9 +302,27 @@ impl State {
         self.outbox = Outbox::default();
         self.outgoing = Outgoing::default();
         self.incoming = Incoming::default();
+        self.replays = None;
         Some(Remains {
             filters: core::mem::take(&mut self.filters),
             will: self.take_will(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection costs its session, its registry entry and its task; buffers come and go.
+    /// What is added here is paid a million times.
+    #[test]
+    fn an_idle_session_is_small() {
+        let bytes = size_of::<Session>();
+        assert!(bytes <= 384, "a session takes {bytes} bytes");
+        let session = Session::new(SessionId(1), "client".into(), 0, false);
+        let state = session.state();
+        let owned = state.outgoing.capacity() + state.filters.capacity() + state.outbox.capacity();
+        assert_eq!(owned, 0, "a new session owns no memory");
     }
 }

@@ -174,7 +174,6 @@ impl Connection {
             epoch: attached.epoch,
             version,
             reply_bytes_max,
-            replays: super::Replays::default(),
             topics: None,
             greeted: false,
         })

@@ -4,15 +4,15 @@
 //! time the outbox has run low the next few are looked up. The last place is remembered, and of the
 //! messages no more than one look has found.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use mqtt_codec::QoS;
 use topic_trie::{Cursor, Progress, TopicFilter, TopicFilterBuf};
 
 use super::Connected;
 use crate::broker::Broker;
-use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::persistence::SubscriptionIds;
 use crate::{Message, Timestamp};
@@ -23,10 +23,13 @@ const OUTBOX_LOW_BYTES: usize = 64 << 10;
 /// Steps of the retained messages' enumeration taken in one go.
 const STEPS_MAX: usize = 64;
 
-/// Subscriptions whose retained messages are still to be sent, in the order of the subscriptions.
+/// Subscriptions of a session whose retained messages are still to be sent, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Replays {
-    waiting: VecDeque<Replay>,
+    waiting: BTreeMap<u64, Replay>,
+    /// Where each filter is in `waiting`.
+    places: HashMap<Box<str>, u64>,
+    next_place: u64,
 }
 
 #[derive(Debug)]
@@ -43,9 +46,7 @@ struct Replay {
 
 impl Replays {
     pub(crate) fn push(&mut self, filter: TopicFilter<'_>, granted: QoS, ids: SubscriptionIds) {
-        // At most one for a filter: a second SUBSCRIBE begins anew.
-        self.remove(filter);
-        self.waiting.push_back(Replay {
+        self.insert(Replay {
             filter: filter.to_buf(),
             cursor: Cursor::new(),
             found: VecDeque::new(),
@@ -55,37 +56,60 @@ impl Replays {
         });
     }
 
-    /// Whether there may be more to send.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Appends those that were added meanwhile.
+    pub(crate) fn append(&mut self, later: Self) {
+        for replay in later.waiting.into_values() {
+            self.insert(replay);
+        }
     }
 
     /// The filter was unsubscribed: what has not been sent is not sent any more.
     pub(crate) fn remove(&mut self, filter: TopicFilter<'_>) {
-        if !self.waiting.is_empty() {
-            self.waiting
-                .retain(|replay| replay.filter.as_str() != filter.as_str());
+        if let Some(place) = self.places.remove(filter.as_str()) {
+            self.waiting.remove(&place);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn insert(&mut self, replay: Replay) {
+        // At most one for a filter: a second SUBSCRIBE begins anew.
+        self.remove(replay.filter.as_filter());
+        self.places
+            .insert(replay.filter.as_str().into(), self.next_place);
+        self.waiting.insert(self.next_place, replay);
+        self.next_place += 1;
+    }
+
+    fn pop_front(&mut self) {
+        if let Some((_, replay)) = self.waiting.pop_first() {
+            self.places.remove(replay.filter.as_str());
         }
     }
 }
 
 impl Connected {
-    /// Adds retained messages to the session until it has enough to send for now.
+    /// Adds retained messages to the session until it has enough to send for now. What is still to
+    /// be sent stays with the session, and goes on with its next connection.
     pub(super) fn replay(
-        &mut self,
+        &self,
+        mut replays: Box<Replays>,
         broker: &Arc<Broker>,
         now: Timestamp,
         effects: &mut Effects,
-    ) -> Result<(), CloseCause> {
+    ) {
         let mut steps = 0;
-        while self.has_room_for_replay(broker)?
-            && let Some(replay) = self.replays.waiting.front_mut()
+        while self.has_room_for_replay(broker)
+            && let Some(mut first) = replays.waiting.first_entry()
         {
+            let replay = first.get_mut();
             if let Some(message) = replay.found.pop_front() {
                 let ids = &replay.subscription_ids;
                 broker.deliver_retained(&self.session, &message, replay.granted, ids, now, effects);
             } else if replay.searched {
-                self.replays.waiting.pop_front();
+                replays.pop_front();
             } else if steps < STEPS_MAX {
                 steps += 1;
                 replay.search(broker, now);
@@ -93,18 +117,16 @@ impl Connected {
                 break;
             }
         }
-        if self.replays.waiting.is_empty() {
-            self.replays.waiting = VecDeque::new();
+        if !replays.is_empty() {
+            self.session.state().keep_replays(replays);
         }
-        Ok(())
     }
 
-    /// Whether the session has so little to send that retained messages may be added.
-    fn has_room_for_replay(&self, broker: &Broker) -> Result<bool, CloseCause> {
+    fn has_room_for_replay(&self, broker: &Broker) -> bool {
         let state = self.session.state();
-        self.check_hold(&state)?;
-        Ok(state.outbox.len() < OUTBOX_LOW_BYTES
-            && state.outgoing.len() < state.window(broker.options().max_inflight))
+        state.is_current(self.epoch)
+            && state.outbox.len() < OUTBOX_LOW_BYTES
+            && state.outgoing.len() < state.window(broker.options().max_inflight)
     }
 }
 

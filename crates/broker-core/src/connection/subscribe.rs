@@ -80,7 +80,13 @@ impl Connected {
             if identifier != 0 {
                 ids.add(identifier);
             }
-            self.replays.push(filter, granted.qos, ids);
+            let mut state = self.session.state();
+            if state.is_current(self.epoch) {
+                state
+                    .replays
+                    .get_or_insert_default()
+                    .push(filter, granted.qos, ids);
+            }
         }
         ReasonCode::granted(granted.qos)
     }

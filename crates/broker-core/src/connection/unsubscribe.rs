@@ -21,7 +21,6 @@ impl Connected {
             let existed = context
                 .broker
                 .unsubscribe(&self.session, self.epoch, filter, batch);
-            self.replays.remove(filter);
             codes.push(if existed {
                 ReasonCode::Success
             } else {

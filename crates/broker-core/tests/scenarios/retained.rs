@@ -304,3 +304,61 @@ fn a_retained_message_expires() {
     assert_eq!(net.broker().sizes().retained_messages, 0);
     assert_eq!(net.broker().counters().dropped_expired.get(), 1);
 }
+
+#[test]
+fn retained_messages_that_were_still_to_come_arrive_on_the_next_connection() {
+    let net = Net::with(BrokerOptions {
+        max_inflight: 5,
+        ..Default::default()
+    });
+    let publisher = net.connect("publisher");
+    for number in 0..600 {
+        publisher.publish(kept(&format!("a/{number}"), "x"));
+    }
+    let lasting = net.dial("client").resuming();
+    lasting.connect().subscribe("a/#", 1);
+    let mut topics = std::collections::HashSet::new();
+    // Each connection takes a few and breaks.
+    for _ in 0..200 {
+        let client = lasting.connect();
+        for _ in 0..5 {
+            if let Some(mqtt_codec::OwnedPacket::Publish(publish)) = client.try_next() {
+                client.acknowledge(&publish);
+                topics.insert(publish.topic);
+            }
+        }
+        client.lose();
+    }
+    assert_eq!(topics.len(), 600);
+    lasting.connect().expect_nothing();
+}
+
+#[test]
+fn subscribing_to_very_many_filters_takes_no_longer_than_it_should() {
+    let net = Net::new();
+    let client = net.connect("client");
+    let mut filters = mqtt_codec::SubscribeFiltersBuf::new();
+    let options = mqtt_codec::SubscriptionOptions::new(mqtt_codec::QoS::AtMostOnce);
+    for number in 0..20_000 {
+        filters
+            .push(&number.to_string(), options)
+            .expect("a string");
+    }
+    // Twice: those of the first time are replaced, before any retained message was looked for.
+    let mut bytes = Vec::new();
+    for packet_id in [1, 2] {
+        let subscribe = mqtt_codec::Subscribe {
+            packet_id: harness::client::id(packet_id),
+            properties: mqtt_codec::Properties::EMPTY,
+            filters: filters.as_filters(),
+        };
+        subscribe
+            .encode(mqtt_codec::Version::V311, &mut bytes)
+            .expect("it can be encoded");
+    }
+    let start = std::time::Instant::now();
+    client.send_raw(&bytes);
+    // Some 100 ms; with a search through all of them for each it was minutes.
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(net.broker().sizes().subscriptions, 20_000);
+}

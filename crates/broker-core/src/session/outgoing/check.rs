@@ -77,4 +77,10 @@ impl Outgoing {
     pub(crate) fn unacknowledged(&self) -> usize {
         self.unacknowledged
     }
+
+    /// Entries for which memory is held.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
 }
