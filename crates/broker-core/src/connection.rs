@@ -162,8 +162,8 @@ impl Connection {
         }
     }
 
-    /// Something has arrived from the client, though perhaps not a whole packet: its keep alive
-    /// begins anew. To be called once for all that was read at a time.
+    /// A whole packet has arrived from the client: its keep alive begins anew (section 3.1.2.10). To
+    /// be called once for all that was read at a time; a part of a packet is no sign of life.
     pub fn hear(&self, now: Timestamp) {
         if let Some(connected) = self.connected() {
             connected.session.hear(now);
