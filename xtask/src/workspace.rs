@@ -31,9 +31,12 @@ pub struct Package {
 impl Workspace {
     /// Asks cargo.
     pub fn find() -> Result<Self> {
+        // Asked when we run, not when we were compiled: checkouts may share a target directory, and
+        // cargo takes a binary that was built from the other one for fresh.
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into());
         let output = Command::new(cargo())
             .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(here)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()

@@ -75,7 +75,9 @@ pub fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn program(client: Client, what: &str, port: u16, id: &str, qos: u8) -> Command {
-    let programs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients"));
+    // As it is when the test runs: another checkout may share the target directory.
+    let programs =
+        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/clients");
     let mut command = match client.maker {
         Maker::Paho => {
             let mut command = Command::new(from_environment("MOSCA_TEST_PYTHON"));
