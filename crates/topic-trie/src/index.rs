@@ -180,3 +180,59 @@ impl Index {
 }
 
 const SMALLEST: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Hashes from a few values, so that many collide, some of them at the very end.
+        #[test]
+        fn any_sequence_agrees_with_a_list(
+            steps in prop::collection::vec((0..60_u32, prop::bool::weighted(0.6)), 1..400),
+            spread in prop::sample::select(&[1_u32, 1 << 20, 1 << 27, 0][..]),
+        ) {
+            let hash_of = |entry: u32| u32::MAX - (entry / 3).wrapping_mul(spread);
+            let mut index = Index::new();
+            let mut model: Vec<u32> = Vec::new();
+            for (entry, adds) in steps {
+                let at = model.iter().position(|&held| held == entry);
+                match (at, adds) {
+                    (None, true) => {
+                        index.insert(hash_of(entry), entry);
+                        model.push(entry);
+                    }
+                    (Some(at), false) => {
+                        index.remove(hash_of(entry), entry);
+                        model.swap_remove(at);
+                    }
+                    // What is not there is not removed, and harms nothing.
+                    (None, false) => index.remove(hash_of(entry), entry),
+                    (Some(_), true) => {}
+                }
+                prop_assert_eq!(index.len, model.len());
+                for wanted in 0..60 {
+                    let found = index.find(hash_of(wanted), |entry| entry == wanted);
+                    prop_assert_eq!(found.is_some(), model.contains(&wanted));
+                    let first = index.first(hash_of(wanted));
+                    let has_hash = |&entry: &u32| hash_of(entry) == hash_of(wanted);
+                    prop_assert_eq!(first != NONE, model.iter().any(has_hash));
+                    prop_assert!(first == NONE || hash_of(first) == hash_of(wanted));
+                }
+                let taken = index.slots.iter().filter(|slot| slot.entry != NONE);
+                prop_assert!(taken.is_sorted_by_key(|slot| slot.hash));
+            }
+        }
+    }
+
+    #[test]
+    fn a_renumbered_entry_is_found_under_its_new_number() {
+        let mut index = Index::new();
+        (0..10).for_each(|entry| index.insert(7, entry));
+        index.renumber(7, 4, 100);
+        assert_eq!(index.find(7, |entry| entry == 4), None);
+        assert_eq!(index.find(7, |entry| entry == 100), Some(100));
+    }
+}

@@ -20,6 +20,11 @@
 
 #![forbid(unsafe_code)]
 
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod dense;
 mod error;
 mod exact;
