@@ -479,3 +479,38 @@ impl Context<'_> {
         PropertiesBuf::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BrokerOptions;
+    use mqtt_codec::{Connect, PacketId, Publish, QoS};
+
+    /// [MQTT-3.14.4-1]: for a driver that goes on while a commit is under way.
+    #[test]
+    fn a_reply_that_comes_after_the_last_words_is_not_sent() {
+        let broker = Broker::new(BrokerOptions::default());
+        let mut effects = Effects::new();
+        let now = Timestamp::from_millis(1);
+        let mut connection = Connection::new(&broker, now);
+        let connect = Connect::new(Version::V5, "client");
+        connection.handle_packet(now, Packet::Connect(connect), &mut effects);
+        connection.handle_committed_now(now, &mut effects);
+        let written = connection.poll_output(now, Waker::noop(), &mut effects);
+        assert!(matches!(written, Output::Write(_)), "CONNACK");
+
+        let publish = Publish {
+            qos: QoS::AtLeastOnce,
+            packet_id: Some(PacketId::MIN),
+            ..Publish::new("a", b"x")
+        };
+        connection.handle_packet(now, Packet::Publish(publish), &mut effects);
+        let ticket = effects.take_ticket();
+        connection.close(now, CloseCause::ServerShutdown, &mut effects);
+        let written = connection.poll_output(now, Waker::noop(), &mut effects);
+        assert!(matches!(written, Output::Write(_)), "DISCONNECT");
+        connection.handle_committed(now, ticket, &mut effects);
+        let end = connection.poll_output(now, Waker::noop(), &mut effects);
+        assert!(matches!(end, Output::Close(CloseCause::ServerShutdown)));
+    }
+}
