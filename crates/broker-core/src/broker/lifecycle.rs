@@ -174,7 +174,7 @@ impl Broker {
         }
         state.detach();
         let expiry = state.expiry_interval_secs;
-        // From here on a connection that still finds it makes a new one.
+        // Nothing is delivered any more to one that is about to end.
         state.ended |= expiry == 0;
         state.expires = match expiry {
             0 => now,
