@@ -18,7 +18,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -187,8 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 }
             }
             if reads == READS_PER_TURN || reads > 0 && self.shared.clock.now() > now + TURN_TIME {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
+                return let_others_run(context);
             }
             reads += 1;
             match ready!(self.read(now, worker, context)) {
@@ -428,8 +427,13 @@ fn discard<S: AsyncRead + AsyncWrite + Unpin>(
         }
         *left -= read;
     }
-    context.waker().wake_by_ref();
-    Poll::Pending
+    let_others_run(context)
+}
+
+/// Comes back after the others, and after the runtime has asked the system for what is new: a task
+/// that woke itself would keep it from that for dozens of turns.
+fn let_others_run(context: &mut Context<'_>) -> Poll<()> {
+    pin!(tokio::task::yield_now()).poll(context)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
