@@ -157,12 +157,16 @@ impl Broker {
                     .sessions
                     .get(&key.client)
                     .map(|entry| Arc::clone(entry.value()));
-                match waiting.filter(|session| *session.key() == key && stored.delay_secs > 0) {
-                    Some(session) => {
+                match waiting {
+                    Some(session) if *session.key() == key && stored.delay_secs > 0 => {
                         let mut state = session.state();
                         self.hold_will(now, &session, &mut state, stored.into());
                     }
-                    None => {
+                    Some(session) if session.key().incarnation > key.incarnation => {
+                        // It was settled when the later session began, and reached the store late.
+                        effects.batch.push(Operation::DropWill { session: key });
+                    }
+                    _ => {
                         let publisher = Some(SessionId(key.incarnation));
                         effects.batch.push(Operation::DropWill { session: key });
                         let message = Will::from(stored).publish_at(now);

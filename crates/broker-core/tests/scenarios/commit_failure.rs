@@ -267,3 +267,27 @@ fn a_failing_store_does_not_touch_what_needs_none() {
         client.expect(publish.qos.as_u8(), "a", "x");
     }
 }
+
+/// Found by the fuzz target: batches of two connections need not reach the store in turn.
+#[test]
+fn a_will_that_reached_the_store_after_its_session_was_replaced_is_not_published() {
+    let (net, store) = Net::with_store(BrokerOptions::default());
+    let watcher = net.dial("watcher").resuming();
+    watcher.connect().subscribe("gone", 1);
+    store.set_mood(Mood::Holding);
+    let first = net
+        .dial("client")
+        .expiry(100)
+        .will(qos1("gone", "x"))
+        .send();
+    store.set_mood(Mood::Willing);
+    // A clean start ends the first session, and with it the will is published and dropped.
+    let _second = net.dial("client").expiry(100).connect();
+    let published = watcher.connect();
+    published.expect(1, "gone", "x");
+    store.let_go(0);
+    net.run();
+    drop(first);
+    net.crash_and_restart();
+    watcher.connect().expect_nothing();
+}

@@ -232,7 +232,14 @@ impl Kept {
                 }
             }
             Operation::PutWill(will) => {
-                self.wills.insert(will.session.client.to_string(), will);
+                let client = will.session.client.to_string();
+                let known = self
+                    .wills
+                    .get(&client)
+                    .map(|known| known.session.incarnation);
+                if known.is_none_or(|known| known <= will.session.incarnation) {
+                    self.wills.insert(client, will);
+                }
             }
             Operation::DropWill { session } => self.drop_will(&session),
             #[allow(unreachable_patterns, reason = "the enum may grow")]
@@ -293,6 +300,7 @@ impl Persistence for Store {
         let mut kept = self.kept();
         match kept.mood.unwrap_or(Mood::Willing) {
             Mood::Willing => {
+                kept.is_behind |= !kept.held.is_empty();
                 for operation in batch.drain() {
                     kept.apply(operation);
                 }
