@@ -7,7 +7,7 @@ use matcher_bench::dataset::{self, DataSet};
 use matcher_bench::matchers::{Engine, Matcher};
 use matcher_bench::nested::{Nested, StdNested};
 use rmqtt::trie::TopicTree;
-use topic_trie::{FilterTrie, SharedFilterTrie, TopicName};
+use topic_trie::{FilterTrie, SharedFilterTrie};
 
 fn matching<M: Matcher>(criterion: &mut Criterion, data: &DataSet, size: &str) {
     let mut matcher = M::new();
@@ -32,21 +32,5 @@ fn matchers(criterion: &mut Criterion) {
     }
 }
 
-fn remembered(criterion: &mut Criterion) {
-    let trie = SharedFilterTrie::<u64, u64>::new();
-    let topic = TopicName::new("site-0001/area-2/line-3/dev-0123456789ab/temperature");
-    let Ok(topic) = topic else { return };
-    let watch = trie.watch(topic);
-    criterion.bench_function("check a topic name", |bencher| {
-        bencher.iter(|| TopicName::new(black_box(topic.as_str())));
-    });
-    criterion.bench_function("generation of a watched topic", |bencher| {
-        bencher.iter(|| trie.generation_at(black_box(watch)));
-    });
-    criterion.bench_function("generation of a topic", |bencher| {
-        bencher.iter(|| trie.generation(black_box(topic)));
-    });
-}
-
-criterion_group!(benches, remembered, matchers);
+criterion_group!(benches, matchers);
 criterion_main!(benches);

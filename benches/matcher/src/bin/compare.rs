@@ -20,10 +20,7 @@ struct Contestant<'a> {
     rounds: Vec<f64>,
 }
 
-fn contestant<M: Matcher>(data: &DataSet) -> Contestant<'_>
-where
-    M: 'static,
-{
+fn contestant<M: Matcher + 'static>(data: &DataSet) -> Contestant<'_> {
     let mut matcher = M::new();
     data.filters
         .iter()
