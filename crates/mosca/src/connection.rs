@@ -175,9 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 continue;
             }
             if blocked && self.connection.closing().is_none() {
-                // Nobody else asks whether the broker wants it closed: there is no next output yet.
-                self.connection.handle_woken(now, &mut worker.effects);
-                self.settle(now, worker);
+                self.ask_whether_to_close(now, worker);
                 if self.connection.closing().is_some() {
                     continue;
                 }
@@ -195,6 +193,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Err(_) => self.lose(now, worker),
             }
         }
+    }
+
+    /// Asks whether the broker wants the connection closed. While the socket takes nothing nobody
+    /// else does: there is no next output yet.
+    fn ask_whether_to_close(&mut self, now: Timestamp, worker: &mut Worker) {
+        self.connection.handle_woken(now, &mut worker.effects);
+        self.settle(now, worker);
     }
 
     /// Everything was said. Whoever ended the connection himself waits for nothing more; the

@@ -127,24 +127,7 @@ impl Connection {
             client,
             clean_start: connect.clean_start,
             expiry_interval_secs: expiry,
-            link: Link {
-                version: connect.version,
-                receive_maximum: connect
-                    .properties
-                    .receive_maximum()
-                    .map_or(options.max_inflight, |maximum| {
-                        maximum.min(options.max_inflight)
-                    })
-                    .max(1),
-                maximum_packet_size: connect
-                    .properties
-                    .maximum_packet_size()
-                    .unwrap_or(PACKET_SIZE_MAX),
-                silence_max: Duration::from_millis(u64::from(keep_alive) * 1_500),
-                waker: None,
-                asleep: false,
-                close: None,
-            },
+            link: link(connect, options, keep_alive),
             will,
         };
         let version = connect.version;
@@ -177,6 +160,28 @@ impl Connection {
             topics: None,
             greeted: false,
         })
+    }
+}
+
+/// What the session has to know of the connection.
+fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) -> Link {
+    let receive_maximum = connect
+        .properties
+        .receive_maximum()
+        .map_or(options.max_inflight, |maximum| {
+            maximum.min(options.max_inflight)
+        });
+    Link {
+        version: connect.version,
+        receive_maximum: receive_maximum.max(1),
+        maximum_packet_size: connect
+            .properties
+            .maximum_packet_size()
+            .unwrap_or(PACKET_SIZE_MAX),
+        silence_max: Duration::from_millis(u64::from(keep_alive_secs) * 1_500),
+        waker: None,
+        asleep: false,
+        close: None,
     }
 }
 

@@ -55,7 +55,9 @@ impl<T> Future for Answer<T> {
                 // answer is an error rather than a panic.
                 let taken = core::mem::replace(
                     result,
-                    Err(PersistenceError::Unavailable("the answer was taken already".into())),
+                    Err(PersistenceError::Unavailable(
+                        "the answer was taken already".into(),
+                    )),
                 );
                 Poll::Ready(taken)
             }

@@ -1,3 +1,5 @@
+//! Identifiers that come round, acknowledgements in any order, compaction, restoring: on their own.
+
 use super::*;
 use crate::MessageParts;
 use mqtt_codec::PacketId;
