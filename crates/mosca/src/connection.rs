@@ -188,9 +188,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return let_others_run(context);
             }
             reads += 1;
-            match ready!(self.read(now, worker, context)) {
-                Ok(()) => {}
-                Err(_) => self.lose(now, worker),
+            if ready!(self.read(now, worker, context)).is_err() {
+                self.lose(now, worker);
             }
         }
     }

@@ -32,11 +32,7 @@ fn main() {
         .nth(1)
         .and_then(|count| count.parse().ok())
         .unwrap_or(50_000);
-    let mut random = Random::new(1);
-    let mut topics = dataset::topics(count);
-    for at in (1..topics.len()).rev() {
-        topics.swap(at, random.below(at as u64 + 1) as usize);
-    }
+    let topics = shuffled_topics(count);
     let names: Vec<_> = topics
         .iter()
         .filter_map(|text| TopicName::new(text).ok())
@@ -98,4 +94,14 @@ fn main() {
             black_box((name, value));
         });
     });
+}
+
+/// Devices do not report in the order of their topics.
+fn shuffled_topics(count: usize) -> Vec<String> {
+    let mut random = Random::new(1);
+    let mut topics = dataset::topics(count);
+    for at in (1..topics.len()).rev() {
+        topics.swap(at, random.below(at as u64 + 1) as usize);
+    }
+    topics
 }
