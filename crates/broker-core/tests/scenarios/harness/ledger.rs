@@ -79,6 +79,11 @@ impl Ledger {
                 open.1 = true;
                 pubrec.reason_code.is_error()
             }
+            (Packet::PubRec(_), (QoS::AtLeastOnce, _)) => {
+                // Answered with PUBREL, which before MQTT 5 cannot say that it is for nothing.
+                self.is_honest = false;
+                false
+            }
             (Packet::PubComp(_), (_, released)) => released,
             _ => false,
         };
