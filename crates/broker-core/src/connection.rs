@@ -113,9 +113,16 @@ impl Connection {
         self.version
     }
 
-    /// Largest packet to accept, in bytes.
+    /// Largest packet to accept now, in bytes; until CONNECT was accepted, the largest CONNECT.
     pub fn max_packet_size(&self) -> usize {
-        usize::try_from(self.broker.options().max_packet_size_bytes).unwrap_or(usize::MAX)
+        let options = self.broker.options();
+        let bytes = match self.phase {
+            Phase::Awaiting { .. } => options
+                .max_connect_size_bytes
+                .min(options.max_packet_size_bytes),
+            Phase::Connected(_) | Phase::Closing { .. } => options.max_packet_size_bytes,
+        };
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// The client identifier, once CONNECT was accepted.

@@ -29,6 +29,14 @@ pub struct BrokerOptions {
     /// and have been told the limit in CONNACK where it is below the maximum (MQTT 5.0 3.2.2.3.6).
     pub max_packet_size_bytes: u32,
 
+    /// Largest CONNECT, whole packet, in bytes. Default: 1 MiB; identifier, will, user name and
+    /// password take 320 KiB at most, the rest is for user properties. It comes from someone who has
+    /// not said who he is, so the limit is lower than that of other packets; where
+    /// [`max_packet_size_bytes`](Self::max_packet_size_bytes) is lower still, that one counts. A
+    /// larger one closes the connection as soon as its fixed header has arrived; MQTT 5 clients get
+    /// CONNACK with 0x95 if what has arrived names their version.
+    pub max_connect_size_bytes: u32,
+
     /// Longest client identifier in bytes. Default: 65,535. A longer one is refused with 0x85
     /// (3.x: return code 2).
     pub max_client_id_bytes: usize,
@@ -122,6 +130,7 @@ impl Default for BrokerOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             max_packet_size_bytes: PACKET_SIZE_MAX,
+            max_connect_size_bytes: 1 << 20,
             max_client_id_bytes: 65_535,
             max_sessions: 10_000_000,
             max_topic_bytes: 65_535,

@@ -43,6 +43,20 @@ fn a_packet_that_is_announced_too_large_is_not_waited_for() {
 }
 
 #[test]
+fn a_connect_has_a_lower_limit_than_what_comes_after_it() {
+    let net = Net::with(BrokerOptions {
+        max_connect_size_bytes: 20,
+        ..Default::default()
+    });
+    // Fixed header 2, protocol name 6, level, flags, keep alive 2, length of the identifier 2.
+    let client = net.connect("123456");
+    client.publish(qos0("a", &"x".repeat(100)));
+    client.ping();
+    assert!(net.dial("1234567").refused().0.is_none());
+    assert_eq!(net.broker().counters().protocol_errors.get(), 1);
+}
+
+#[test]
 fn a_client_identifier_may_be_as_long_as_the_limit_and_no_longer() {
     let net = Net::with(BrokerOptions {
         max_client_id_bytes: 5,

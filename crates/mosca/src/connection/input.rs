@@ -6,10 +6,6 @@ use mqtt_codec::{
     decode_connect,
 };
 
-/// Largest CONNECT, in bytes. Five fields of 64 KiB make the most of it; it comes from someone who
-/// has not said who he is.
-const CONNECT_BYTES_MAX: usize = 1 << 20;
-
 /// Hands over packet by packet. Returns how many bytes were used, and how many are missing of the
 /// packet that begins behind them, if one does.
 pub(super) fn handle_input(
@@ -30,7 +26,7 @@ pub(super) fn handle_input(
         let decoded = if connection.is_connected() {
             decode(rest, connection.version(), max_packet_size)
         } else {
-            decode_first(rest, max_packet_size.min(CONNECT_BYTES_MAX))
+            decode_first(rest, max_packet_size)
         };
         match decoded {
             Ok(Decoded::Packet { packet, size }) => {
