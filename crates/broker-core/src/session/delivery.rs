@@ -144,8 +144,13 @@ impl Session {
             self.admit(state, rules, effects);
             // What is dropped on the way out makes room in the window.
             if !self.emit(state, rules, effects) {
-                return;
+                break;
             }
+        }
+        // Only the connection itself gets here: its task is awake, and will look for output when
+        // what it has just handled is committed. Until then nobody needs to wake it.
+        if let Some(link) = &mut state.link {
+            link.asleep &= state.outbox.is_empty();
         }
     }
 
