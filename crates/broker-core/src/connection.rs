@@ -24,7 +24,7 @@ mod unsubscribe;
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{ConnAck, DecodeError, Disconnect, Packet, PropertiesBuf, ReasonCode, Version};
+use mqtt_codec::{ConnAck, DecodeError, Disconnect, Packet, ReasonCode, Version};
 
 use crate::Timestamp;
 use crate::broker::Broker;
@@ -479,11 +479,6 @@ impl Context<'_> {
         if replies.len() - before > self.reply_bytes_max {
             replies.truncate(before);
         }
-    }
-
-    /// Memory for the properties of a reply.
-    fn properties() -> PropertiesBuf {
-        PropertiesBuf::new()
     }
 }
 

@@ -1,8 +1,7 @@
 //! How what a session sends is put into bytes: the codec's packets, filled from what we keep.
 
 use mqtt_codec::{
-    PacketId, Properties, PropertiesBuf, Property, PropertySet, PubRel, Publish, QoS, ReasonCode,
-    Version,
+    PacketId, Properties, PropertiesBuf, Property, PropertySet, PubRel, Publish, QoS, Version,
 };
 
 /// All of a PUBLISH to one receiver but the bytes of its payload.
@@ -67,11 +66,7 @@ impl Head<'_> {
 }
 
 /// Appends PUBREL.
-pub(crate) fn put_pubrel(flat: &mut Vec<u8>, version: Version, id: PacketId, reason: ReasonCode) {
-    let packet = PubRel {
-        reason_code: reason,
-        ..PubRel::new(id)
-    };
-    // Without properties and with a reason code that PUBREL may carry there is nothing to fail.
-    let _encoded = packet.encode(version, flat);
+pub(crate) fn put_pubrel(flat: &mut Vec<u8>, version: Version, id: PacketId) {
+    // Without properties and with success as its reason there is nothing to fail.
+    let _encoded = PubRel::new(id).encode(version, flat);
 }

@@ -122,6 +122,15 @@ pub struct BrokerOptions {
     pub assign_client_id: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
+impl BrokerOptions {
+    /// Whether a topic name or topic filter of these levels is within the limits.
+    pub(crate) fn allows_topic(&self, text: &str, levels: impl Iterator) -> bool {
+        // A text has at most one level more than it has bytes: most need no counting.
+        text.len() <= self.max_topic_bytes
+            && (text.len() < self.max_topic_levels || levels.count() <= self.max_topic_levels)
+    }
+}
+
 impl Default for BrokerOptions {
     /// The defaults named at each field. `assign_client_id` counts up: unique, but easily
     /// guessed, so set it in anything that is not a test.

@@ -6,6 +6,7 @@ use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
 
 use crate::frame::Head;
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
+use crate::session::Terms;
 use crate::{Message, MessageParts, Timestamp};
 
 /// A message on its way to its receivers.
@@ -67,10 +68,17 @@ impl<'a> Publication<'a> {
         self.parts.topic.len() + self.parts.properties.len() + self.parts.payload.len()
     }
 
-    /// Bytes of the packet for a receiver without subscription identifiers; `usize::MAX` if it
-    /// cannot be encoded.
-    pub(crate) fn packet_bytes(&mut self, version: Version, qos: QoS, retain: bool) -> usize {
-        let form = self.form(version, qos, retain);
+    /// Bytes of the packet on these terms; `usize::MAX` if it cannot be encoded.
+    pub(crate) fn packet_bytes(&mut self, version: Version, terms: &Terms<'_>) -> usize {
+        let ids = own_ids(version, terms);
+        if !ids.is_empty() {
+            let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+            return self
+                .head(version, terms.qos, terms.retain, id, ids)
+                .packet_bytes(&mut PropertiesBuf::new())
+                .unwrap_or(usize::MAX);
+        }
+        let form = self.form(version, terms.qos, terms.retain);
         if form.start == form.end {
             return usize::MAX;
         }
@@ -82,16 +90,40 @@ impl<'a> Publication<'a> {
         form.end - form.start + shared
     }
 
-    /// Appends the packet for a receiver without subscription identifiers.
+    /// Appends the packet on these terms.
     pub(crate) fn put(
         &mut self,
         outbox: &mut Outbox,
         version: Version,
-        qos: QoS,
-        retain: bool,
+        terms: &Terms<'_>,
         packet_id: Option<PacketId>,
     ) {
-        let form = self.form(version, qos, retain);
+        let ids = own_ids(version, terms);
+        if ids.is_empty() {
+            self.put_form(outbox, version, terms, packet_id);
+        } else {
+            let head = self.head(version, terms.qos, terms.retain, packet_id, ids);
+            outbox.put(|flat| head.put(flat, &mut PropertiesBuf::new()));
+            if !self.is_shared() {
+                outbox.put(|flat| flat.extend_from_slice(self.parts.payload));
+            }
+        }
+        if self.is_shared() {
+            let message = self.message();
+            outbox.put_shared(message);
+        }
+    }
+
+    /// Appends a form that all receivers without subscription identifiers share, up to a payload
+    /// that is shared.
+    fn put_form(
+        &mut self,
+        outbox: &mut Outbox,
+        version: Version,
+        terms: &Terms<'_>,
+        packet_id: Option<PacketId>,
+    ) {
+        let form = self.form(version, terms.qos, terms.retain);
         let bytes = self
             .frames
             .bytes
@@ -106,14 +138,9 @@ impl<'a> Publication<'a> {
                 place.copy_from_slice(&id.get().to_be_bytes());
             }
         });
-        if self.is_shared() {
-            let message = self.message();
-            outbox.put_shared(message);
-        }
     }
 
-    /// The head of the packet for a receiver with subscription identifiers.
-    pub(crate) fn head<'b>(
+    fn head<'b>(
         &'b self,
         version: Version,
         qos: QoS,
@@ -166,6 +193,15 @@ impl<'a> Publication<'a> {
             *slot = Some(form);
         }
         form
+    }
+}
+
+/// The subscription identifiers that make the packet one of its own; before MQTT 5 there are none.
+fn own_ids<'a>(version: Version, terms: &Terms<'a>) -> &'a [u32] {
+    if version.is_v5() {
+        terms.subscription_ids.as_slice()
+    } else {
+        &[]
     }
 }
 

@@ -40,7 +40,7 @@ use crate::outbox::Outbox;
 use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::will::Will;
 
-pub(crate) use delivery::{Delivered, DeliveryEffects, Rules, Terms};
+pub(crate) use delivery::{DeliveryEffects, Rules, Terms};
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Acknowledged, Outgoing};
 

@@ -20,6 +20,16 @@ pub struct SubscriptionOptions {
     pub identifier: u32,
 }
 
+impl SubscriptionOptions {
+    /// The identifier as a delivery carries it.
+    pub(crate) fn subscription_ids(&self) -> SubscriptionIds {
+        match self.identifier {
+            0 => SubscriptionIds::None,
+            id => SubscriptionIds::One(id),
+        }
+    }
+}
+
 /// A subscription as the router keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
@@ -39,15 +49,11 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(subscription: &Subscription) -> Self {
-        let mut ids = SubscriptionIds::None;
-        if subscription.options.identifier != 0 {
-            ids.add(subscription.options.identifier);
-        }
         Self {
             session: Arc::clone(&subscription.session),
             qos: subscription.options.qos,
             retain_as_published: subscription.options.retain_as_published,
-            subscription_ids: ids,
+            subscription_ids: subscription.options.subscription_ids(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::Broker;
 use crate::effects::{Effects, Scratch};
 use crate::persistence::SubscriptionIds;
 use crate::publication::{Frames, Publication};
-use crate::session::{Delivered, DeliveryEffects, Session, SessionId, Terms};
+use crate::session::{DeliveryEffects, Session, SessionId, Terms};
 use crate::subscription::{Receiver, join_overlapping};
 use crate::{Message, Timestamp};
 
@@ -34,28 +34,25 @@ impl Broker {
         join_overlapping(receivers);
     }
 
-    /// Hands a message to each of its receivers, and returns how many took it.
+    /// Hands a message to each of its receivers.
     pub(crate) fn deliver_to(
         &self,
         receivers: &[Receiver],
         publication: &mut Publication<'_>,
         now: Timestamp,
         effects: &mut DeliveryEffects<'_>,
-    ) -> usize {
+    ) {
         let rules = self.rules(now);
-        let mut delivered = 0;
         for receiver in receivers {
             let terms = Terms {
                 qos: receiver.qos.min(publication.parts().qos),
                 retain: publication.parts().retain && receiver.retain_as_published,
                 subscription_ids: &receiver.subscription_ids,
             };
-            let result = receiver
+            receiver
                 .session
                 .deliver(publication, &terms, rules, effects);
-            delivered += usize::from(result == Delivered::Yes);
         }
-        delivered
     }
 
     /// Publishes a message that is kept already: a will of `publisher`'s, or one of the broker's

@@ -1,12 +1,12 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: how deliveries are completed in either direction
 //! (sections 3.4 to 3.7 and 4.3).
 
-use mqtt_codec::{PacketId, PubAck, PubComp, PubRec, PubRel, ReasonCode};
+use mqtt_codec::{PubAck, PubComp, PubRec, PubRel, ReasonCode};
 
 use super::{Connected, Context};
 use crate::effects::{Change, Release};
 use crate::persistence::{InflightStage, Operation};
-use crate::session::Acknowledged;
+use crate::session::{Acknowledged, State};
 
 impl Connected {
     /// The client has a QoS 1 message of ours.
@@ -31,11 +31,16 @@ impl Connected {
         // An identifier that is not under way changes nothing and is not worth a connection:
         // after a reconnect both sides may differ on what was still to be acknowledged.
         if let Acknowledged::Done(sequence) = acknowledge(&mut state.outgoing) {
-            self.session
-                .note_dequeued(sequence, &mut context.effects.batch);
-            let rules = context.broker.rules(context.now);
-            self.session.advance(&mut state, rules, context.effects);
+            self.finish(sequence, &mut state, context);
         }
+    }
+
+    /// A delivery is complete: the next ones may go out.
+    fn finish(&self, sequence: u64, state: &mut State, context: &mut Context<'_>) {
+        self.session
+            .note_dequeued(sequence, &mut context.effects.batch);
+        let rules = context.broker.rules(context.now);
+        self.session.advance(state, rules, context.effects);
     }
 
     /// The client has received a QoS 2 message of ours, or refuses it.
@@ -46,13 +51,8 @@ impl Connected {
         if !state.is_current(self.epoch) {
             return;
         }
-        let rules = context.broker.rules(context.now);
-        match state.outgoing.pubrec(pubrec.packet_id, refused, durable) {
-            Acknowledged::Done(sequence) => {
-                self.session
-                    .note_dequeued(sequence, &mut context.effects.batch);
-                self.session.advance(&mut state, rules, context.effects);
-            }
+        let reason = match state.outgoing.pubrec(pubrec.packet_id, refused, durable) {
+            Acknowledged::Done(sequence) => return self.finish(sequence, &mut state, context),
             Acknowledged::Release(sequence) => {
                 if durable {
                     context.effects.batch.push(Operation::MarkInflight {
@@ -64,22 +64,19 @@ impl Connected {
                     let release = Release::new(&self.session, Change::Marked(sequence));
                     context.effects.ticket.releases.push(release);
                 }
-                drop(state);
-                self.reply_pubrel(pubrec.packet_id, ReasonCode::Success, context);
+                ReasonCode::Success
             }
-            Acknowledged::ReleaseAgain => {
-                drop(state);
-                self.reply_pubrel(pubrec.packet_id, ReasonCode::Success, context);
-            }
-            Acknowledged::Unknown => {
-                drop(state);
-                // With a refusal the flow is over on the client's side too.
-                if !refused {
-                    let reason = ReasonCode::PacketIdentifierNotFound;
-                    self.reply_pubrel(pubrec.packet_id, reason, context);
-                }
-            }
-        }
+            Acknowledged::ReleaseAgain => ReasonCode::Success,
+            // With a refusal the flow is over on the client's side too.
+            Acknowledged::Unknown if refused => return,
+            Acknowledged::Unknown => ReasonCode::PacketIdentifierNotFound,
+        };
+        drop(state);
+        let pubrel = PubRel {
+            reason_code: reason,
+            ..PubRel::new(pubrec.packet_id)
+        };
+        context.reply(|replies| pubrel.encode(self.version, replies));
     }
 
     /// The client lets go of a QoS 2 message of its own.
@@ -104,13 +101,5 @@ impl Connected {
             ..PubComp::new(pubrel.packet_id)
         };
         context.reply(|replies| pubcomp.encode(self.version, replies));
-    }
-
-    fn reply_pubrel(&self, id: PacketId, reason: ReasonCode, context: &mut Context<'_>) {
-        let pubrel = PubRel {
-            reason_code: reason,
-            ..PubRel::new(id)
-        };
-        context.reply(|replies| pubrel.encode(self.version, replies));
     }
 }

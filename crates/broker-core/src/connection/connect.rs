@@ -10,6 +10,7 @@ use mqtt_codec::{
 };
 use topic_trie::TopicName;
 
+use super::publish::is_of_the_broker;
 use super::{Connected, Connection, LastWords, Phase};
 use crate::broker::{Refusal, Request};
 use crate::close::CloseCause;
@@ -212,15 +213,14 @@ fn assign_client_id(
 
 fn accept_will(will: &mqtt_codec::Will<'_>, options: &BrokerOptions) -> Result<Will, Refusal> {
     let topic = TopicName::new(will.topic).map_err(|_| Refusal(ReasonCode::TopicNameInvalid))?;
-    if will.topic.len() > options.max_topic_bytes || topic.level_count() > options.max_topic_levels
-    {
+    if !options.allows_topic(will.topic, topic.levels()) {
         return Err(Refusal(ReasonCode::TopicNameInvalid));
     }
     let response = will.properties.response_topic();
     if response.is_some_and(|topic| TopicName::new(topic).is_err()) {
         return Err(Refusal(ReasonCode::TopicNameInvalid));
     }
-    if topic.levels().next() == Some(super::publish::BROKER_TOPICS) {
+    if is_of_the_broker(topic) {
         return Err(Refusal(ReasonCode::NotAuthorized));
     }
     if will.qos > options.max_qos {

@@ -1,6 +1,8 @@
 //! PUBLISH from a client: checked, retained, routed, acknowledged (sections 3.3 and 4.3).
 
-use mqtt_codec::{PacketId, PropertyId, PropertySet, PubAck, PubRec, Publish, QoS, ReasonCode};
+use mqtt_codec::{
+    PacketId, PropertiesBuf, PropertyId, PropertySet, PubAck, PubRec, Publish, QoS, ReasonCode,
+};
 use topic_trie::TopicName;
 
 use super::{Connected, Context, TopicCache};
@@ -11,8 +13,10 @@ use crate::publication::Publication;
 use crate::retained::Retained;
 use crate::{MessageParts, Timestamp};
 
-/// Topics that only the broker publishes to.
-pub(super) const BROKER_TOPICS: &str = "$SYS";
+/// Whether only the broker publishes to the topic.
+pub(super) fn is_of_the_broker(topic: TopicName<'_>) -> bool {
+    topic.levels().next() == Some("$SYS")
+}
 
 impl Connected {
     pub(super) fn handle_publish(
@@ -69,9 +73,7 @@ impl Connected {
             return Err(Violation::TopicName);
         }
         let topic = TopicName::new(publish.topic).map_err(|_| Violation::TopicName)?;
-        let fits = publish.topic.len() <= options.max_topic_bytes
-            && topic.level_count() <= options.max_topic_levels;
-        if fits {
+        if options.allows_topic(publish.topic, topic.levels()) {
             Ok(topic)
         } else {
             Err(Violation::TopicName)
@@ -129,7 +131,7 @@ impl Connected {
         publish: &Publish<'_>,
         context: &mut Context<'_>,
     ) -> ReasonCode {
-        if topic.levels().next() == Some(BROKER_TOPICS) {
+        if is_of_the_broker(topic) {
             return ReasonCode::NotAuthorized;
         }
         let Context {
@@ -139,7 +141,7 @@ impl Connected {
             ..
         } = context;
         let now = *now;
-        let mut forwarded = Context::properties();
+        let mut forwarded = PropertiesBuf::new();
         let properties = if publish.properties.is_empty() {
             &[]
         } else {

@@ -7,7 +7,6 @@ use topic_trie::{SharedFilter, TopicFilter};
 use super::{Connected, Context};
 use crate::broker::Subscribed;
 use crate::close::{CloseCause, Violation};
-use crate::persistence::SubscriptionIds;
 use crate::subscription::SubscriptionOptions;
 
 impl Connected {
@@ -41,9 +40,7 @@ impl Connected {
         let Ok(filter) = TopicFilter::new(subscription.filter) else {
             return ReasonCode::TopicFilterInvalid;
         };
-        if subscription.filter.len() > options.max_topic_bytes
-            || filter.level_count() > options.max_topic_levels
-        {
+        if !options.allows_topic(subscription.filter, filter.levels()) {
             return ReasonCode::TopicFilterInvalid;
         }
         if self.version.is_v5() {
@@ -76,16 +73,13 @@ impl Connected {
             }
         };
         if retained_wanted && options.retain_available {
-            let mut ids = SubscriptionIds::None;
-            if identifier != 0 {
-                ids.add(identifier);
-            }
             let mut state = self.session.state();
             if state.is_current(self.epoch) {
-                state
-                    .replays
-                    .get_or_insert_default()
-                    .push(filter, granted.qos, ids);
+                state.replays.get_or_insert_default().push(
+                    filter,
+                    granted.qos,
+                    granted.subscription_ids(),
+                );
             }
         }
         ReasonCode::granted(granted.qos)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{PacketId, PropertiesBuf, QoS, ReasonCode};
+use mqtt_codec::{PacketId, QoS};
 
 use super::outgoing::{Entry, Next};
 use super::{Session, State};
@@ -18,15 +18,6 @@ use crate::outbox::SHARED_PAYLOAD_MIN;
 use crate::persistence::{Batch, InflightStage, Operation, SubscriptionIds};
 use crate::publication::{Publication, remaining_secs};
 use crate::{Message, Timestamp};
-
-/// What became of a message at one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivered {
-    /// It is on its way.
-    Yes,
-    /// It was dropped, and counted where that is a loss.
-    No,
-}
 
 /// How a message is to be delivered to one session.
 #[derive(Clone, Debug)]
@@ -52,10 +43,10 @@ impl Session {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) -> Delivered {
+    ) {
         let mut state = self.state();
         if state.ended {
-            return Delivered::No;
+            return;
         }
         match terms.qos {
             QoS::AtMostOnce => state.deliver_at_most_once(publication, terms, rules, effects),
@@ -73,7 +64,7 @@ impl Session {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) -> Delivered {
+    ) {
         if !state.has_room(publication.size_bytes(), rules) {
             while let Some(sequence) = state.outgoing.discard_expired(rules.now) {
                 rules.counters.dropped_expired.add(1);
@@ -82,7 +73,7 @@ impl Session {
         }
         if !state.has_room(publication.size_bytes(), rules) {
             rules.counters.dropped_queue_full.add(1);
-            return Delivered::No;
+            return;
         }
         // While the client is away nothing gets an identifier: it might be taken for sent.
         let window = match &state.link {
@@ -105,7 +96,6 @@ impl Session {
         effects
             .releases
             .push(Release::new(self, Change::Enqueued(sequence)));
-        Delivered::Yes
     }
 
     /// A change was committed. If the client waits for it, its task is to be woken.
@@ -199,7 +189,7 @@ impl Session {
             match next {
                 Next::Release(id) => {
                     outbox.reuse(&mut effects.scratch.outboxes);
-                    outbox.put(|flat| put_pubrel(flat, link.version, id, ReasonCode::Success));
+                    outbox.put(|flat| put_pubrel(flat, link.version, id));
                     outgoing.emitted(true);
                 }
                 Next::Publish(id) => {
@@ -266,13 +256,13 @@ impl State {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) -> Delivered {
+    ) {
         if self.link.is_none() {
-            return Delivered::No;
+            return;
         }
         if self.outbox.len() >= rules.options.max_outbox_bytes {
             rules.counters.dropped_slow_reader.add(1);
-            return Delivered::No;
+            return;
         }
         self.put(publication, terms, None, rules, effects)
     }
@@ -284,21 +274,21 @@ impl State {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) -> Delivered {
+    ) {
         if self.link.is_none() {
-            return Delivered::No;
+            return;
         }
         let window = self.window(rules.options.max_inflight);
         if self.outgoing.is_open(window) && self.outbox.len() < rules.options.max_outbox_bytes {
             if !self.fits(publication, terms, rules) {
-                return Delivered::No;
+                return;
             }
             let id = self.outgoing.push_sent(terms.qos);
             return self.put(publication, terms, Some(id), rules, effects);
         }
         if !self.has_room(publication.size_bytes(), rules) {
             rules.counters.dropped_queue_full.add(1);
-            return Delivered::No;
+            return;
         }
         let (_, packet_id) = self
             .outgoing
@@ -306,7 +296,6 @@ impl State {
         if packet_id.is_some() {
             effects.wakes.extend(self.take_waker());
         }
-        Delivered::Yes
     }
 
     /// Whether the queue takes one more message.
@@ -319,18 +308,7 @@ impl State {
     /// Whether the client takes a packet of this size; counted if not.
     fn fits(&self, publication: &mut Publication<'_>, terms: &Terms<'_>, rules: Rules<'_>) -> bool {
         let Some(link) = &self.link else { return false };
-        let bytes = match terms.subscription_ids.as_slice() {
-            ids if ids.is_empty() || !link.version.is_v5() => {
-                publication.packet_bytes(link.version, terms.qos, terms.retain)
-            }
-            ids => {
-                let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-                publication
-                    .head(link.version, terms.qos, terms.retain, id, ids)
-                    .packet_bytes(&mut PropertiesBuf::new())
-                    .unwrap_or(usize::MAX)
-            }
-        };
+        let bytes = publication.packet_bytes(link.version, terms);
         let fits = bytes <= link.maximum_packet_size as usize;
         if !fits {
             rules.counters.dropped_too_large.add(1);
@@ -346,9 +324,9 @@ impl State {
         packet_id: Option<PacketId>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) -> Delivered {
+    ) {
         if packet_id.is_none() && !self.fits(publication, terms, rules) {
-            return Delivered::No;
+            return;
         }
         let Self {
             link: Some(link),
@@ -356,23 +334,11 @@ impl State {
             ..
         } = self
         else {
-            return Delivered::No;
+            return;
         };
         outbox.reuse(effects.outboxes);
-        let ids = terms.subscription_ids.as_slice();
-        if ids.is_empty() || !link.version.is_v5() {
-            publication.put(outbox, link.version, terms.qos, terms.retain, packet_id);
-        } else {
-            let head = publication.head(link.version, terms.qos, terms.retain, packet_id, ids);
-            outbox.put(|flat| head.put(flat, &mut PropertiesBuf::new()));
-            if publication.parts().payload.len() >= SHARED_PAYLOAD_MIN {
-                outbox.put_shared(publication.message());
-            } else {
-                outbox.put(|flat| flat.extend_from_slice(publication.parts().payload));
-            }
-        }
+        publication.put(outbox, link.version, terms, packet_id);
         effects.wakes.extend(link.rouse());
-        Delivered::Yes
     }
 }
 
