@@ -8,6 +8,7 @@ use std::str::FromStr;
 use crate::error::{TopicError, check_length};
 use crate::levels::Levels;
 use crate::name::TopicName;
+use crate::owned_text::impl_owned_text;
 use crate::share::SharedFilter;
 
 /// A valid topic filter, borrowed: 1 to 65,535 bytes of UTF-8 without U+0000, in which `+` is the
@@ -176,52 +177,7 @@ impl TopicFilterBuf {
     }
 }
 
-impl From<TopicFilter<'_>> for TopicFilterBuf {
-    fn from(filter: TopicFilter<'_>) -> Self {
-        filter.to_buf()
-    }
-}
-
-impl TryFrom<String> for TopicFilterBuf {
-    type Error = TopicError;
-
-    fn try_from(text: String) -> Result<Self, TopicError> {
-        TopicFilter::new(&text)?;
-        Ok(Self(text.into_boxed_str()))
-    }
-}
-
-impl FromStr for TopicFilterBuf {
-    type Err = TopicError;
-
-    fn from_str(text: &str) -> Result<Self, TopicError> {
-        TopicFilter::new(text).map(TopicFilter::to_buf)
-    }
-}
-
-impl Borrow<str> for TopicFilterBuf {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for TopicFilterBuf {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TopicFilterBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for TopicFilterBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.as_filter(), f)
-    }
-}
+impl_owned_text!(TopicFilterBuf from TopicFilter, by as_filter);
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,7 @@ mod keys;
 mod label;
 mod levels;
 mod name;
+mod owned_text;
 mod scratch;
 mod shard;
 mod share;

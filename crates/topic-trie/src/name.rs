@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::error::{TopicError, check_length};
 use crate::levels::Levels;
+use crate::owned_text::impl_owned_text;
 
 /// A valid topic name, borrowed: 1 to 65,535 bytes of UTF-8 without U+0000, `+` and `#`.
 ///
@@ -150,52 +151,7 @@ impl TopicNameBuf {
     }
 }
 
-impl From<TopicName<'_>> for TopicNameBuf {
-    fn from(name: TopicName<'_>) -> Self {
-        name.to_buf()
-    }
-}
-
-impl TryFrom<String> for TopicNameBuf {
-    type Error = TopicError;
-
-    fn try_from(text: String) -> Result<Self, TopicError> {
-        TopicName::new(&text)?;
-        Ok(Self(text.into_boxed_str()))
-    }
-}
-
-impl FromStr for TopicNameBuf {
-    type Err = TopicError;
-
-    fn from_str(text: &str) -> Result<Self, TopicError> {
-        TopicName::new(text).map(TopicName::to_buf)
-    }
-}
-
-impl Borrow<str> for TopicNameBuf {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for TopicNameBuf {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TopicNameBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for TopicNameBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.as_name(), f)
-    }
-}
+impl_owned_text!(TopicNameBuf from TopicName, by as_name);
 
 #[cfg(test)]
 mod tests {
