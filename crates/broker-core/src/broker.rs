@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use parking_lot::RwLock;
 use topic_trie::{SharedFilterTrie, TopicFilter};
 
 use crate::close::CloseCause;
@@ -25,7 +26,7 @@ use crate::persistence::{Batch, ClientId, Operation};
 use crate::retained::RetainedMessages;
 use crate::session::{Rules, Session, SessionId};
 use crate::subscription::{Subscription, SubscriptionOptions};
-use crate::{Message, Timestamp};
+use crate::{Message, Redirect, Timestamp};
 
 pub(crate) use lifecycle::{Refusal, Request};
 
@@ -48,6 +49,7 @@ pub struct Broker {
     node: Arc<str>,
     next_session_id: AtomicU64,
     shutting_down: AtomicBool,
+    redirect: RwLock<Option<Redirect>>,
     /// When retained messages are looked through for expired ones, in milliseconds.
     retained_check: AtomicU64,
 }
@@ -78,6 +80,7 @@ impl Broker {
     /// A broker that knows nobody yet.
     pub fn new(options: BrokerOptions) -> Arc<Self> {
         Arc::new(Self {
+            redirect: RwLock::new(options.redirect.clone()),
             options,
             counters: Counters::default(),
             sessions: DashMap::new(),
@@ -171,13 +174,33 @@ impl Broker {
         self.publish_kept(now, message, None, effects)
     }
 
-    /// Asks all connections to close with `ServerShuttingDown`, and accepts no new ones.
+    /// Asks all connections to close with `ServerShuttingDown`, and accepts no new ones. Where a
+    /// [`redirect`](Self::redirect) holds, clients are told that one instead.
     pub fn shut_down(&self, effects: &mut Effects) {
         self.shutting_down.store(true, Ordering::SeqCst);
+        let cause = self.shutdown_cause();
         for session in &self.sessions {
-            effects
-                .wakes
-                .extend(session.state().ask_to_close(CloseCause::ServerShutdown));
+            effects.wakes.extend(session.state().ask_to_close(cause));
+        }
+    }
+
+    /// From now on refuses every CONNECT and tells the client to go elsewhere: MQTT 5 clients hear
+    /// 0x9C or 0x9D and the server reference (section 4.11), older ones return code 3, server
+    /// unavailable. Who is connected stays connected; at [`shut_down`](Self::shut_down) they hear
+    /// the same, so a broker is emptied by calling one after the other. `None` takes clients again.
+    pub fn redirect(&self, redirect: Option<Redirect>) {
+        *self.redirect.write() = redirect;
+    }
+
+    pub(crate) fn redirected(&self) -> Option<Redirect> {
+        self.redirect.read().clone()
+    }
+
+    /// What clients are told when the broker shuts down.
+    pub(crate) fn shutdown_cause(&self) -> CloseCause {
+        match &*self.redirect.read() {
+            Some(redirect) => CloseCause::Redirected(redirect.reason_code()),
+            None => CloseCause::ServerShutdown,
         }
     }
 

@@ -24,6 +24,8 @@ pub enum CloseCause {
     TakenOver,
     /// The server is going down.
     ServerShutdown,
+    /// The server is going down, and the client is sent to another: 0x9C for now, 0x9D for good.
+    Redirected(ReasonCode),
     /// The store did not accept what had to become durable.
     StoreFailed,
 }
@@ -108,6 +110,7 @@ impl CloseCause {
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
+            Self::Redirected(reason) => Some(reason),
             Self::StoreFailed => Some(ReasonCode::UnspecifiedError),
         }
     }
@@ -131,6 +134,7 @@ impl core::fmt::Display for CloseCause {
             Self::KeepAliveTimeout => f.write_str("keep alive timeout"),
             Self::TakenOver => f.write_str("session taken over"),
             Self::ServerShutdown => f.write_str("server shutting down"),
+            Self::Redirected(reason) => write!(f, "server shutting down: {reason}"),
             Self::StoreFailed => f.write_str("store failed"),
         }
     }
@@ -161,6 +165,14 @@ mod tests {
             (
                 CloseCause::ServerShutdown,
                 Some(ReasonCode::ServerShuttingDown),
+            ),
+            (
+                CloseCause::Redirected(ReasonCode::UseAnotherServer),
+                Some(ReasonCode::UseAnotherServer),
+            ),
+            (
+                CloseCause::Redirected(ReasonCode::ServerMoved),
+                Some(ReasonCode::ServerMoved),
             ),
             (CloseCause::StoreFailed, Some(ReasonCode::UnspecifiedError)),
         ];
@@ -225,6 +237,7 @@ mod tests {
                 | CloseCause::KeepAliveTimeout
                 | CloseCause::TakenOver
                 | CloseCause::ServerShutdown
+                | CloseCause::Redirected(_)
                 | CloseCause::StoreFailed => {}
             }
             assert_eq!(cause.disconnect_reason(), told, "{cause}");

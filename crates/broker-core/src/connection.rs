@@ -24,13 +24,17 @@ mod unsubscribe;
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{ConnAck, DecodeError, Disconnect, Packet, ReasonCode, Version};
+use mqtt_codec::{
+    ConnAck, DecodeError, Disconnect, EncodeError, Packet, Properties, PropertiesBuf, Property,
+    ReasonCode, Version,
+};
 
 use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Effects, Release, Ticket};
 use crate::outbox::Outbox;
+use crate::reason::put_explained;
 use crate::session::{Session, State};
 
 pub(crate) use replay::Replays;
@@ -66,6 +70,8 @@ struct LastWords {
     outbox: Outbox,
     /// Whether DISCONNECT comes behind the outbox.
     farewell: bool,
+    /// Largest packet that the client takes, in bytes.
+    bytes_max: usize,
     /// Whether all was given out: nothing more is said.
     said: bool,
 }
@@ -78,6 +84,8 @@ pub(crate) struct Connected {
     version: Version,
     /// The client's maximum packet size.
     reply_bytes_max: usize,
+    /// Whether the client wants reason strings wherever there may be one.
+    problem_information: bool,
     topics: Option<Box<TopicCache>>,
     /// CONNACK has been given out.
     greeted: bool,
@@ -191,6 +199,7 @@ impl Connection {
                     now,
                     effects,
                     reply_bytes_max: connected.reply_bytes_max,
+                    problem_information: connected.problem_information,
                 };
                 connected.handle_packet(packet, &mut context)
             }
@@ -261,6 +270,7 @@ impl Connection {
         let mut last = LastWords::default();
         if let Phase::Connected(connected) = &self.phase {
             last.farewell = connected.version.is_v5() && cause.disconnect_reason().is_some();
+            last.bytes_max = connected.reply_bytes_max;
             if !connected.greeted {
                 // DISCONNECT comes only after CONNACK [MQTT-3.14.0-1]. There is none if another
                 // connection has the session by now.
@@ -298,19 +308,11 @@ impl Connection {
                 Err(cause) => self.close(now, cause, effects),
             }
         }
-        let version = self.version;
         let Phase::Closing { cause, last } = &mut self.phase else {
             return Output::Idle;
         };
         if core::mem::take(&mut last.farewell) {
-            let reason = cause
-                .disconnect_reason()
-                .unwrap_or(ReasonCode::UnspecifiedError);
-            let disconnect = Disconnect::new(reason);
-            // Every reason that a cause names is one that DISCONNECT may carry.
-            last.outbox
-                .put(|flat| disconnect.encode(version, flat))
-                .unwrap_or_default();
+            last.put_disconnect(*cause, &self.broker);
         }
         last.said = true;
         if last.outbox.is_empty() {
@@ -346,6 +348,38 @@ impl Connection {
     }
 }
 
+impl LastWords {
+    /// Appends DISCONNECT, if the client takes a packet so large.
+    fn put_disconnect(&mut self, cause: CloseCause, broker: &Broker) {
+        let reason_code = cause
+            .disconnect_reason()
+            .unwrap_or(ReasonCode::UnspecifiedError);
+        let mut base = PropertiesBuf::new();
+        if matches!(cause, CloseCause::Redirected(_))
+            && let Some(redirect) = broker.redirected()
+        {
+            // A reference that cannot be expressed is left out.
+            let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
+        }
+        let bytes_max = self.bytes_max;
+        self.outbox.put(|flat| {
+            put_explained(
+                &base,
+                &cause.to_string(),
+                bytes_max,
+                flat,
+                |properties, flat| {
+                    let disconnect = Disconnect {
+                        reason_code,
+                        properties,
+                    };
+                    disconnect.encode(Version::V5, flat)
+                },
+            );
+        });
+    }
+}
+
 impl Drop for Connection {
     /// A connection whose driver was cancelled must not keep its session for ever. It ends as if it
     /// had been lost when the client was last heard, except that the store does not learn of it.
@@ -366,6 +400,7 @@ pub(crate) struct Context<'a> {
     pub(crate) effects: &'a mut Effects,
     /// The client's maximum packet size.
     reply_bytes_max: usize,
+    problem_information: bool,
 }
 
 impl Connected {
@@ -478,6 +513,23 @@ impl Context<'_> {
         let _encoded = encode(replies);
         if replies.len() - before > self.reply_bytes_max {
             replies.truncate(before);
+        }
+    }
+
+    /// Appends an acknowledgement: with `words` as its reason string, unless there are none, the
+    /// client wants none [MQTT-3.1.2-29] or has no room for them.
+    fn reply_explained(
+        &mut self,
+        words: Option<&str>,
+        encode: impl Fn(Properties<'_>, &mut Vec<u8>) -> Result<usize, EncodeError>,
+    ) {
+        match words.filter(|_| self.problem_information) {
+            None => self.reply(|replies| encode(Properties::EMPTY, replies)),
+            Some(words) => {
+                let replies = &mut self.effects.ticket.replies;
+                let none = PropertiesBuf::new();
+                put_explained(&none, words, self.reply_bytes_max, replies, encode);
+            }
         }
     }
 }

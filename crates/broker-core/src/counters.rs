@@ -26,6 +26,9 @@ pub struct Counters {
     pub refused_retained: Counter,
     /// Connections refused because there were too many sessions.
     pub refused_sessions: Counter,
+    /// Connections refused because clients are sent to another server
+    /// ([`Broker::redirect`](crate::Broker::redirect)).
+    pub redirected: Counter,
     /// Subscriptions refused because their session had too many.
     pub refused_subscriptions: Counter,
     /// Connections closed because of what the client sent.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use mqtt_codec::QoS;
 
+use crate::Redirect;
+
 /// Options of a [`Broker`](crate::Broker).
 ///
 /// ```
@@ -112,6 +114,27 @@ pub struct BrokerOptions {
     /// Whether filters with wildcards are accepted. Default: true; otherwise refused with 0xA2.
     pub wildcard_subscriptions: bool,
 
+    /// Where clients are sent instead of being served, from the start on; see
+    /// [`Broker::redirect`](crate::Broker::redirect). Default: nowhere.
+    pub redirect: Option<Redirect>,
+
+    /// Makes the response information of a client from its client identifier: by convention the
+    /// start of the topics that it may use as response topics (MQTT 5.0 3.2.2.3.15). It is sent in
+    /// CONNACK to clients that ask for it (request response information 1) and to no other
+    /// [MQTT-3.1.2-28]; one longer than 65,535 bytes is not sent. Default: none.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use broker_core::BrokerOptions;
+    ///
+    /// let options = BrokerOptions {
+    ///     response_information: Some(Arc::new(|client: &str| format!("replies/{client}/"))),
+    ///     ..BrokerOptions::default()
+    /// };
+    /// # assert!(options.response_information.is_some());
+    /// ```
+    pub response_information: Option<ResponseInformation>,
+
     /// Topics whose receivers each publishing connection remembers. Default: 16; 0 remembers
     /// none. The memory of one remembered topic grows with its receivers, of which at most 1,024
     /// are remembered.
@@ -121,6 +144,10 @@ pub struct BrokerOptions {
     /// guess. There is no default: the core has no randomness of its own.
     pub assign_client_id: Arc<dyn Fn() -> String + Send + Sync>,
 }
+
+/// Makes response information from a client identifier; see
+/// [`BrokerOptions::response_information`].
+pub type ResponseInformation = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 impl BrokerOptions {
     /// Whether a topic name or topic filter of these levels is within the limits.
@@ -158,6 +185,8 @@ impl Default for BrokerOptions {
             max_keep_alive_secs: u16::MAX,
             retain_available: true,
             wildcard_subscriptions: true,
+            redirect: None,
+            response_information: None,
             topic_cache_entries: 16,
             assign_client_id: Arc::new(move || {
                 let number = counter.fetch_add(1, core::sync::atomic::Ordering::Relaxed);

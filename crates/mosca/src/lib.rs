@@ -30,7 +30,8 @@ mod shared;
 mod worker;
 
 pub use broker_core::{
-    BrokerOptions, Counters, Message, MessageParts, Sizes, Timestamp, persistence,
+    BrokerOptions, Counters, Message, MessageParts, Redirect, ResponseInformation, Sizes,
+    Timestamp, persistence,
 };
 pub use interface::Interface;
 pub use mqtt_codec::QoS;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
-use broker_core::{Broker, Counters, Effects, Message, Sizes};
+use broker_core::{Broker, Counters, Effects, Message, Redirect, Sizes};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
@@ -179,6 +179,27 @@ impl Server {
         broker.publish(clock.now(), message, &mut effects)?;
         settle_broker(broker, store.as_deref(), clock.now(), &mut effects).await?;
         Ok(())
+    }
+
+    /// From now on sends clients to another server: every CONNECT is refused with 0x9C, use another
+    /// server, or 0x9D, server moved, and the server reference (MQTT 5.0 section 4.11; return code 3
+    /// before MQTT 5). Who is connected stays so, and hears the same at [`close`](Self::close). `None`
+    /// takes clients again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mosca::{Redirect, Server};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let server = Server::builder().start().await?;
+    /// // Before an upgrade: everybody moves to the other node.
+    /// server.redirect(Some(Redirect::temporary("other.example.org:1883")));
+    /// server.close(Duration::from_secs(5)).await;
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn redirect(&self, redirect: Option<Redirect>) {
+        self.shared.broker.redirect(redirect);
     }
 
     /// Stops listening, tells all clients (MQTT 5: DISCONNECT with 0x8B, server shutting down), and

@@ -83,7 +83,7 @@ impl Broker {
             // It began after the first look, and may have missed this session.
             effects
                 .wakes
-                .extend(state.ask_to_close(CloseCause::ServerShutdown));
+                .extend(state.ask_to_close(self.shutdown_cause()));
         }
         session.hear(now);
         self.set_deadline(&session, &mut state);

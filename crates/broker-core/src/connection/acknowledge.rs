@@ -8,6 +8,9 @@ use crate::effects::{Change, Release};
 use crate::persistence::{InflightStage, Operation};
 use crate::session::{Acknowledged, State};
 
+/// The reason string for a packet identifier that is not under way.
+const UNKNOWN: &str = "no QoS 2 message is under way with this packet identifier";
+
 impl Connected {
     /// The client has a QoS 1 message of ours.
     pub(super) fn handle_puback(&mut self, puback: &PubAck<'_>, context: &mut Context<'_>) {
@@ -72,11 +75,16 @@ impl Connected {
             Acknowledged::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
         drop(state);
-        let pubrel = PubRel {
-            reason_code: reason,
-            ..PubRel::new(pubrec.packet_id)
-        };
-        context.reply(|replies| pubrel.encode(self.version, replies));
+        let version = self.version;
+        let words = reason.is_error().then_some(UNKNOWN);
+        context.reply_explained(words, |properties, replies| {
+            let pubrel = PubRel {
+                packet_id: pubrec.packet_id,
+                reason_code: reason,
+                properties,
+            };
+            pubrel.encode(version, replies)
+        });
     }
 
     /// The client lets go of a QoS 2 message of its own.
@@ -96,10 +104,15 @@ impl Connected {
         } else {
             ReasonCode::PacketIdentifierNotFound
         };
-        let pubcomp = PubComp {
-            reason_code,
-            ..PubComp::new(pubrel.packet_id)
-        };
-        context.reply(|replies| pubcomp.encode(self.version, replies));
+        let version = self.version;
+        let words = (!known).then_some(UNKNOWN);
+        context.reply_explained(words, |properties, replies| {
+            let pubcomp = PubComp {
+                packet_id: pubrel.packet_id,
+                reason_code,
+                properties,
+            };
+            pubcomp.encode(version, replies)
+        });
     }
 }

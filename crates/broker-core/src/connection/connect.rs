@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use mqtt_codec::{
-    ConnAck, Connect, DecodeError, EncodeError, PropertiesBuf, Property, PropertySet, QoS,
-    ReasonCode, Version,
+    ConnAck, Connect, DecodeError, EncodeError, Properties, PropertiesBuf, Property, PropertySet,
+    QoS, ReasonCode, Version,
 };
 use topic_trie::TopicName;
 
@@ -17,6 +17,7 @@ use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
+use crate::reason::{of_refusal, put_explained};
 use crate::session::Link;
 use crate::will::Will;
 use crate::{Message, MessageParts, Timestamp};
@@ -27,6 +28,7 @@ struct Settled {
     /// Only if it is not what the client asked for.
     session_expiry_secs: Option<u32>,
     server_keep_alive_secs: Option<u16>,
+    response_information: Option<String>,
 }
 
 impl Connection {
@@ -45,7 +47,7 @@ impl Connection {
             }
             Err(Refusal(reason)) => {
                 let told_max = connect.properties.maximum_packet_size();
-                self.refuse(reason, told_max.unwrap_or(PACKET_SIZE_MAX));
+                self.refuse(reason, told_max.unwrap_or(PACKET_SIZE_MAX) as usize);
                 Ok(())
             }
         }
@@ -66,9 +68,17 @@ impl Connection {
         if let Some(reason) = reason {
             // If it is the version that is not known, the form of 3.1.1 is the one that every
             // client of an older or unknown version can read [MQTT-3.1.2-2].
-            let connack = ConnAck::new(false, reason);
-            let _encoded =
-                outbox.put(|flat| connack.encode(version.unwrap_or(Version::V311), flat));
+            let version = version.unwrap_or(Version::V311);
+            let encode = |properties: Properties<'_>, flat: &mut Vec<u8>| {
+                let connack = ConnAck {
+                    properties,
+                    ..ConnAck::new(false, reason)
+                };
+                connack.encode(version, flat)
+            };
+            let none = PropertiesBuf::new();
+            // What the client's maximum is cannot be known of a packet that cannot be decoded.
+            outbox.put(|flat| put_explained(&none, &error.to_string(), usize::MAX, flat, encode));
         }
         let last = LastWords {
             outbox,
@@ -80,20 +90,33 @@ impl Connection {
         };
     }
 
-    fn refuse(&mut self, reason: ReasonCode, maximum_packet_size: u32) {
-        let mut outbox = Outbox::default();
-        // A reason for which 3.x has no return code is not sent: the connection just closes.
-        let connack = ConnAck::new(false, reason);
-        let fits = |bytes| bytes <= maximum_packet_size as usize;
-        if connack.encoded_len(self.version).is_ok_and(fits) {
-            let _encoded = outbox.put(|flat| connack.encode(self.version, flat));
+    fn refuse(&mut self, reason_code: ReasonCode, bytes_max: usize) {
+        let version = self.version;
+        let mut base = PropertiesBuf::new();
+        if matches!(
+            reason_code,
+            ReasonCode::UseAnotherServer | ReasonCode::ServerMoved
+        ) && let Some(redirect) = self.broker.redirected()
+        {
+            // A reference that cannot be expressed is left out.
+            let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
         }
+        // A reason for which 3.x has no return code is not sent: the connection just closes.
+        let encode = |properties: Properties<'_>, flat: &mut Vec<u8>| {
+            let connack = ConnAck {
+                properties,
+                ..ConnAck::new(false, reason_code)
+            };
+            connack.encode(version, flat)
+        };
+        let mut outbox = Outbox::default();
+        outbox.put(|flat| put_explained(&base, of_refusal(reason_code), bytes_max, flat, encode));
         let last = LastWords {
             outbox,
             ..LastWords::default()
         };
         self.phase = Phase::Closing {
-            cause: CloseCause::Refused(reason),
+            cause: CloseCause::Refused(reason_code),
             last: Box::new(last),
         };
     }
@@ -105,6 +128,10 @@ impl Connection {
         effects: &mut Effects,
     ) -> Result<Connected, Refusal> {
         let options = self.broker.options();
+        if let Some(redirect) = self.broker.redirected() {
+            self.broker.counters().redirected.add(1);
+            return Err(Refusal(redirect.reason_code()));
+        }
         if connect.properties.authentication_method().is_some() {
             return Err(Refusal(ReasonCode::BadAuthenticationMethod));
         }
@@ -123,6 +150,7 @@ impl Connection {
             assigned_client_id,
             session_expiry_secs: told_expiry,
             server_keep_alive_secs: told_keep_alive,
+            response_information: response_information(connect, &client, options),
         };
         let request = Request {
             client,
@@ -158,6 +186,8 @@ impl Connection {
             epoch: attached.epoch,
             version,
             reply_bytes_max,
+            problem_information: version.is_v5()
+                && connect.properties.request_problem_information() != Some(false),
             topics: None,
             greeted: false,
         })
@@ -271,6 +301,17 @@ fn keep_alive(connect: &Connect<'_>, options: &BrokerOptions) -> (u16, Option<u1
     (maximum, connect.version.is_v5().then_some(maximum))
 }
 
+/// What a client that asked for it is told of its response topics [MQTT-3.1.2-28].
+fn response_information(
+    connect: &Connect<'_>,
+    client: &str,
+    options: &BrokerOptions,
+) -> Option<String> {
+    let wanted = connect.properties.request_response_information() == Some(true);
+    let make = options.response_information.as_ref().filter(|_| wanted)?;
+    Some(make(client))
+}
+
 /// What the client has to know of the server (section 3.2.2.3 of 5.0).
 fn connack_properties(
     version: Version,
@@ -305,6 +346,10 @@ fn connack_properties(
     properties.push(Property::SharedSubscriptionAvailable(false))?;
     if let Some(secs) = settled.server_keep_alive_secs {
         properties.push(Property::ServerKeepAlive(secs))?;
+    }
+    if let Some(information) = &settled.response_information {
+        // One that cannot be expressed is not sent; the rest matters more.
+        let _pushed = properties.push(Property::ResponseInformation(information));
     }
     Ok(properties)
 }

@@ -10,6 +10,7 @@ use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
 use crate::persistence::Operation;
 use crate::publication::Publication;
+use crate::reason::of_publish;
 use crate::retained::Retained;
 use crate::{MessageParts, Timestamp};
 
@@ -30,11 +31,16 @@ impl Connected {
         match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(id)) => {
                 let reason_code = self.publish(topic, publish, context);
-                let puback = PubAck {
-                    reason_code,
-                    ..PubAck::new(id)
-                };
-                context.reply(|replies| puback.encode(self.version, replies));
+                let version = self.version;
+                let words = reason_code.is_error().then(|| of_publish(reason_code));
+                context.reply_explained(words, |properties, replies| {
+                    let puback = PubAck {
+                        packet_id: id,
+                        reason_code,
+                        properties,
+                    };
+                    puback.encode(version, replies)
+                });
             }
             (QoS::ExactlyOnce, Some(id)) => {
                 self.publish_exactly_once(id, topic, publish, context)?
@@ -115,11 +121,16 @@ impl Connected {
                 context.effects.ticket.releases.push(release);
             }
         }
-        let pubrec = PubRec {
-            reason_code,
-            ..PubRec::new(id)
-        };
-        context.reply(|replies| pubrec.encode(self.version, replies));
+        let version = self.version;
+        let words = reason_code.is_error().then(|| of_publish(reason_code));
+        context.reply_explained(words, |properties, replies| {
+            let pubrec = PubRec {
+                packet_id: id,
+                reason_code,
+                properties,
+            };
+            pubrec.encode(version, replies)
+        });
         Ok(())
     }
 

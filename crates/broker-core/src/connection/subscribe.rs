@@ -7,6 +7,7 @@ use topic_trie::{SharedFilter, TopicFilter};
 use super::{Connected, Context};
 use crate::broker::Subscribed;
 use crate::close::{CloseCause, Violation};
+use crate::reason::of_subscription;
 use crate::subscription::SubscriptionOptions;
 
 impl Connected {
@@ -25,8 +26,14 @@ impl Connected {
             }
             codes.push(code);
         }
-        let suback = SubAck::new(subscribe.packet_id, &codes);
-        context.reply(|replies| suback.encode(self.version, replies));
+        let version = self.version;
+        context.reply_explained(words_of_first_error(&codes), |properties, replies| {
+            let suback = SubAck {
+                properties,
+                ..SubAck::new(subscribe.packet_id, &codes)
+            };
+            suback.encode(version, replies)
+        });
         Ok(())
     }
 
@@ -84,4 +91,10 @@ impl Connected {
         }
         ReasonCode::granted(granted.qos)
     }
+}
+
+/// There is one reason string for all filters: it is about the first that was refused.
+pub(super) fn words_of_first_error(codes: &[ReasonCode]) -> Option<&'static str> {
+    let first = codes.iter().find(|code| code.is_error())?;
+    Some(of_subscription(*first))
 }

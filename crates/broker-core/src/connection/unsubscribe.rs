@@ -1,8 +1,9 @@
 //! UNSUBSCRIBE: filters are removed one by one (section 3.10).
 
-use mqtt_codec::{ReasonCode, ReasonCodes, UnsubAck, Unsubscribe};
+use mqtt_codec::{ReasonCode, UnsubAck, Unsubscribe};
 use topic_trie::TopicFilter;
 
+use super::subscribe::words_of_first_error;
 use super::{Connected, Context};
 
 impl Connected {
@@ -27,10 +28,13 @@ impl Connected {
                 ReasonCode::NoSubscriptionExisted
             });
         }
-        let unsuback = UnsubAck {
-            reason_codes: ReasonCodes::new(&codes),
-            ..UnsubAck::new(unsubscribe.packet_id, &codes)
-        };
-        context.reply(|replies| unsuback.encode(self.version, replies));
+        let version = self.version;
+        context.reply_explained(words_of_first_error(&codes), |properties, replies| {
+            let unsuback = UnsubAck {
+                properties,
+                ..UnsubAck::new(unsubscribe.packet_id, &codes)
+            };
+            unsuback.encode(version, replies)
+        });
     }
 }

@@ -24,6 +24,8 @@ mod limits;
 mod model;
 mod overlap;
 mod publish;
+mod reasons;
+mod redirect;
 mod restart;
 mod resume;
 mod retained;
