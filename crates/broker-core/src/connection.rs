@@ -14,7 +14,9 @@
 
 mod acknowledge;
 mod connect;
+mod context;
 mod disconnect;
+mod last_words;
 mod publish;
 mod replay;
 mod subscribe;
@@ -24,19 +26,17 @@ mod unsubscribe;
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{
-    ConnAck, DecodeError, Disconnect, EncodeError, Packet, Properties, PropertiesBuf, Property,
-    ReasonCode, Version,
-};
+use mqtt_codec::{ConnAck, DecodeError, Packet, ReasonCode, Version};
 
 use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Effects, Release, Ticket};
 use crate::outbox::Outbox;
-use crate::reason::put_explained;
 use crate::session::{Session, State};
 
+pub(crate) use context::Context;
+use last_words::LastWords;
 pub(crate) use replay::Replays;
 use topic_cache::TopicCache;
 
@@ -62,18 +62,6 @@ enum Phase {
         cause: CloseCause,
         last: Box<LastWords>,
     },
-}
-
-/// What is still to be said on a connection that closes.
-#[derive(Debug, Default)]
-struct LastWords {
-    outbox: Outbox,
-    /// Whether DISCONNECT comes behind the outbox.
-    farewell: bool,
-    /// Largest packet that the client takes, in bytes.
-    bytes_max: usize,
-    /// Whether all was given out: nothing more is said.
-    said: bool,
 }
 
 /// A connection that has a session.
@@ -348,38 +336,6 @@ impl Connection {
     }
 }
 
-impl LastWords {
-    /// Appends DISCONNECT, if the client takes a packet so large.
-    fn put_disconnect(&mut self, cause: CloseCause, broker: &Broker) {
-        let reason_code = cause
-            .disconnect_reason()
-            .unwrap_or(ReasonCode::UnspecifiedError);
-        let mut base = PropertiesBuf::new();
-        if matches!(cause, CloseCause::Redirected(_))
-            && let Some(redirect) = broker.redirected()
-        {
-            // A reference that cannot be expressed is left out.
-            let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
-        }
-        let bytes_max = self.bytes_max;
-        self.outbox.put(|flat| {
-            put_explained(
-                &base,
-                &cause.to_string(),
-                bytes_max,
-                flat,
-                |properties, flat| {
-                    let disconnect = Disconnect {
-                        reason_code,
-                        properties,
-                    };
-                    disconnect.encode(Version::V5, flat)
-                },
-            );
-        });
-    }
-}
-
 impl Drop for Connection {
     /// A connection whose driver was cancelled must not keep its session for ever. It ends as if it
     /// had been lost when the client was last heard, except that the store does not learn of it.
@@ -391,16 +347,6 @@ impl Drop for Connection {
             effects.wake();
         }
     }
-}
-
-/// What a packet's handler needs besides the connection.
-pub(crate) struct Context<'a> {
-    pub(crate) broker: &'a Arc<Broker>,
-    pub(crate) now: Timestamp,
-    pub(crate) effects: &'a mut Effects,
-    /// The client's maximum packet size.
-    reply_bytes_max: usize,
-    problem_information: bool,
 }
 
 impl Connected {
@@ -499,37 +445,6 @@ impl Connected {
             Err(asked
                 .filter(|_| state.ended)
                 .unwrap_or(CloseCause::TakenOver))
-        }
-    }
-}
-
-impl Context<'_> {
-    /// Appends a packet to the replies that go out when the batch has been committed. One that is
-    /// larger than the client takes is not sent [MQTT-3.1.2-24].
-    fn reply<E>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) {
-        let replies = &mut self.effects.ticket.replies;
-        let before = replies.len();
-        // Replies are made of parts that were checked; one that cannot be encoded is not sent.
-        let _encoded = encode(replies);
-        if replies.len() - before > self.reply_bytes_max {
-            replies.truncate(before);
-        }
-    }
-
-    /// Appends an acknowledgement: with `words` as its reason string, unless there are none, the
-    /// client wants none [MQTT-3.1.2-29] or has no room for them.
-    fn reply_explained(
-        &mut self,
-        words: Option<&str>,
-        encode: impl Fn(Properties<'_>, &mut Vec<u8>) -> Result<usize, EncodeError>,
-    ) {
-        match words.filter(|_| self.problem_information) {
-            None => self.reply(|replies| encode(Properties::EMPTY, replies)),
-            Some(words) => {
-                let replies = &mut self.effects.ticket.replies;
-                let none = PropertiesBuf::new();
-                put_explained(&none, words, self.reply_bytes_max, replies, encode);
-            }
         }
     }
 }

@@ -51,8 +51,8 @@ impl Tree {
                 if !skipped {
                     self.read_folder(root, &path)?;
                 }
-            } else {
-                // A seed of a fuzz target is not text; it keeps its place as an empty file.
+            } else if name != ".git" {
+                // (A linked work tree has a file of that name.) A seed of a fuzz target is not text; it keeps its place as an empty file.
                 let bytes = std::fs::read(entry.path())
                     .with_context(|| format!("cannot read {}", entry.path().display()))?;
                 self.files.push(File {

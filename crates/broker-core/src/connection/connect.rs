@@ -39,7 +39,10 @@ impl Connection {
         effects: &mut Effects,
     ) -> Result<(), CloseCause> {
         self.version = connect.version;
-        match self.accept(now, connect, effects) {
+        let accepted = self
+            .check_redirect()
+            .and_then(|()| self.accept(now, connect, effects));
+        match accepted {
             Ok(connected) => {
                 self.client = Some(Arc::clone(connected.session.client()));
                 self.phase = Phase::Connected(connected);
@@ -90,6 +93,15 @@ impl Connection {
         };
     }
 
+    /// Whether clients are served here at all.
+    fn check_redirect(&self) -> Result<(), Refusal> {
+        let Some(redirect) = self.broker.redirected() else {
+            return Ok(());
+        };
+        self.broker.counters().redirected.add(1);
+        Err(Refusal(redirect.reason_code()))
+    }
+
     fn refuse(&mut self, reason_code: ReasonCode, bytes_max: usize) {
         let version = self.version;
         let mut base = PropertiesBuf::new();
@@ -128,10 +140,6 @@ impl Connection {
         effects: &mut Effects,
     ) -> Result<Connected, Refusal> {
         let options = self.broker.options();
-        if let Some(redirect) = self.broker.redirected() {
-            self.broker.counters().redirected.add(1);
-            return Err(Refusal(redirect.reason_code()));
-        }
         if connect.properties.authentication_method().is_some() {
             return Err(Refusal(ReasonCode::BadAuthenticationMethod));
         }
@@ -147,10 +155,10 @@ impl Connection {
         let (expiry, told_expiry) = session_expiry(connect, options);
         let (keep_alive, told_keep_alive) = keep_alive(connect, options);
         let settled = Settled {
-            assigned_client_id,
             session_expiry_secs: told_expiry,
             server_keep_alive_secs: told_keep_alive,
             response_information: response_information(connect, &client, options),
+            assigned_client_id,
         };
         let request = Request {
             client,

@@ -1,0 +1,52 @@
+//! What the handlers of packets share: the broker, the time, and the way to reply.
+
+use std::sync::Arc;
+
+use mqtt_codec::{EncodeError, Properties, PropertiesBuf};
+
+use crate::Timestamp;
+use crate::broker::Broker;
+use crate::effects::Effects;
+use crate::reason::put_explained;
+
+/// What a packet's handler needs besides the connection.
+pub(crate) struct Context<'a> {
+    pub(crate) broker: &'a Arc<Broker>,
+    pub(crate) now: Timestamp,
+    pub(crate) effects: &'a mut Effects,
+    /// The client's maximum packet size.
+    pub(super) reply_bytes_max: usize,
+    /// Whether the client wants reason strings wherever there may be one.
+    pub(super) problem_information: bool,
+}
+
+impl Context<'_> {
+    /// Appends a packet to the replies that go out when the batch has been committed. One that is
+    /// larger than the client takes is not sent [MQTT-3.1.2-24].
+    pub(super) fn reply<E>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) {
+        let replies = &mut self.effects.ticket.replies;
+        let before = replies.len();
+        // Replies are made of parts that were checked; one that cannot be encoded is not sent.
+        let _encoded = encode(replies);
+        if replies.len() - before > self.reply_bytes_max {
+            replies.truncate(before);
+        }
+    }
+
+    /// Appends an acknowledgement: with `words` as its reason string, unless there are none, the
+    /// client wants none [MQTT-3.1.2-29] or has no room for them.
+    pub(super) fn reply_explained(
+        &mut self,
+        words: Option<&str>,
+        encode: impl Fn(Properties<'_>, &mut Vec<u8>) -> Result<usize, EncodeError>,
+    ) {
+        match words.filter(|_| self.problem_information) {
+            None => self.reply(|replies| encode(Properties::EMPTY, replies)),
+            Some(words) => {
+                let replies = &mut self.effects.ticket.replies;
+                let none = PropertiesBuf::new();
+                put_explained(&none, words, self.reply_bytes_max, replies, encode);
+            }
+        }
+    }
+}

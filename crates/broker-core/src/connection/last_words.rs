@@ -1,0 +1,52 @@
+//! What is still said on a connection that closes: replies under way, then DISCONNECT (section 3.14).
+
+use mqtt_codec::{Disconnect, PropertiesBuf, Property, ReasonCode, Version};
+
+use crate::broker::Broker;
+use crate::close::CloseCause;
+use crate::outbox::Outbox;
+use crate::reason::put_explained;
+
+/// What is still to be said on a connection that closes.
+#[derive(Debug, Default)]
+pub(super) struct LastWords {
+    pub(super) outbox: Outbox,
+    /// Whether DISCONNECT comes behind the outbox.
+    pub(super) farewell: bool,
+    /// Largest packet that the client takes, in bytes.
+    pub(super) bytes_max: usize,
+    /// Whether all was given out: nothing more is said.
+    pub(super) said: bool,
+}
+
+impl LastWords {
+    /// Appends DISCONNECT, if the client takes a packet so large.
+    pub(super) fn put_disconnect(&mut self, cause: CloseCause, broker: &Broker) {
+        let reason_code = cause
+            .disconnect_reason()
+            .unwrap_or(ReasonCode::UnspecifiedError);
+        let mut base = PropertiesBuf::new();
+        if matches!(cause, CloseCause::Redirected(_))
+            && let Some(redirect) = broker.redirected()
+        {
+            // A reference that cannot be expressed is left out.
+            let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
+        }
+        let bytes_max = self.bytes_max;
+        self.outbox.put(|flat| {
+            put_explained(
+                &base,
+                &cause.to_string(),
+                bytes_max,
+                flat,
+                |properties, flat| {
+                    let disconnect = Disconnect {
+                        reason_code,
+                        properties,
+                    };
+                    disconnect.encode(Version::V5, flat)
+                },
+            );
+        });
+    }
+}
