@@ -210,3 +210,68 @@ impl fmt::Debug for BrokerOptions {
 /// The largest packet that MQTT can express: a remaining length of 268,435,455 bytes (section
 /// 2.2.3 of 3.1.1, 2.1.4 of 5.0) behind a fixed header of five.
 pub(crate) const PACKET_SIZE_MAX: u32 = 268_435_460;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every option with its default as the table writes it. An option that is missing here does
+    /// not compile.
+    fn defaults() -> Vec<(&'static str, String)> {
+        macro_rules! table {
+            ($($name:ident: $text:expr,)+) => {{
+                let BrokerOptions { $($name,)+ } = BrokerOptions::default();
+                vec![$((stringify!($name), $text(&$name)),)+]
+            }};
+        }
+        fn number(value: &impl ToString) -> String {
+            let digits = value.to_string();
+            let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
+            let texts = groups.iter().map(|group| String::from_utf8_lossy(group));
+            texts.collect::<Vec<_>>().join(",")
+        }
+        fn flag(value: &bool) -> String {
+            value.to_string()
+        }
+        fn none<T>(value: &Option<T>) -> String {
+            assert!(value.is_none());
+            "none".to_owned()
+        }
+        table! {
+            connect_timeout: |value: &Duration| number(&value.as_millis()),
+            max_packet_size_bytes: number,
+            max_connect_size_bytes: number,
+            max_client_id_bytes: number,
+            max_sessions: number,
+            max_topic_bytes: number,
+            max_topic_levels: number,
+            max_subscriptions_per_session: number,
+            max_qos: |value: &QoS| value.as_u8().to_string(),
+            max_inflight: number,
+            receive_maximum: number,
+            max_queued_messages: number,
+            max_queued_bytes: number,
+            max_outbox_bytes: number,
+            max_retained_messages: number,
+            max_retained_bytes: number,
+            max_session_expiry_secs: number,
+            legacy_session_expiry_secs: number,
+            max_keep_alive_secs: number,
+            retain_available: flag,
+            wildcard_subscriptions: flag,
+            redirect: none,
+            response_information: none,
+            topic_cache_entries: number,
+            assign_client_id: |_: &_| "a counter".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_table_of_limits_has_every_option_with_its_default() {
+        let page = include_str!("../../../docs/limits.md");
+        for (name, default) in defaults() {
+            let row = format!("| `{name}` | {default} |");
+            assert!(page.contains(&row), "docs/limits.md lacks {row}");
+        }
+    }
+}
