@@ -49,15 +49,23 @@ pub enum Violation {
     /// A topic name with a wildcard, or otherwise not a topic name [MQTT-3.3.2-2].
     #[error("invalid topic name")]
     TopicName,
-    /// A topic alias although none is accepted [MQTT-3.2.2-18].
-    #[error("topic alias although none is accepted")]
+    /// A topic alias of 0, or above the topic alias maximum of CONNACK [MQTT-3.3.2-8]
+    /// [MQTT-3.3.2-9].
+    #[error("topic alias above the maximum")]
     TopicAlias,
+    /// A topic alias in place of the topic name that stands for none (section 3.3.4).
+    #[error("topic alias that stands for no topic name")]
+    UnknownTopicAlias,
     /// A subscription identifier in a PUBLISH from a client [MQTT-3.3.4-6].
     #[error("subscription identifier in a PUBLISH from a client")]
     SubscriptionIdentifier,
     /// More QoS 2 messages begun than the receive maximum allows [MQTT-3.3.4-7].
     #[error("receive maximum exceeded")]
     ReceiveMaximum,
+    /// A QoS 0 message whose payload is not UTF-8, although its payload format indicator says so
+    /// (section 3.3.2.3.2).
+    #[error("payload is not what its format indicator says")]
+    PayloadFormat,
     /// A quality of service above the maximum [MQTT-3.2.2-11].
     #[error("QoS not supported")]
     Qos,
@@ -80,11 +88,13 @@ impl Violation {
             | Self::SecondConnect
             | Self::ServerPacket
             | Self::UnexpectedAuth
+            | Self::UnknownTopicAlias
             | Self::SubscriptionIdentifier
             | Self::SessionExpiry => ReasonCode::ProtocolError,
             Self::TopicName => ReasonCode::TopicNameInvalid,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
+            Self::PayloadFormat => ReasonCode::PayloadFormatInvalid,
             Self::Qos => ReasonCode::QosNotSupported,
             Self::Retain => ReasonCode::RetainNotSupported,
             Self::TopicFilter => ReasonCode::TopicFilterInvalid,
@@ -198,8 +208,10 @@ mod tests {
             (Violation::UnexpectedAuth, Reason::ProtocolError),
             (Violation::TopicName, Reason::TopicNameInvalid),
             (Violation::TopicAlias, Reason::TopicAliasInvalid),
+            (Violation::UnknownTopicAlias, Reason::ProtocolError),
             (Violation::SubscriptionIdentifier, Reason::ProtocolError),
             (Violation::ReceiveMaximum, Reason::ReceiveMaximumExceeded),
+            (Violation::PayloadFormat, Reason::PayloadFormatInvalid),
             (Violation::Qos, Reason::QosNotSupported),
             (Violation::Retain, Reason::RetainNotSupported),
             (Violation::TopicFilter, Reason::TopicFilterInvalid),
@@ -213,8 +225,10 @@ mod tests {
                 | Violation::UnexpectedAuth
                 | Violation::TopicName
                 | Violation::TopicAlias
+                | Violation::UnknownTopicAlias
                 | Violation::SubscriptionIdentifier
                 | Violation::ReceiveMaximum
+                | Violation::PayloadFormat
                 | Violation::Qos
                 | Violation::Retain
                 | Violation::TopicFilter

@@ -34,6 +34,7 @@ use crate::close::{CloseCause, Violation};
 use crate::effects::{Effects, Release, Ticket};
 use crate::outbox::Outbox;
 use crate::session::{Session, State};
+use crate::topic_aliases::InboundAliases;
 
 pub(crate) use context::Context;
 use last_words::LastWords;
@@ -75,6 +76,7 @@ pub(crate) struct Connected {
     /// Whether the client wants reason strings wherever there may be one.
     problem_information: bool,
     topics: Option<Box<TopicCache>>,
+    topic_aliases: Option<Box<InboundAliases>>,
     /// CONNACK has been given out.
     greeted: bool,
 }

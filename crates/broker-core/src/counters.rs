@@ -24,6 +24,9 @@ pub struct Counters {
     pub dropped_store_failed: Counter,
     /// Messages not retained because a limit on retained messages was reached.
     pub refused_retained: Counter,
+    /// Messages and wills refused because their payload is not UTF-8 although their payload format
+    /// indicator says so ([`check_payload_format`](crate::BrokerOptions::check_payload_format)).
+    pub refused_payload_format: Counter,
     /// Connections refused because there were too many sessions.
     pub refused_sessions: Counter,
     /// Connections refused because clients are sent to another server

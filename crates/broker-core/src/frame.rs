@@ -4,6 +4,8 @@ use mqtt_codec::{
     PacketId, Properties, PropertiesBuf, Property, PropertySet, PubRel, Publish, QoS, Version,
 };
 
+use crate::topic_aliases::Naming;
+
 /// All of a PUBLISH to one receiver but the bytes of its payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head<'a> {
@@ -12,7 +14,9 @@ pub(crate) struct Head<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) packet_id: Option<PacketId>,
+    /// Empty where the alias stands for it.
     pub(crate) topic: &'a str,
+    pub(crate) topic_alias: Option<u16>,
     /// Forwarded as they are; see [`MessageParts`](crate::MessageParts).
     pub(crate) properties: &'a [u8],
     pub(crate) expiry_secs: Option<u32>,
@@ -30,19 +34,32 @@ impl Head<'_> {
         Some(head.packet_id_offset.map_or(0, |offset| start + offset))
     }
 
+    /// The same, naming its topic so.
+    pub(crate) fn named(&self, naming: Naming) -> Self {
+        Self {
+            topic: naming.topic(self.topic),
+            topic_alias: naming.alias(),
+            ..*self
+        }
+    }
+
     /// Bytes of the whole packet, payload included; `None` if it cannot be encoded.
     pub(crate) fn packet_bytes(&self, scratch: &mut PropertiesBuf) -> Option<usize> {
         self.publish(scratch)?.encoded_len(self.version).ok()
     }
 
     fn publish<'b>(&'b self, scratch: &'b mut PropertiesBuf) -> Option<Publish<'b>> {
-        let plain = self.expiry_secs.is_none()
+        let plain = self.topic_alias.is_none()
+            && self.expiry_secs.is_none()
             && self.subscription_ids.is_empty()
             && self.properties.is_empty();
         let properties = if plain || !self.version.is_v5() {
             Properties::EMPTY
         } else {
             scratch.clear();
+            if let Some(alias) = self.topic_alias {
+                scratch.push(Property::TopicAlias(alias)).ok()?;
+            }
             if let Some(secs) = self.expiry_secs {
                 scratch.push(Property::MessageExpiryInterval(secs)).ok()?;
             }

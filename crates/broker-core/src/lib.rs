@@ -65,6 +65,7 @@ mod retained;
 mod session;
 mod subscription;
 mod time;
+mod topic_aliases;
 mod will;
 
 pub use broker::{Broker, Sizes};

@@ -74,6 +74,20 @@ pub struct BrokerOptions {
     /// is disconnected with 0x93; a 3.x client, which has not been told, may use up to 65,535.
     pub receive_maximum: u16,
 
+    /// Topic aliases that one client may set on a connection (MQTT 5.0 3.2.2.3.8), told in CONNACK
+    /// where it is above 0. Default: 256; 0 accepts none. What one connection's aliases can make the
+    /// broker keep is this many topic names of [`max_topic_bytes`](Self::max_topic_bytes), 16 MiB
+    /// with the defaults; a connection that sets none owns nothing. An alias above it closes the
+    /// connection with 0x94 and is counted (`protocol_errors`).
+    pub topic_alias_maximum: u16,
+
+    /// Topic aliases that the broker uses on the way to one client; the client's topic alias maximum
+    /// in CONNECT (MQTT 5.0 3.1.2.11.5) may lower it, and is 0 where the client says nothing.
+    /// Default: 32; 0 uses none. The first topic names on a connection get them and keep them, others
+    /// are sent in full: the memory is this many topic names at most, and is used only for clients
+    /// that ask for aliases.
+    pub outbound_topic_alias_maximum: u16,
+
     /// Messages that may wait in one session, inflight ones included. Default: 100,000. Further
     /// ones are dropped for this session alone and counted (`dropped_queue_full`).
     pub max_queued_messages: usize,
@@ -110,6 +124,14 @@ pub struct BrokerOptions {
 
     /// Whether retained messages are kept and sent. Default: true.
     pub retain_available: bool,
+
+    /// Whether a payload that is said to be UTF-8 (payload format indicator 1, MQTT 5.0 3.3.2.3.2) is
+    /// checked to be. Default: false, since it costs a look at each byte of such a payload. One that
+    /// is not is neither delivered nor retained, and counted (`refused_payload_format`): at QoS 1 and 2
+    /// PUBACK or PUBREC says 0x99; at QoS 0, which is not answered, the connection is closed with
+    /// 0x99, so that nothing gets lost without a word; a CONNECT with such a will is refused with
+    /// 0x99.
+    pub check_payload_format: bool,
 
     /// Whether filters with wildcards are accepted. Default: true; otherwise refused with 0xA2.
     pub wildcard_subscriptions: bool,
@@ -175,6 +197,8 @@ impl Default for BrokerOptions {
             max_qos: QoS::ExactlyOnce,
             max_inflight: 1_024,
             receive_maximum: 1_024,
+            topic_alias_maximum: 256,
+            outbound_topic_alias_maximum: 32,
             max_queued_messages: 100_000,
             max_queued_bytes: 256 << 20,
             max_outbox_bytes: 16 << 20,
@@ -184,6 +208,7 @@ impl Default for BrokerOptions {
             legacy_session_expiry_secs: u32::MAX,
             max_keep_alive_secs: u16::MAX,
             retain_available: true,
+            check_payload_format: false,
             wildcard_subscriptions: true,
             redirect: None,
             response_information: None,

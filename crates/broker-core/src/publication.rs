@@ -7,6 +7,7 @@ use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
 use crate::frame::Head;
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
 use crate::session::Terms;
+use crate::topic_aliases::Naming;
 use crate::{Message, MessageParts, Timestamp};
 
 /// A message on its way to its receivers.
@@ -69,14 +70,19 @@ impl<'a> Publication<'a> {
     }
 
     /// Bytes of the packet on these terms; `usize::MAX` if it cannot be encoded.
-    pub(crate) fn packet_bytes(&mut self, version: Version, terms: &Terms<'_>) -> usize {
-        let ids = own_ids(version, terms);
-        if !ids.is_empty() {
+    pub(crate) fn packet_bytes(
+        &mut self,
+        version: Version,
+        terms: &Terms<'_>,
+        naming: Naming,
+    ) -> usize {
+        if is_own(version, terms, naming) {
             let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-            return self
-                .head(version, terms.qos, terms.retain, id, ids)
-                .packet_bytes(&mut PropertiesBuf::new())
-                .unwrap_or(usize::MAX);
+            let mut properties = core::mem::take(&mut self.frames.properties);
+            let head = self.own_head(version, terms, naming, id);
+            let bytes = head.packet_bytes(&mut properties).unwrap_or(usize::MAX);
+            self.frames.properties = properties;
+            return bytes;
         }
         let form = self.form(version, terms.qos, terms.retain);
         if form.start == form.end {
@@ -96,17 +102,19 @@ impl<'a> Publication<'a> {
         outbox: &mut Outbox,
         version: Version,
         terms: &Terms<'_>,
+        naming: Naming,
         packet_id: Option<PacketId>,
     ) {
-        let ids = own_ids(version, terms);
-        if ids.is_empty() {
-            self.put_form(outbox, version, terms, packet_id);
-        } else {
-            let head = self.head(version, terms.qos, terms.retain, packet_id, ids);
-            outbox.put(|flat| head.put(flat, &mut PropertiesBuf::new()));
+        if is_own(version, terms, naming) {
+            let mut properties = core::mem::take(&mut self.frames.properties);
+            let head = self.own_head(version, terms, naming, packet_id);
+            outbox.put(|flat| head.put(flat, &mut properties));
             if !self.is_shared() {
                 outbox.put(|flat| flat.extend_from_slice(self.parts.payload));
             }
+            self.frames.properties = properties;
+        } else {
+            self.put_form(outbox, version, terms, packet_id);
         }
         if self.is_shared() {
             let message = self.message();
@@ -114,7 +122,7 @@ impl<'a> Publication<'a> {
         }
     }
 
-    /// Appends a form that all receivers without subscription identifiers share, up to a payload
+    /// Appends a form that all receivers share to whom nothing is said of their own, up to a payload
     /// that is shared.
     fn put_form(
         &mut self,
@@ -140,14 +148,14 @@ impl<'a> Publication<'a> {
         });
     }
 
-    fn head<'b>(
-        &'b self,
+    /// The head of a packet that all receivers can have.
+    fn head(
+        &self,
         version: Version,
         qos: QoS,
         retain: bool,
         packet_id: Option<PacketId>,
-        subscription_ids: &'b [u32],
-    ) -> Head<'b> {
+    ) -> Head<'_> {
         Head {
             version,
             dup: false,
@@ -155,10 +163,27 @@ impl<'a> Publication<'a> {
             retain,
             packet_id,
             topic: self.parts.topic,
+            topic_alias: None,
             properties: self.parts.properties,
             expiry_secs: remaining_secs(self.parts.expires, self.now),
-            subscription_ids,
+            subscription_ids: &[],
             payload: self.parts.payload,
+        }
+    }
+
+    /// The head of a packet that is one receiver's own.
+    fn own_head<'b>(
+        &'b self,
+        version: Version,
+        terms: &Terms<'b>,
+        naming: Naming,
+        packet_id: Option<PacketId>,
+    ) -> Head<'b> {
+        Head {
+            topic: naming.topic(self.parts.topic),
+            topic_alias: naming.alias(),
+            subscription_ids: terms.subscription_ids.as_slice(),
+            ..self.head(version, terms.qos, terms.retain, packet_id)
         }
     }
 
@@ -176,7 +201,7 @@ impl<'a> Publication<'a> {
         let start = self.frames.bytes.len();
         let mut bytes = core::mem::take(&mut self.frames.bytes);
         let mut properties = core::mem::take(&mut self.frames.properties);
-        let head = self.head(version, qos, retain, packet_id, &[]);
+        let head = self.head(version, qos, retain, packet_id);
         let id_at = head.put(&mut bytes, &mut properties);
         if id_at.is_some() && !self.is_shared() {
             bytes.extend_from_slice(self.parts.payload);
@@ -196,13 +221,10 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// The subscription identifiers that make the packet one of its own; before MQTT 5 there are none.
-fn own_ids<'a>(version: Version, terms: &Terms<'a>) -> &'a [u32] {
-    if version.is_v5() {
-        terms.subscription_ids.as_slice()
-    } else {
-        &[]
-    }
+/// Whether a topic alias or subscription identifiers make the packet one receiver's own; before
+/// MQTT 5 there are none.
+fn is_own(version: Version, terms: &Terms<'_>, naming: Naming) -> bool {
+    version.is_v5() && (naming != Naming::Topic || !terms.subscription_ids.as_slice().is_empty())
 }
 
 /// The message expiry interval to send: what remains of it, in seconds begun [MQTT-3.3.2-6].

@@ -38,6 +38,7 @@ use crate::close::CloseCause;
 use crate::connection::Replays;
 use crate::outbox::Outbox;
 use crate::persistence::{ClientId, SessionKey, StoredSession};
+use crate::topic_aliases::{Naming, OutboundAliases};
 use crate::will::Will;
 
 pub(crate) use delivery::{DeliveryEffects, Rules, Terms};
@@ -95,8 +96,10 @@ pub(crate) struct Link {
     pub(crate) receive_maximum: u16,
     /// Largest packet that the client takes, in bytes.
     pub(crate) maximum_packet_size: u32,
-    /// One and a half times the keep alive; zero for none.
-    pub(crate) silence_max: Duration,
+    /// The topic aliases that the client has been told, if it takes any.
+    pub(crate) topic_aliases: Option<Box<OutboundAliases>>,
+    /// The keep alive in seconds; 0 for none.
+    pub(crate) keep_alive_secs: u16,
     /// The connection's task, once it has asked what to send.
     pub(crate) waker: Option<Waker>,
     /// Whether the task had nothing to send when it asked last, and was not woken since.
@@ -112,6 +115,20 @@ pub(crate) struct Remains {
 }
 
 impl Link {
+    /// How the next PUBLISH to `topic` is to name it; see [`OutboundAliases::naming`].
+    pub(crate) fn naming(&self, topic: &str) -> Naming {
+        let aliases = self.topic_aliases.as_ref();
+        aliases.map_or(Naming::Topic, |aliases| aliases.naming(topic))
+    }
+
+    /// A PUBLISH to `topic` that names it so was put into the outbox. From here on the client knows
+    /// its alias: what is in the outbox is sent in this order or, if the connection ends, not at all.
+    pub(crate) fn note_named(&mut self, topic: &str, naming: Naming) {
+        if let Some(aliases) = &mut self.topic_aliases {
+            aliases.note_sent(topic, naming);
+        }
+    }
+
     /// The connection's task, if it has to be woken because there is something to send.
     pub(crate) fn rouse(&mut self) -> Option<Waker> {
         if core::mem::take(&mut self.asleep) {
@@ -269,7 +286,10 @@ impl State {
     /// The session's next deadline.
     pub(crate) fn next_deadline(&self, heard: Timestamp) -> Timestamp {
         match &self.link {
-            Some(link) if link.silence_max > Duration::ZERO => heard + link.silence_max,
+            Some(link) if link.keep_alive_secs > 0 => {
+                // One and a half times the keep alive (section 3.1.2.10).
+                heard + Duration::from_millis(u64::from(link.keep_alive_secs) * 1_500)
+            }
             Some(_) => Timestamp::MAX,
             None => self.expires.min(self.will_due),
         }

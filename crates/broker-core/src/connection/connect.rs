@@ -1,7 +1,6 @@
 //! CONNECT: accepted with a session, or refused with the word that the client's version has for it
 //! (sections 3.1 and 3.2).
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use mqtt_codec::{
@@ -10,15 +9,16 @@ use mqtt_codec::{
 };
 use topic_trie::TopicName;
 
-use super::publish::is_of_the_broker;
+use super::publish::{has_its_format, is_of_the_broker};
 use super::{Connected, Connection, LastWords, Phase};
-use crate::broker::{Refusal, Request};
+use crate::broker::{Broker, Refusal, Request};
 use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
 use crate::reason::{of_refusal, put_explained};
 use crate::session::Link;
+use crate::topic_aliases::OutboundAliases;
 use crate::will::Will;
 use crate::{Message, MessageParts, Timestamp};
 
@@ -150,7 +150,7 @@ impl Connection {
         };
         let will = connect
             .will
-            .map(|will| accept_will(&will, options))
+            .map(|will| accept_will(&will, &self.broker))
             .transpose()?;
         let (expiry, told_expiry) = session_expiry(connect, options);
         let (keep_alive, told_keep_alive) = keep_alive(connect, options);
@@ -197,6 +197,7 @@ impl Connection {
             problem_information: version.is_v5()
                 && connect.properties.request_problem_information() != Some(false),
             topics: None,
+            topic_aliases: None,
             greeted: false,
         })
     }
@@ -217,7 +218,15 @@ fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) ->
             .properties
             .maximum_packet_size()
             .unwrap_or(PACKET_SIZE_MAX),
-        silence_max: Duration::from_millis(u64::from(keep_alive_secs) * 1_500),
+        topic_aliases: OutboundAliases::new(
+            connect
+                .properties
+                .topic_alias_maximum()
+                .map_or(0, |maximum| {
+                    maximum.min(options.outbound_topic_alias_maximum)
+                }),
+        ),
+        keep_alive_secs,
         waker: None,
         asleep: false,
         close: None,
@@ -249,7 +258,8 @@ fn assign_client_id(
     }
 }
 
-fn accept_will(will: &mqtt_codec::Will<'_>, options: &BrokerOptions) -> Result<Will, Refusal> {
+fn accept_will(will: &mqtt_codec::Will<'_>, broker: &Broker) -> Result<Will, Refusal> {
+    let options = broker.options();
     let topic = TopicName::new(will.topic).map_err(|_| Refusal(ReasonCode::TopicNameInvalid))?;
     if !options.allows_topic(will.topic, topic.levels()) {
         return Err(Refusal(ReasonCode::TopicNameInvalid));
@@ -266,6 +276,9 @@ fn accept_will(will: &mqtt_codec::Will<'_>, options: &BrokerOptions) -> Result<W
     }
     if will.retain && !options.retain_available {
         return Err(Refusal(ReasonCode::RetainNotSupported));
+    }
+    if !has_its_format(will.payload, &will.properties, broker) {
+        return Err(Refusal(ReasonCode::PayloadFormatInvalid));
     }
     let mut forwarded = PropertiesBuf::new();
     // Nothing is there twice that may not be: the properties were decoded.
@@ -344,6 +357,9 @@ fn connack_properties(
         properties.push(Property::MaximumPacketSize(
             options.max_packet_size_bytes.max(1),
         ))?;
+    }
+    if options.topic_alias_maximum > 0 {
+        properties.push(Property::TopicAliasMaximum(options.topic_alias_maximum))?;
     }
     if let Some(id) = &settled.assigned_client_id {
         properties.push(Property::AssignedClientIdentifier(id))?;

@@ -1,11 +1,13 @@
 //! PUBLISH from a client: checked, retained, routed, acknowledged (sections 3.3 and 4.3).
 
 use mqtt_codec::{
-    PacketId, PropertiesBuf, PropertyId, PropertySet, PubAck, PubRec, Publish, QoS, ReasonCode,
+    PacketId, PayloadFormat, Properties, PropertiesBuf, PropertyId, PropertySet, PubAck, PubRec,
+    Publish, QoS, ReasonCode,
 };
 use topic_trie::TopicName;
 
 use super::{Connected, Context, TopicCache};
+use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
 use crate::persistence::Operation;
@@ -19,8 +21,51 @@ pub(super) fn is_of_the_broker(topic: TopicName<'_>) -> bool {
     topic.levels().next() == Some("$SYS")
 }
 
+/// Whether the payload is what its payload format indicator says, if that is checked (section
+/// 3.3.2.3.2). What is not is counted.
+pub(super) fn has_its_format(payload: &[u8], properties: &Properties<'_>, broker: &Broker) -> bool {
+    let is_text = broker.options().check_payload_format
+        && properties.payload_format() == Some(PayloadFormat::Utf8);
+    let has_it = !is_text || core::str::from_utf8(payload).is_ok();
+    if !has_it {
+        broker.counters().refused_payload_format.add(1);
+    }
+    has_it
+}
+
+/// Why a message is not taken although its packet is in order, if it is not.
+fn refusal(topic: TopicName<'_>, publish: &Publish<'_>, broker: &Broker) -> Option<ReasonCode> {
+    if is_of_the_broker(topic) {
+        Some(ReasonCode::NotAuthorized)
+    } else if !has_its_format(publish.payload, &publish.properties, broker) {
+        Some(ReasonCode::PayloadFormatInvalid)
+    } else {
+        None
+    }
+}
+
 impl Connected {
     pub(super) fn handle_publish(
+        &mut self,
+        publish: &Publish<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let Some(alias) = publish.properties.topic_alias() else {
+            return self.handle_named_publish(publish, context);
+        };
+        // The topic name is borrowed from the aliases while the message is handled.
+        let mut aliases = self.topic_aliases.take().unwrap_or_default();
+        let maximum = context.broker.options().topic_alias_maximum;
+        let topic = aliases
+            .resolve(alias, publish.topic, maximum)
+            .map_err(CloseCause::Protocol)?;
+        let result = self.handle_named_publish(&Publish { topic, ..*publish }, context);
+        self.topic_aliases = Some(aliases);
+        result
+    }
+
+    /// A PUBLISH that has its topic name.
+    fn handle_named_publish(
         &mut self,
         publish: &Publish<'_>,
         context: &mut Context<'_>,
@@ -46,7 +91,11 @@ impl Connected {
                 self.publish_exactly_once(id, topic, publish, context)?
             }
             _ => {
-                self.publish(topic, publish, context);
+                let reason_code = self.publish(topic, publish, context);
+                // At QoS 0 there is no other packet that could say so (section 3.3.2.3.2).
+                if reason_code == ReasonCode::PayloadFormatInvalid {
+                    return Err(CloseCause::Protocol(Violation::PayloadFormat));
+                }
             }
         }
         Ok(())
@@ -64,9 +113,6 @@ impl Connected {
         }
         if publish.retain && !options.retain_available {
             return Err(Violation::Retain);
-        }
-        if publish.properties.contains(PropertyId::TopicAlias) {
-            return Err(Violation::TopicAlias);
         }
         if publish
             .properties
@@ -142,8 +188,8 @@ impl Connected {
         publish: &Publish<'_>,
         context: &mut Context<'_>,
     ) -> ReasonCode {
-        if is_of_the_broker(topic) {
-            return ReasonCode::NotAuthorized;
+        if let Some(reason_code) = refusal(topic, publish, context.broker) {
+            return reason_code;
         }
         let Context {
             broker,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{PacketId, QoS};
+use mqtt_codec::{PacketId, QoS, Version};
 
 use super::outgoing::{Entry, Next};
 use super::{Session, State};
@@ -17,6 +17,7 @@ use crate::options::BrokerOptions;
 use crate::outbox::SHARED_PAYLOAD_MIN;
 use crate::persistence::{Batch, InflightStage, Operation, SubscriptionIds};
 use crate::publication::{Publication, remaining_secs};
+use crate::topic_aliases::Naming;
 use crate::{Message, Timestamp};
 
 /// How a message is to be delivered to one session.
@@ -200,10 +201,13 @@ impl Session {
                     let expired = message.expires() <= rules.now && !entry.sent;
                     let head = entry_head(entry, &message, id, link.version, rules.now);
                     let scratch = &mut effects.scratch.frames.properties;
-                    let too_large = head
-                        .packet_bytes(scratch)
-                        .is_none_or(|bytes| bytes > link.maximum_packet_size as usize);
-                    if expired || too_large {
+                    let bytes_max = link.maximum_packet_size as usize;
+                    let naming = link.naming(message.topic());
+                    let naming = naming.that_fits(|naming| {
+                        let bytes = head.named(naming).packet_bytes(scratch);
+                        bytes.is_some_and(|bytes| bytes <= bytes_max)
+                    });
+                    let Some(naming) = naming.filter(|_| !expired) else {
                         let counters = rules.counters;
                         let counter = if expired {
                             &counters.dropped_expired
@@ -215,7 +219,9 @@ impl Session {
                         self.note_dequeued(sequence, &mut effects.batch);
                         dropped = true;
                         continue;
-                    }
+                    };
+                    link.note_named(message.topic(), naming);
+                    let head = head.named(naming);
                     outbox.reuse(&mut effects.scratch.outboxes);
                     outbox.put(|flat| head.put(flat, &mut effects.scratch.frames.properties));
                     if message.payload().len() >= SHARED_PAYLOAD_MIN {
@@ -264,7 +270,9 @@ impl State {
             rules.counters.dropped_slow_reader.add(1);
             return;
         }
-        self.put(publication, terms, None, rules, effects)
+        if let Some(naming) = self.naming_that_fits(publication, terms, rules) {
+            self.put(publication, terms, naming, None, effects);
+        }
     }
 
     /// QoS 1 and 2 in a session that ends with its connection.
@@ -280,11 +288,11 @@ impl State {
         }
         let window = self.window(rules.options.max_inflight);
         if self.outgoing.is_open(window) && self.outbox.len() < rules.options.max_outbox_bytes {
-            if !self.fits(publication, terms, rules) {
-                return;
+            if let Some(naming) = self.naming_that_fits(publication, terms, rules) {
+                let id = self.outgoing.push_sent(terms.qos);
+                self.put(publication, terms, naming, Some(id), effects);
             }
-            let id = self.outgoing.push_sent(terms.qos);
-            return self.put(publication, terms, Some(id), rules, effects);
+            return;
         }
         if !self.has_room(publication.size_bytes(), rules) {
             rules.counters.dropped_queue_full.add(1);
@@ -305,15 +313,23 @@ impl State {
             && (bytes == 0 || bytes + size_bytes <= rules.options.max_queued_bytes)
     }
 
-    /// Whether the client takes a packet of this size; counted if not.
-    fn fits(&self, publication: &mut Publication<'_>, terms: &Terms<'_>, rules: Rules<'_>) -> bool {
-        let Some(link) = &self.link else { return false };
-        let bytes = publication.packet_bytes(link.version, terms);
-        let fits = bytes <= link.maximum_packet_size as usize;
-        if !fits {
+    /// How the packet is to name its topic. `None` if the client takes none of this size, which is
+    /// counted.
+    fn naming_that_fits(
+        &self,
+        publication: &mut Publication<'_>,
+        terms: &Terms<'_>,
+        rules: Rules<'_>,
+    ) -> Option<Naming> {
+        let link = self.link.as_ref()?;
+        let bytes_max = link.maximum_packet_size as usize;
+        let naming = link.naming(publication.parts().topic);
+        let naming = naming
+            .that_fits(|naming| publication.packet_bytes(link.version, terms, naming) <= bytes_max);
+        if naming.is_none() {
             rules.counters.dropped_too_large.add(1);
         }
-        fits
+        naming
     }
 
     /// Writes a message to the outbox at once.
@@ -321,13 +337,10 @@ impl State {
         &mut self,
         publication: &mut Publication<'_>,
         terms: &Terms<'_>,
+        naming: Naming,
         packet_id: Option<PacketId>,
-        rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
     ) {
-        if packet_id.is_none() && !self.fits(publication, terms, rules) {
-            return;
-        }
         let Self {
             link: Some(link),
             outbox,
@@ -337,7 +350,8 @@ impl State {
             return;
         };
         outbox.reuse(effects.outboxes);
-        publication.put(outbox, link.version, terms, packet_id);
+        publication.put(outbox, link.version, terms, naming, packet_id);
+        link.note_named(publication.parts().topic, naming);
         effects.wakes.extend(link.rouse());
     }
 }
@@ -346,7 +360,7 @@ fn entry_head<'a>(
     entry: &'a Entry,
     message: &'a Message,
     packet_id: PacketId,
-    version: mqtt_codec::Version,
+    version: Version,
     now: Timestamp,
 ) -> Head<'a> {
     Head {
@@ -356,6 +370,7 @@ fn entry_head<'a>(
         retain: entry.retain,
         packet_id: Some(packet_id),
         topic: message.topic(),
+        topic_alias: None,
         properties: message.properties(),
         expiry_secs: remaining_secs(message.expires(), now),
         subscription_ids: entry.subscription_ids.as_slice(),

@@ -183,24 +183,6 @@ fn wildcards_in_a_response_topic_close() {
     closes(&bytes, ReasonCode::TopicNameInvalid);
 }
 
-/// [MQTT-3.2.2-18]
-#[test]
-fn a_topic_alias_that_was_not_offered_closes() {
-    let mut properties = PropertiesBuf::new();
-    properties.push(Property::TopicAlias(1)).expect("in range");
-    for topic in ["a", ""] {
-        let publish = Publish {
-            properties: properties.as_properties(),
-            ..qos0(topic, "x")
-        };
-        let mut bytes = Vec::new();
-        publish
-            .encode(Version::V5, &mut bytes)
-            .expect("it can be encoded");
-        closes(&bytes, ReasonCode::TopicAliasInvalid);
-    }
-}
-
 /// [MQTT-3.3.4-6]
 #[test]
 fn a_subscription_identifier_from_a_client_closes() {

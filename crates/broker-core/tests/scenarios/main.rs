@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod aliases;
 mod backpressure;
 mod bad_input;
 mod commit_failure;
@@ -23,6 +24,7 @@ mod keep_alive;
 mod limits;
 mod model;
 mod overlap;
+mod payload_format;
 mod publish;
 mod reasons;
 mod redirect;

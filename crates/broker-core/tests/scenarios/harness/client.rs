@@ -143,6 +143,11 @@ impl Dial {
         self
     }
 
+    /// MQTT 5 with aliases for topics up to this one.
+    pub(crate) fn aliases(self, maximum: u16) -> Self {
+        self.v5().property(Property::TopicAliasMaximum(maximum))
+    }
+
     /// Sends CONNECT, which has to be accepted.
     pub(crate) fn connect(&self) -> Client {
         let client = self.send();
@@ -218,6 +223,11 @@ impl Client {
 
     pub(crate) fn try_next(&self) -> Option<OwnedPacket> {
         self.net.next(self.line)
+    }
+
+    /// Messages that came without a topic name. Their topics are those that the aliases stand for.
+    pub(crate) fn unnamed(&self) -> usize {
+        self.net.unnamed(self.line)
     }
 
     /// Nothing has come, and the connection is open.
@@ -370,6 +380,18 @@ impl Client {
             ..publish
         }));
         packet_id
+    }
+
+    /// Sends PUBLISH with a topic alias, and a new packet identifier where it needs one.
+    pub(crate) fn send_aliased(&self, alias: u16, publish: Publish<'_>) -> Option<PacketId> {
+        let mut properties = PropertiesBuf::from(publish.properties);
+        properties
+            .push(Property::TopicAlias(alias))
+            .expect("not zero");
+        self.send_publish(Publish {
+            properties: properties.as_properties(),
+            ..publish
+        })
     }
 
     pub(crate) fn expect_puback(&self, packet_id: PacketId) -> ReasonCode {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use mqtt_codec::{OwnedPacket, Packet, PacketId, QoS};
+use mqtt_codec::{OwnedPacket, OwnedPublish, Packet, PacketId, Publish, QoS};
 
 /// What has to be cleaned up before nothing may be left.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Traces {
 
 impl Traces {
     /// The broker is about to handle this packet.
-    pub(crate) fn note(&mut self, packet: &Packet<'_>) {
+    pub(crate) fn note(&mut self, packet: &Packet<'_>, ledger: &mut Ledger) {
         match packet {
             Packet::Connect(connect) => {
                 self.clients.insert(connect.client_id.to_owned());
@@ -21,20 +21,29 @@ impl Traces {
                     self.topics.insert(will.topic.to_owned());
                 }
             }
-            Packet::Publish(publish) if publish.retain => {
-                self.topics.insert(publish.topic.to_owned());
+            Packet::Publish(publish) => {
+                let topic = ledger.topic_sent(publish);
+                if publish.retain {
+                    self.topics.insert(topic);
+                }
             }
             _ => {}
         }
     }
 }
 
-/// The packet identifiers that the broker has in use on one connection.
+/// What the broker has in use on one connection: packet identifiers and topic aliases.
 pub(crate) struct Ledger {
     /// Identifier, quality, and whether PUBREC was sent.
     open: HashMap<PacketId, (QoS, bool)>,
     window: usize,
     max_packet_size: usize,
+    topic_alias_maximum: u16,
+    /// What the broker's aliases stand for, and what the client's do.
+    aliases: HashMap<u16, String>,
+    own_aliases: HashMap<u16, String>,
+    /// Messages that came without a topic name.
+    unnamed: usize,
     /// Off once the client has acknowledged what it had not read.
     is_honest: bool,
     is_greeted: bool,
@@ -46,6 +55,10 @@ impl Default for Ledger {
             open: HashMap::new(),
             window: usize::MAX,
             max_packet_size: usize::MAX,
+            topic_alias_maximum: 0,
+            aliases: HashMap::new(),
+            own_aliases: HashMap::new(),
+            unnamed: 0,
             is_honest: true,
             is_greeted: false,
         }
@@ -62,6 +75,7 @@ impl Ledger {
                 self.window = usize::from(told.min(max_inflight));
                 let told = properties.maximum_packet_size();
                 self.max_packet_size = told.map_or(usize::MAX, |bytes| bytes as usize);
+                self.topic_alias_maximum = properties.topic_alias_maximum().unwrap_or(0);
                 return;
             }
             Packet::PubAck(puback) => puback.packet_id,
@@ -92,12 +106,49 @@ impl Ledger {
         }
     }
 
-    /// The client has read this packet.
-    pub(crate) fn received(&mut self, packet: &OwnedPacket, size: usize) {
+    /// The topic name of what the client publishes: the one that it says, or that its alias stands
+    /// for.
+    pub(crate) fn topic_sent(&mut self, publish: &Publish<'_>) -> String {
+        let Some(alias) = publish.properties.topic_alias() else {
+            return publish.topic.to_owned();
+        };
+        if !publish.topic.is_empty() {
+            self.own_aliases.insert(alias, publish.topic.to_owned());
+        }
+        self.own_aliases.get(&alias).cloned().unwrap_or_default()
+    }
+
+    /// Messages that have come without a topic name.
+    pub(crate) fn unnamed(&self) -> usize {
+        self.unnamed
+    }
+
+    /// Gives a message its topic name, as section 3.3.4 of MQTT 5.0 has it.
+    fn resolve(&mut self, publish: &mut OwnedPublish) {
+        let Some(alias) = publish.properties.as_properties().topic_alias() else {
+            assert_ne!(publish.topic, "", "a topic name or an alias");
+            return;
+        };
+        let maximum = self.topic_alias_maximum;
+        assert!(alias > 0 && alias <= maximum, "alias {alias} of {maximum}");
+        if publish.topic.is_empty() {
+            let known = self.aliases.get(&alias);
+            publish.topic = known.expect("an alias that was set").clone();
+            self.unnamed += 1;
+        } else {
+            self.aliases.insert(alias, publish.topic.clone());
+        }
+    }
+
+    /// The client has read this packet. It is given the topic name that it stands for.
+    pub(crate) fn received(&mut self, packet: &mut OwnedPacket, size: usize) {
         assert!(size <= self.max_packet_size, "[MQTT-3.1.2-24]");
         let is_connack = matches!(packet, OwnedPacket::ConnAck(_));
         assert_ne!(self.is_greeted, is_connack, "CONNACK comes first, and once");
         self.is_greeted = true;
+        if let OwnedPacket::Publish(publish) = packet {
+            self.resolve(publish);
+        }
         if !self.is_honest {
             return;
         }

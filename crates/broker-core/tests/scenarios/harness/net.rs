@@ -162,6 +162,11 @@ impl Net {
         packets.remove(place).and_then(|packet| wanted(&packet))
     }
 
+    /// Messages that came to the client without a topic name, an alias in its place.
+    pub(crate) fn unnamed(&self, line: usize) -> usize {
+        self.0.borrow().lines[line].ledger.unnamed()
+    }
+
     /// Bytes that a client has sent and the broker has not read.
     pub(crate) fn waiting_input(&self, line: usize) -> usize {
         self.0.borrow().lines[line].inbound.len()
@@ -594,7 +599,7 @@ impl Line {
                     } else if !matches!(packet, Packet::Connect(_)) {
                         self.ledger.sent(&packet, self.max_inflight);
                     }
-                    traces.note(&packet);
+                    traces.note(&packet, &mut self.ledger);
                     connection.handle_packet(now, packet, effects);
                     used += size;
                 }
@@ -638,8 +643,8 @@ impl Line {
         while let Ok(Decoded::Packet { packet, size }) =
             decode(&self.outbound[used..], self.version, usize::MAX)
         {
-            let packet = packet.to_owned();
-            self.ledger.received(&packet, size);
+            let mut packet = packet.to_owned();
+            self.ledger.received(&mut packet, size);
             self.packets.push_back(packet);
             used += size;
         }
