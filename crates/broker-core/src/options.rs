@@ -43,6 +43,11 @@ pub struct BrokerOptions {
     /// (3.x: return code 2).
     pub max_client_id_bytes: usize,
 
+    /// Longest client identifier of an MQTT 3.1 client in characters. Default: 23, as the text of that
+    /// version has it ("between 1 and 23 characters long"). A longer one is refused with return code
+    /// 2. Raise it for clients that speak 3.1 and do not keep to it.
+    pub max_client_id_chars_v31: usize,
+
     /// Sessions known at one time, connected or not. Default: 10,000,000. The next new one is
     /// refused with 0x97 (3.x: return code 3).
     pub max_sessions: usize,
@@ -190,6 +195,7 @@ impl Default for BrokerOptions {
             max_packet_size_bytes: PACKET_SIZE_MAX,
             max_connect_size_bytes: 1 << 20,
             max_client_id_bytes: 65_535,
+            max_client_id_chars_v31: 23,
             max_sessions: 10_000_000,
             max_topic_bytes: 65_535,
             max_topic_levels: 128,
@@ -267,6 +273,7 @@ mod tests {
             max_packet_size_bytes: number,
             max_connect_size_bytes: number,
             max_client_id_bytes: number,
+            max_client_id_chars_v31: number,
             max_sessions: number,
             max_topic_bytes: number,
             max_topic_levels: number,

@@ -238,7 +238,10 @@ fn assign_client_id(
     connect: &Connect<'_>,
     options: &BrokerOptions,
 ) -> Result<Option<String>, Refusal> {
-    if connect.client_id.len() > options.max_client_id_bytes {
+    let too_long = connect.client_id.len() > options.max_client_id_bytes
+        || connect.version == Version::V31
+            && connect.client_id.chars().count() > options.max_client_id_chars_v31;
+    if too_long {
         return Err(Refusal(ReasonCode::ClientIdentifierNotValid));
     }
     if !connect.client_id.is_empty() {

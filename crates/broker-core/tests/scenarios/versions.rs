@@ -1,6 +1,6 @@
 //! Where MQTT 3.1, 3.1.1 and 5 differ.
 
-use broker_core::{CloseCause, Violation};
+use broker_core::{BrokerOptions, CloseCause, Violation};
 use mqtt_codec::{QoS, ReasonCode, SubscriptionOptions};
 
 use crate::harness::*;
@@ -60,6 +60,25 @@ fn a_shared_filter_is_an_ordinary_one_before_mqtt_5() {
     client.expect_nothing();
     publisher.publish(qos0("$share/group/a", "y"));
     client.expect(0, "$share/group/a", "y");
+}
+
+/// MQTT 3.1, section "CONNECT": the client identifier has between 1 and 23 characters.
+#[test]
+fn mqtt_3_1_takes_client_identifiers_of_23_characters() {
+    let net = Net::new();
+    let (longest, longer) = ("é".repeat(23), "é".repeat(24));
+    net.dial(&longest).v31().connect().ping();
+    let (told, _) = net.dial(&longer).v31().refused();
+    assert_eq!(told, Some(ReasonCode::ClientIdentifierNotValid));
+    let (told, _) = net.dial("").v31().refused();
+    assert_eq!(told, Some(ReasonCode::ClientIdentifierNotValid));
+    net.dial(&longer).connect().ping();
+
+    let lenient = Net::with(BrokerOptions {
+        max_client_id_chars_v31: usize::MAX,
+        ..BrokerOptions::default()
+    });
+    lenient.dial(&longer).v31().connect().ping();
 }
 
 #[test]
