@@ -5,6 +5,7 @@
 //! an exit code: 0 all is well, 1 something failed, 2 the command line makes no sense.
 
 mod bench;
+mod conformance;
 mod fuzz;
 mod step;
 mod test;
@@ -46,6 +47,9 @@ enum Command {
         only: Vec<test::Part>,
     },
     Tidy,
+    Conformance {
+        check: bool,
+    },
     Tools,
     Fuzz {
         seconds: u64,
@@ -67,6 +71,7 @@ impl Command {
         match command {
             "test" => parse_test(rest),
             "tidy" => no_arguments(rest).map(|()| Self::Tidy),
+            "conformance" => parse_conformance(rest),
             "tools" => no_arguments(rest).map(|()| Self::Tools),
             "fuzz" => parse_fuzz(rest),
             "bench" => parse_bench(rest),
@@ -83,6 +88,7 @@ impl Command {
             }
             Self::Test { only } => test::run(&Workspace::find()?, &only),
             Self::Tidy => tidy::run(&Workspace::find()?),
+            Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
             Self::Tools => tools::run(&Workspace::find()?),
             Self::Fuzz { seconds, target } => {
                 fuzz::run(&Workspace::find()?, seconds, target.as_deref())
@@ -98,6 +104,13 @@ fn no_arguments(rest: &[&str]) -> Result<(), String> {
     match rest {
         [] => Ok(()),
         [first, ..] => Err(format!("unexpected argument `{first}`")),
+    }
+}
+
+fn parse_conformance(rest: &[&str]) -> Result<Command, String> {
+    match rest {
+        ["--check", rest @ ..] => no_arguments(rest).map(|()| Command::Conformance { check: true }),
+        rest => no_arguments(rest).map(|()| Command::Conformance { check: false }),
     }
 }
 
@@ -161,6 +174,8 @@ Usage: cargo xtask <command>
   test [--only PART]...                  everything that must hold before a change lands; PART is
                                          fmt, clippy, tidy, unit, clients, doc, fuzz or benches
   tidy                                   the rules of the house: layers, sizes, headers, dead paths
+  conformance [--check]                  run the tests of the numbered statements and write
+                                         docs/conformance.md, or check that it is up to date
   tools                                  install what the tests need and print where it is
   fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
   bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)";
@@ -175,7 +190,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 9] = [
+        let cases: [(&[&str], Command); 11] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (&["test"], Command::Test { only: Vec::new() }),
@@ -186,6 +201,11 @@ mod tests {
                 },
             ),
             (&["tidy"], Command::Tidy),
+            (&["conformance"], Command::Conformance { check: false }),
+            (
+                &["conformance", "--check"],
+                Command::Conformance { check: true },
+            ),
             (&["fuzz"], fuzz(fuzz::DEFAULT_SECONDS, None)),
             (&["fuzz", "--smoke"], fuzz(fuzz::SMOKE_SECONDS, None)),
             (
@@ -207,7 +227,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let cases: [&[&str]; 8] = [
+        let cases: [&[&str]; 9] = [
+            &["conformance", "--check", "--check"],
             &["tset"],
             &["tidy", "now"],
             &["test", "unit"],

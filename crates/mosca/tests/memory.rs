@@ -12,7 +12,7 @@
     reason = "all of this is a test, and uses only a part of the client"
 )]
 
-#[path = "scenarios/client.rs"]
+#[path = "harness/client.rs"]
 mod client;
 
 use std::time::Duration;

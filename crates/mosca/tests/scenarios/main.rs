@@ -11,8 +11,11 @@
     reason = "all of this is a test"
 )]
 
-mod bad_input;
+#[allow(dead_code, reason = "other test binaries use the rest")]
+#[path = "../harness/client.rs"]
 mod client;
+
+mod bad_input;
 mod durable;
 mod fairness;
 mod lifetimes;

@@ -74,6 +74,11 @@ impl Client {
         }
     }
 
+    /// The version in which it speaks.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
     /// A connection with a clean session.
     pub(crate) async fn connect(server: &Server, version: Version, client_id: &str) -> Self {
         Self::connect_with(server, &Connect::new(version, client_id)).await

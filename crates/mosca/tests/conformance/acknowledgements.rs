@@ -1,0 +1,1 @@
+//! Sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL, PUBCOMP.

@@ -1,0 +1,1 @@
+//! Section 3.1: CONNECT, what it is answered with, and what it begins.

@@ -1,0 +1,1 @@
+//! Section 4.6: in which order messages arrive.

@@ -1,0 +1,1 @@
+//! Section 3.3: PUBLISH, its flags and its properties.

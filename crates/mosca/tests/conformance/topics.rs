@@ -1,0 +1,1 @@
+//! Section 4.7: topic names and topic filters.
