@@ -242,8 +242,8 @@ mod tests {
     fn a_marker_that_is_written_badly_is_reported() {
         for marker in [
             "MQTT 5.0: MQTT-1.1.1-1",
-            "MQTT 5.0:",
-            "MQTT 3.1.1: [1.1.1-1]",
+            "MQTT 5.0: [MQTT-1.1.1-1], [MQTT-1.1.1-2]",
+            "MQTT 3.1.1: see [MQTT-1.1.1-1]",
         ] {
             assert!(marked(marker).is_err(), "{marker}");
         }
