@@ -125,9 +125,10 @@ impl CloseCause {
         }
     }
 
-    /// Whether the will is dropped instead of published [MQTT-3.1.2-10].
+    /// Whether the will is dropped instead of published: only a DISCONNECT with reason code 0x00,
+    /// which all are before MQTT 5, drops it [MQTT-3.14.4-3].
     pub fn drops_will(self) -> bool {
-        matches!(self, Self::Disconnected(reason) if reason != ReasonCode::DisconnectWithWill)
+        matches!(self, Self::Disconnected(ReasonCode::NORMAL_DISCONNECTION))
     }
 }
 
@@ -280,8 +281,7 @@ mod tests {
     #[test]
     fn only_a_normal_disconnect_drops_the_will() {
         for (cause, _) in causes() {
-            let polite = matches!(cause, CloseCause::Disconnected(reason)
-                if reason != ReasonCode::DisconnectWithWill);
+            let polite = cause == CloseCause::Disconnected(ReasonCode::Success);
             assert_eq!(cause.drops_will(), polite, "{cause}");
         }
     }

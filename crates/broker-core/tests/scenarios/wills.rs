@@ -65,14 +65,22 @@ fn disconnect_drops_the_will() {
     watcher.expect_nothing();
 }
 
+/// Every reason but normal disconnection, whether the client asks for its will or reports an error.
 #[test]
-fn disconnect_with_will_publishes_it() {
+fn disconnect_with_any_other_reason_publishes_it() {
     let net = Net::new();
     let watcher = watcher(&net);
-    let client = net.dial("client").v5().will(qos1("gone/a", "x")).connect();
-    client.disconnect_with(Disconnect::new(ReasonCode::DisconnectWithWill));
-    watcher.expect(1, "gone/a", "x");
-    watcher.expect_nothing();
+    for reason in [
+        ReasonCode::DisconnectWithWill,
+        ReasonCode::UnspecifiedError,
+        ReasonCode::ProtocolError,
+        ReasonCode::PayloadFormatInvalid,
+    ] {
+        let client = net.dial("client").v5().will(qos1("gone/a", "x")).connect();
+        client.disconnect_with(Disconnect::new(reason));
+        watcher.expect(1, "gone/a", "x");
+        watcher.expect_nothing();
+    }
 }
 
 /// [MQTT-3.1.2-15]
