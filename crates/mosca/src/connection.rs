@@ -30,6 +30,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use self::input::handle_input;
+use crate::log;
 use crate::settle::{Commit, fail, settle};
 use crate::shared::Shared;
 use crate::worker::{self, READ_BYTES, Worker};
@@ -244,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Stage::Awaiting(_) if self.connection.is_connected() => {
                 self.stage = Stage::Serving;
                 tracing::info!(
-                    client = self.connection.client_id().map(|id| &**id),
+                    client = log::client_id(&self.connection),
                     peer = %self.peer,
                     "client connected"
                 );
@@ -384,7 +385,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// A turn has panicked. What it was about to do is lost, and with it the connection: the
     /// client hears nothing of it, the broker that the connection is gone.
     fn recover(&mut self) -> Poll<()> {
-        let client = self.connection.client_id().map(|id| &**id);
+        let client = log::client_id(&self.connection);
         tracing::error!(client, peer = %self.peer, "a defect of the server ends the connection");
         // What has panicked once is not asked again.
         self.commit = None;
@@ -399,7 +400,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn log_close(&self) {
         if let Some(cause) = self.connection.closing() {
-            let client = self.connection.client_id().map(|id| &**id);
+            let client = log::client_id(&self.connection);
             tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
         }
     }

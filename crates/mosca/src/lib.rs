@@ -23,6 +23,7 @@
 mod clock;
 mod connection;
 mod interface;
+mod log;
 mod options;
 mod server;
 mod settle;

@@ -1,5 +1,6 @@
 //! The driver's duty after each batch of input: commit, give the ticket back, wake.
 
+use crate::log;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -61,7 +62,7 @@ pub(crate) fn fail(
     now: Timestamp,
     effects: &mut Effects,
 ) {
-    tracing::error!(%error, client = connection.client_id().map(|id| &**id), "cannot store");
+    tracing::error!(%error, client = log::client_id(connection), "cannot store");
     connection.handle_commit_failed(now, ticket, effects);
 }
 

@@ -37,6 +37,10 @@ pub(super) fn handle_input(
                 missing = needed;
                 break;
             }
+            // What is wrong inside a packet that no client may send does not matter any more.
+            Err(_) if connection.is_connected() && is_from_server(rest) => {
+                connection.handle_packet(now, Packet::PingResp, effects);
+            }
             Err(error) if connection.is_connected() => {
                 connection.handle_malformed(now, error, effects);
             }
@@ -47,6 +51,20 @@ pub(super) fn handle_input(
         connection.hear(now);
     }
     (used, missing)
+}
+
+/// Whether a packet of this type is sent by servers alone: from a client it is not malformed but out
+/// of order, whatever is in it (MQTT 5.0 section 2.1.2).
+fn is_from_server(packet: &[u8]) -> bool {
+    let packet_type = packet
+        .first()
+        .and_then(|first| PacketType::from_u8(first >> 4));
+    matches!(
+        packet_type,
+        Some(
+            PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck | PacketType::PingResp
+        )
+    )
 }
 
 /// The packet that should be CONNECT. Any other is as good as any other: it ends the connection.

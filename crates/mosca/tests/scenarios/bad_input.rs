@@ -418,16 +418,17 @@ fn wrong_in_every_version(version: Version) -> Vec<Wrong> {
             subscribe(0x82, 1, &[0, 1, b'a', 3]),
             MalformedPacket,
         ),
-        // What only a server sends.
-        ("CONNACK", vec![0x20, 2, 0, 0], {
-            // In MQTT 5 it lacks its properties.
-            if version.is_v5() {
-                MalformedPacket
-            } else {
-                ProtocolError
-            }
-        }),
+        // What only a server sends, well-formed or not.
+        ("CONNACK", vec![0x20, 2, 0, 0], ProtocolError),
+        ("CONNACK with flags", vec![0x2F, 2, 0, 0], ProtocolError),
+        ("an empty SUBACK", vec![0x90, 0], ProtocolError),
+        (
+            "UNSUBACK with a body",
+            vec![0xB0, 4, 0, 1, 9, 9],
+            ProtocolError,
+        ),
         ("PINGRESP", vec![0xD0, 0], ProtocolError),
+        ("PINGRESP with a body", vec![0xD0, 1, 0], ProtocolError),
         // [MQTT-3.2.2-15]: known from the fixed header alone.
         (
             "a packet that is too large",

@@ -127,6 +127,21 @@ async fn a_bad_packet_leaves_one_line_at_debug_with_the_client_in_it() {
 }
 
 #[tokio::test]
+async fn a_long_client_identifier_makes_no_long_line() {
+    let (log, _guard) = Log::begin();
+    let server = start(Server::builder()).await;
+    let client_id = "x".repeat(65_535);
+    drop(Client::connect(&server, Version::V311, &client_id).await);
+    wait_for_connections(&server, 0).await;
+    let lines = log.take();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for line in lines {
+        assert!(line.contains(&format!("client=\"{}\"", &client_id[..256])));
+        assert!(line.len() < 500, "{} bytes", line.len());
+    }
+}
+
+#[tokio::test]
 async fn too_many_connections_are_one_warning_and_then_lines_at_debug() {
     let (log, _guard) = Log::begin();
     let interface = mosca::Interface::mqtt("127.0.0.1:0").max_connections(0);
