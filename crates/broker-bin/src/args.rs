@@ -10,6 +10,10 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "PORT", default_value_t = 1883)]
     pub(crate) port: u16,
 
+    /// Port for MQTT over WebSocket as well; 0 takes any that is free [default: none]
+    #[arg(long, visible_alias = "ws-port", value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+
     /// Host name or IP address to listen on [default: all addresses]
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
@@ -41,5 +45,6 @@ mod tests {
     fn without_arguments_the_defaults_hold() {
         let args = Args::parse_from(["mosca"]);
         assert_eq!((args.port, args.host, args.verbose), (1883, None, false));
+        assert_eq!(args.http_port, None);
     }
 }

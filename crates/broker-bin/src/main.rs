@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use args::Args;
 use clap::Parser as _;
-use mosca::{Interface, Server};
+use mosca::{Interface, Server, ServerBuilder};
 use persistence_memory::MemoryPersistence;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
@@ -55,19 +55,15 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
 
-    let interface = match &args.host {
-        None => Interface::mqtt_on_all_addresses(args.port),
-        Some(host) if host.contains(':') && !host.starts_with('[') => {
-            Interface::mqtt(format!("[{host}]:{}", args.port))
-        }
-        Some(host) => Interface::mqtt(format!("{host}:{}", args.port)),
-    };
-    let server = Server::builder()
-        .listen(interface)
+    let interfaces = interfaces(args);
+    let schemes: Vec<_> = interfaces.iter().map(Interface::scheme).collect();
+    let server = interfaces
+        .into_iter()
+        .fold(Server::builder(), ServerBuilder::listen)
         .persistence(Arc::new(MemoryPersistence::new()))
         .start()
         .await?;
-    announce(&server).context("cannot write to stdout")?;
+    announce(&server, &schemes).context("cannot write to stdout")?;
 
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted, closing"),
@@ -80,13 +76,33 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where to listen.
+fn interfaces(args: &Args) -> Vec<Interface> {
+    let host = args.host.as_ref().map(|host| {
+        if host.contains(':') && !host.starts_with('[') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        }
+    });
+    let mqtt = match &host {
+        None => Interface::mqtt_on_all_addresses(args.port),
+        Some(host) => Interface::mqtt(format!("{host}:{}", args.port)),
+    };
+    let websocket = args.http_port.map(|port| match &host {
+        None => Interface::websocket_on_all_addresses(port),
+        Some(host) => Interface::websocket(format!("{host}:{port}")),
+    });
+    std::iter::once(mqtt).chain(websocket).collect()
+}
+
 /// One line per interface, for people and for scripts that wait for it.
-fn announce(server: &Server) -> std::io::Result<()> {
+fn announce(server: &Server, schemes: &[&str]) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    for address in server.local_addresses() {
+    for (scheme, address) in schemes.iter().zip(server.local_addresses()) {
         writeln!(
             stdout,
-            "mosca {} listening: mqtt://{address}",
+            "mosca {} listening: {scheme}://{address}",
             env!("CARGO_PKG_VERSION")
         )?;
     }

@@ -63,6 +63,22 @@ fn the_first_line_tells_a_port_that_accepts_connections() {
 }
 
 #[test]
+fn the_second_line_tells_the_port_for_websockets() {
+    for flag in ["--http-port", "--ws-port"] {
+        let mut process = mosca(&["-p", "0", flag, "0", "--host", "127.0.0.1"]);
+        let mqtt = port_of_first_line(&mut process);
+        let line = process.wait_for("second line", |line| match line {
+            Line::Out(line) => Some(line.clone()),
+            Line::Err(_) => None,
+        });
+        let (_, address) = line.split_once(" listening: ws://127.0.0.1:").unwrap();
+        let port: u16 = address.parse().unwrap();
+        assert_ne!(port, mqtt);
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    }
+}
+
+#[test]
 fn interrupt_and_terminate_end_it_without_complaint() {
     for signal in [Signal::Interrupt, Signal::Terminate] {
         let mut process = mosca(&["--port", "0", "--host", "127.0.0.1"]);
@@ -105,7 +121,16 @@ fn the_help_names_the_flags() {
         let (code, out, err) = run(&[flag]);
         assert_eq!(code, Some(0), "{err:?}");
         let help = out.join("\n");
-        for flag in ["-p", "--port", "--host", "-v", "--very-verbose", "-V"] {
+        for flag in [
+            "-p",
+            "--port",
+            "--http-port",
+            "--ws-port",
+            "--host",
+            "-v",
+            "--very-verbose",
+            "-V",
+        ] {
             assert!(help.contains(flag), "{flag} is missing in:\n{help}");
         }
     }

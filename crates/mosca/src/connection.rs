@@ -14,6 +14,7 @@
 
 mod input;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use broker_core::persistence::PersistenceError;
 use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
@@ -39,7 +41,7 @@ use crate::worker::{self, READ_BYTES, Worker};
 const READS_PER_TURN: usize = 4;
 
 /// Parts of one vectored write.
-const SLICES: usize = 64;
+pub(crate) const SLICES: usize = 64;
 
 /// Bytes of an incomplete packet up to which it is read on in the worker's buffer.
 const PARTIAL_SMALL: usize = READ_BYTES / 2;
@@ -49,6 +51,19 @@ const TURN_TIME: Duration = Duration::from_millis(2);
 
 /// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
 const DISCARDED_MAX: usize = 16 << 20;
+
+/// What carries a connection.
+pub(crate) trait Network: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the other side waits for a farewell although nothing more is read from it, since it
+    /// has taken its leave or broken a rule below MQTT. `poll_shutdown` says it.
+    fn owes_farewell(&self) -> bool;
+}
+
+impl Network for TcpStream {
+    fn owes_farewell(&self) -> bool {
+        false
+    }
+}
 
 /// The task of one connection, over any stream of bytes.
 pub(crate) struct Driver<S> {
@@ -98,7 +113,7 @@ enum Written {
     Lost,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl<S: Network> Driver<S> {
     /// The task of a connection that was just accepted. `open` is held until it ends.
     pub(crate) fn new(stream: S, peer: SocketAddr, shared: Arc<Shared>, open: Arc<()>) -> Self {
         shared.connection_opened();
@@ -161,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Written::All => false,
                 Written::Blocked => true,
                 Written::Lost => {
-                    self.lose(now, worker);
+                    self.lose(None, now, worker);
                     continue;
                 }
                 Written::Close(cause) => {
@@ -189,8 +204,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return let_others_run(context);
             }
             reads += 1;
-            if ready!(self.read(now, worker, context)).is_err() {
-                self.lose(now, worker);
+            if let Err(error) = ready!(self.read(now, worker, context)) {
+                self.lose(Some(&error), now, worker);
             }
         }
     }
@@ -207,12 +222,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn part(&mut self, cause: CloseCause) {
         self.log_close();
         self.stage = match cause {
-            CloseCause::Disconnected(_) | CloseCause::ConnectionLost => Stage::Lost,
-            _ => {
-                let until = tokio::time::sleep(self.shared.discard_time());
-                Stage::Discarding(Box::pin(until), DISCARDED_MAX)
-            }
+            CloseCause::Disconnected(_) | CloseCause::ConnectionLost => self.stage_of_loss(),
+            _ => self.stage_of_farewell(),
         };
+    }
+
+    fn stage_of_farewell(&self) -> Stage {
+        let until = tokio::time::sleep(self.shared.discard_time());
+        Stage::Discarding(Box::pin(until), DISCARDED_MAX)
+    }
+
+    /// The stage after the client has left.
+    fn stage_of_loss(&self) -> Stage {
+        if self.stream.owes_farewell() {
+            self.stage_of_farewell()
+        } else {
+            Stage::Lost
+        }
     }
 
     /// Looks whether CONNECT took too long, the server closes, or the time for last words began.
@@ -374,12 +400,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// The network connection is gone.
-    fn lose(&mut self, now: Timestamp, worker: &mut Worker) {
+    /// The network connection is gone, or of no more use.
+    fn lose(&mut self, error: Option<&io::Error>, now: Timestamp, worker: &mut Worker) {
         self.connection.handle_lost(now, &mut worker.effects);
-        self.log_close();
+        // That the system has lost a connection is said in one way, whatever the system says.
+        match error.filter(|error| error.kind() == io::ErrorKind::InvalidData) {
+            Some(error) => self.log_end(error),
+            None => self.log_close(),
+        }
         self.settle(now, worker);
-        self.stage = Stage::Lost;
+        self.stage = self.stage_of_loss();
     }
 
     /// A turn has panicked. What it was about to do is lost, and with it the connection: the
@@ -392,7 +422,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.partial = Vec::new();
         self.writing = Outbox::default();
         let now = self.shared.clock.now();
-        if worker::with(|worker| self.lose(now, worker)).is_none() || self.commit.is_none() {
+        if worker::with(|worker| self.lose(None, now, worker)).is_none() || self.commit.is_none() {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -400,9 +430,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn log_close(&self) {
         if let Some(cause) = self.connection.closing() {
-            let client = log::client_id(&self.connection);
-            tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
+            self.log_end(&cause);
         }
+    }
+
+    fn log_end(&self, cause: &dyn Display) {
+        let client = log::client_id(&self.connection);
+        tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
     }
 }
 
@@ -441,7 +475,7 @@ fn let_others_run(context: &mut Context<'_>) -> Poll<()> {
     pin!(tokio::task::yield_now()).poll(context)
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+impl<S: Network> Future for Driver<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::connection::Driver;
 use crate::shared::Shared;
+use crate::websocket::WebSocket;
 
 /// Connections that the system may hold ready for us to accept. The system's own limit applies too.
 const BACKLOG: u32 = 4_096;
@@ -31,7 +32,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Interface {
     /// Tried one after the other.
     addresses: Vec<String>,
+    transport: Transport,
     pub(crate) max_connections: usize,
+}
+
+/// What is between TCP and MQTT.
+#[derive(Clone, Copy, Debug)]
+enum Transport {
+    Tcp,
+    WebSocket,
 }
 
 impl Interface {
@@ -39,19 +48,66 @@ impl Interface {
     /// a name; port 0 takes any that is free. A name that stands for several addresses listens on
     /// the first that works.
     pub fn mqtt(address: impl Into<String>) -> Self {
-        Self {
-            addresses: vec![address.into()],
-            max_connections: MAX_CONNECTIONS,
-        }
+        Self::new(Transport::Tcp, vec![address.into()])
     }
 
     /// MQTT over TCP on `port` of all the machine's addresses, IPv6 and IPv4; of IPv4 alone where
     /// the system has no IPv6. Port 0 takes any that is free.
     pub fn mqtt_on_all_addresses(port: u16) -> Self {
-        let addresses = vec![format!("[::]:{port}"), format!("0.0.0.0:{port}")];
+        Self::new(Transport::Tcp, all_addresses(port))
+    }
+
+    /// MQTT over WebSocket (MQTT 3.1.1 and 5.0, section 6) on `address`, which is read as that of
+    /// [`mqtt`](Self::mqtt) is. 8083 is the port that many clients expect.
+    ///
+    /// Any path will do. A client has to offer the subprotocol `mqtt`, or `mqttv3.1`, which clients
+    /// from before MQTT 3.1.1 ask for; one that offers neither is refused with 400, as EMQX does.
+    /// Requests for anything but a WebSocket are refused, too: 405 if they are not GET, otherwise
+    /// 426. No extension is agreed on, compression in particular, and the `Origin` of a web page is
+    /// not looked at.
+    ///
+    /// The time for CONNECT begins with the connection, so it covers the request as well, which may
+    /// have 8 KiB. A text frame ends the connection with the close code 1003, a broken rule of
+    /// WebSocket with 1002, and everything that MQTT has its own words for with these words and
+    /// 1000. Frames and messages may be of any size: they are not gathered, and the limits on
+    /// packets apply to what they carry.
+    ///
+    /// ```
+    /// use mosca::{Interface, Server};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let server = Server::builder()
+    ///     .listen(Interface::mqtt("127.0.0.1:0"))
+    ///     .listen(Interface::websocket("127.0.0.1:0").max_connections(1_000))
+    ///     .start()
+    ///     .await?;
+    /// println!("browsers connect to ws://{}", server.local_addresses()[1]);
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn websocket(address: impl Into<String>) -> Self {
+        Self::new(Transport::WebSocket, vec![address.into()])
+    }
+
+    /// MQTT over WebSocket on `port` of all the machine's addresses, which are those of
+    /// [`mqtt_on_all_addresses`](Self::mqtt_on_all_addresses). Port 0 takes any that is free.
+    pub fn websocket_on_all_addresses(port: u16) -> Self {
+        Self::new(Transport::WebSocket, all_addresses(port))
+    }
+
+    fn new(transport: Transport, addresses: Vec<String>) -> Self {
         Self {
             addresses,
+            transport,
             max_connections: MAX_CONNECTIONS,
+        }
+    }
+
+    /// How the URL of such an interface begins: `mqtt` or `ws`.
+    pub fn scheme(&self) -> &'static str {
+        match self.transport {
+            Transport::Tcp => "mqtt",
+            Transport::WebSocket => "ws",
         }
     }
 
@@ -60,7 +116,7 @@ impl Interface {
         self.addresses.first().map_or("", String::as_str)
     }
 
-    /// Connections at one time on this interface; default 10,000,000. Further ones are closed as
+    /// Connections at one time on this interface, with or without CONNECT; default 10,000,000. Further ones are closed as
     /// soon as they are accepted; the first of them is logged as a warning.
     pub fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections;
@@ -133,9 +189,29 @@ pub(crate) async fn accept(listener: TcpListener, interface: Interface, shared: 
             tracing::debug!(%peer, %error, "connection lost before it began");
             continue;
         }
-        let driver = Driver::new(stream, peer, Arc::clone(&shared), Arc::clone(&open));
-        tokio::spawn(driver);
+        serve(&interface, stream, peer, &shared, &open);
     }
+}
+
+/// Starts the task of a connection.
+fn serve(
+    interface: &Interface,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+    open: &Arc<()>,
+) {
+    let (shared, open) = (Arc::clone(shared), Arc::clone(open));
+    match interface.transport {
+        Transport::Tcp => tokio::spawn(Driver::new(stream, peer, shared, open)),
+        Transport::WebSocket => {
+            tokio::spawn(Driver::new(WebSocket::new(stream), peer, shared, open))
+        }
+    };
+}
+
+fn all_addresses(port: u16) -> Vec<String> {
+    vec![format!("[::]:{port}"), format!("0.0.0.0:{port}")]
 }
 
 /// Whether only this one connection could not be accepted: its client has left already.

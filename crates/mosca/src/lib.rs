@@ -28,6 +28,7 @@ mod options;
 mod server;
 mod settle;
 mod shared;
+mod websocket;
 mod worker;
 
 pub use broker_core::{

@@ -61,6 +61,12 @@ impl AsyncWrite for Script {
     }
 }
 
+impl Network for Script {
+    fn owes_farewell(&self) -> bool {
+        false
+    }
+}
+
 fn shared() -> Arc<Shared> {
     let broker = Broker::new(BrokerOptions::default());
     Arc::new(Shared::new(broker, None, Clock::start()))

@@ -22,3 +22,4 @@ mod lifetimes;
 mod listening;
 mod log;
 mod stream;
+mod websocket;
