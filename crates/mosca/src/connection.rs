@@ -27,12 +27,12 @@ use std::time::Duration;
 use broker_core::persistence::PersistenceError;
 use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use self::input::handle_input;
 use crate::log;
+use crate::network::Network;
 use crate::settle::{Commit, fail, settle};
 use crate::shared::Shared;
 use crate::worker::{self, READ_BYTES, Worker};
@@ -51,19 +51,6 @@ const TURN_TIME: Duration = Duration::from_millis(2);
 
 /// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
 const DISCARDED_MAX: usize = 16 << 20;
-
-/// What carries a connection.
-pub(crate) trait Network: AsyncRead + AsyncWrite + Unpin {
-    /// Whether the other side waits for a farewell although nothing more is read from it, since it
-    /// has taken its leave or broken a rule below MQTT. `poll_shutdown` says it.
-    fn owes_farewell(&self) -> bool;
-}
-
-impl Network for TcpStream {
-    fn owes_farewell(&self) -> bool {
-        false
-    }
-}
 
 /// The task of one connection, over any stream of bytes.
 pub(crate) struct Driver<S> {

@@ -24,6 +24,7 @@ mod clock;
 mod connection;
 mod interface;
 mod log;
+mod network;
 mod options;
 mod server;
 mod settle;

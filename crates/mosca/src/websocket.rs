@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::handshake::Handshake;
 use self::incoming::{End, Incoming};
 use self::outgoing::Outgoing;
-use crate::connection::Network;
+use crate::network::Network;
 
 /// Reads in a row that may bring nothing but heads and control frames before other tasks get their
 /// turn.

@@ -1,8 +1,8 @@
 // One MQTT connection of MQTT.js, driven by arguments, reported as JSON lines.
 //
-//   sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume]
+//   sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume] [--websocket]
 //       [--will-topic T --will-payload P --will-qos Q [--will-retain]]
-//   pub --port N --version V --id ID --topic T --qos Q [--retain]
+//   pub --port N --version V --id ID --topic T --qos Q [--retain] [--websocket]
 //       [--empty | --file PATH] [--properties JSON]
 //
 // It means the same as in paho_client.py, where it is explained.
@@ -32,6 +32,7 @@ const { values: options, positionals: [what] } = parseArgs({
     qos: text,
     keep: flag,
     resume: flag,
+    websocket: flag,
     'will-topic': text,
     'will-payload': text,
     'will-qos': text,
@@ -93,7 +94,7 @@ function connect () {
     retain: options['will-retain']
   }
   const client = mqtt.connect({
-    protocol: 'mqtt',
+    protocol: options.websocket ? 'ws' : 'mqtt',
     host: '127.0.0.1',
     port: Number(options.port),
     ...VERSIONS[options.version],

@@ -1,8 +1,8 @@
 """One MQTT connection of paho-mqtt, driven by arguments, reported as JSON lines.
 
-  sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume]
+  sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume] [--websocket]
       [--will-topic T --will-payload P --will-qos Q [--will-retain]]
-  pub --port N --version V --id ID --topic T --qos Q [--retain]
+  pub --port N --version V --id ID --topic T --qos Q [--retain] [--websocket]
       [--empty | --file PATH] [--properties JSON]
 
 `sub` says `connected`, `subscribed`, one `message` each, and `disconnected` if the other side ends
@@ -50,6 +50,7 @@ def arguments():
     parser.add_argument("--qos", type=int, required=True)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--websocket", action="store_true")
     parser.add_argument("--will-topic")
     parser.add_argument("--will-payload")
     parser.add_argument("--will-qos", type=int, default=0)
@@ -99,6 +100,7 @@ class Connection:
             mqtt.CallbackAPIVersion.VERSION2,
             client_id=options.id,
             protocol=VERSIONS[options.version],
+            transport="websockets" if options.websocket else "tcp",
             reconnect_on_failure=False,
             **session,
         )

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::client::Transport;
 use crate::process::{Line, Process, Signal};
 
 /// A running broker, which ends with the test.
 pub struct Broker {
     process: Process,
     pub port: u16,
+    websocket_port: u16,
 }
 
 impl Broker {
@@ -27,28 +29,33 @@ impl Broker {
 
     fn mosca() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
-        command.args(["--port", "0", "--host", "127.0.0.1", "-v"]);
+        command.args(["--port", "0", "--ws-port", "0", "--host", "127.0.0.1", "-v"]);
         let mut process = Process::start("mosca", &mut command);
-        let port = process.wait_for("line with its port", |line| {
-            let Line::Out(line) = line else { return None };
-            line.split_once(" listening: mqtt://127.0.0.1:")?
-                .1
-                .parse()
-                .ok()
+        let [port, websocket_port] = ["mqtt", "ws"].map(|scheme| {
+            let start = format!(" listening: {scheme}://127.0.0.1:");
+            process.wait_for("line with its port", |line| {
+                let Line::Out(line) = line else { return None };
+                line.split_once(&start)?.1.parse().ok()
+            })
         });
-        Self { process, port }
+        Self {
+            process,
+            port,
+            websocket_port,
+        }
     }
 
     fn mosquitto(path: &Path) -> Self {
         // mosquitto cannot report a port that the system picked, so it is picked for it. Somebody
         // else may take it in between; for a second opinion that is good enough.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let [port, websocket_port] = ports;
         let config = scratch_file("mosquitto.conf");
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n\
-             max_inflight_messages 0\npersistence false\nuser root\n"
+             max_inflight_messages 0\npersistence false\nuser root\n\
+             listener {websocket_port} 127.0.0.1\nprotocol websockets\n"
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(path);
@@ -57,7 +64,19 @@ impl Broker {
             let (Line::Out(line) | Line::Err(line)) = line;
             line.ends_with(" running").then_some(())
         });
-        Self { process, port }
+        Self {
+            process,
+            port,
+            websocket_port,
+        }
+    }
+
+    /// The port for clients of this kind.
+    pub fn port_of(&self, transport: Transport) -> u16 {
+        match transport {
+            Transport::Tcp => self.port,
+            Transport::WebSocket => self.websocket_port,
+        }
     }
 
     /// Asks the broker to end, and waits until it has.

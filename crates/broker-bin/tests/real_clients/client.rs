@@ -36,11 +36,19 @@ impl Version {
     }
 }
 
+/// What is between TCP and the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    WebSocket,
+}
+
 /// One column of the matrix of tests.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     pub maker: Maker,
     pub version: Version,
+    pub transport: Transport,
 }
 
 /// The will of a client.
@@ -260,7 +268,7 @@ impl Client {
                 mosquitto::event,
             ),
             _ => (
-                scripted::subscribe(broker.port, self, what),
+                scripted::subscribe(broker.port_of(self.transport), self, what),
                 scripted::event,
             ),
         };
@@ -277,7 +285,7 @@ impl Client {
     pub fn publish(self, broker: &Broker, what: &Publish) {
         let mut command = match self.maker {
             Maker::Mosquitto => mosquitto::publish(broker.port, self.version, what),
-            _ => scripted::publish(broker.port, self, what),
+            _ => scripted::publish(broker.port_of(self.transport), self, what),
         };
         let input = match &what.payload {
             Payload::Lines(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),

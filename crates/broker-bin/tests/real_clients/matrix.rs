@@ -1,14 +1,19 @@
 //! Clients by scenarios: one test per cell, so that a failure names both.
 
-use crate::client::{Client, Maker, Version};
+use crate::client::{Client, Maker, Transport, Version};
 use crate::scenarios::{across, delivery, large, properties, retained, session, shutdown, will};
 
 macro_rules! column {
-    ($column:ident: $maker:ident, $version:ident; $($scenario:path as $test:ident,)*) => {
+    ($column:ident: $maker:ident, $version:ident, $transport:ident;
+        $($scenario:path as $test:ident,)*) => {
         mod $column {
             use super::*;
 
-            const CLIENT: Client = Client { maker: Maker::$maker, version: Version::$version };
+            const CLIENT: Client = Client {
+                maker: Maker::$maker,
+                version: Version::$version,
+                transport: Transport::$transport,
+            };
 
             $(
                 #[test]
@@ -21,12 +26,13 @@ macro_rules! column {
 }
 
 macro_rules! matrix {
-    ($($column:ident: $maker:ident, $version:ident $(, plus $more:tt)?;)*) => {
-        $(matrix!(@ $column: $maker, $version; $($more)?);)*
+    ($($column:ident: $maker:ident, $version:ident, $transport:ident $(, plus $more:tt)?;)*) => {
+        $(matrix!(@ $column: $maker, $version, $transport; $($more)?);)*
     };
-    (@ $column:ident: $maker:ident, $version:ident; $({$($more:path as $test:ident,)*})?) => {
+    (@ $column:ident: $maker:ident, $version:ident, $transport:ident;
+        $({$($more:path as $test:ident,)*})?) => {
         column! {
-            $column: $maker, $version;
+            $column: $maker, $version, $transport;
             delivery::at_qos_0 as qos_0_arrives_in_order,
             delivery::at_qos_1 as qos_1_arrives_in_order,
             delivery::at_qos_2 as qos_2_arrives_exactly_once_in_order,
@@ -48,26 +54,34 @@ macro_rules! matrix {
 }
 
 matrix! {
-    mosquitto_3_1: Mosquitto, V3_1;
-    mosquitto_3_1_1: Mosquitto, V3_1_1;
-    mosquitto_5: Mosquitto, V5, plus {
+    mosquitto_3_1: Mosquitto, V3_1, Tcp;
+    mosquitto_3_1_1: Mosquitto, V3_1_1, Tcp;
+    mosquitto_5: Mosquitto, V5, Tcp, plus {
         properties::pass_through as properties_pass_through,
         will::on_request as a_client_may_leave_and_ask_for_its_will,
     };
-    mqttjs_3_1: MqttJs, V3_1;
-    mqttjs_3_1_1: MqttJs, V3_1_1;
-    mqttjs_5: MqttJs, V5, plus { properties::pass_through as properties_pass_through, };
-    paho_3_1: Paho, V3_1;
-    paho_3_1_1: Paho, V3_1_1;
-    paho_5: Paho, V5, plus { properties::pass_through as properties_pass_through, };
+    mqttjs_3_1: MqttJs, V3_1, Tcp;
+    mqttjs_3_1_1: MqttJs, V3_1_1, Tcp;
+    mqttjs_5: MqttJs, V5, Tcp, plus { properties::pass_through as properties_pass_through, };
+    paho_3_1: Paho, V3_1, Tcp;
+    paho_3_1_1: Paho, V3_1_1, Tcp;
+    paho_5: Paho, V5, Tcp, plus { properties::pass_through as properties_pass_through, };
+    // The first of them asks for the subprotocol of old, the others for today's.
+    mqttjs_3_1_websocket: MqttJs, V3_1, WebSocket;
+    mqttjs_5_websocket: MqttJs, V5, WebSocket;
+    paho_3_1_1_websocket: Paho, V3_1_1, WebSocket;
 }
 
-/// Every column of the matrix, for scenarios with more than one kind of client.
+/// Every column of the matrix over TCP, for scenarios with more than one kind of client.
 pub const ALL: [Client; 9] = {
     use Maker::{Mosquitto, MqttJs, Paho};
     use Version::{V3_1, V3_1_1, V5};
     const fn client(maker: Maker, version: Version) -> Client {
-        Client { maker, version }
+        Client {
+            maker,
+            version,
+            transport: Transport::Tcp,
+        }
     }
     [
         client(Mosquitto, V3_1),

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::client::{Client, Event, Maker, Message, Payload, Properties, Publish, Subscribe, Will};
+use crate::client::{
+    Client, Event, Maker, Message, Payload, Properties, Publish, Subscribe, Transport, Will,
+};
 
 pub fn subscribe(port: u16, client: Client, what: &Subscribe) -> Command {
     let mut command = program(client, "sub", port, &what.id, what.qos);
@@ -95,6 +97,7 @@ fn program(client: Client, what: &str, port: u16, id: &str, qos: u8) -> Command 
     };
     command.args([what, "--version", client.version.number(), "--id", id]);
     command.args(["--port", &port.to_string(), "--qos", &qos.to_string()]);
+    command.args((client.transport == Transport::WebSocket).then_some("--websocket"));
     command
 }
 

@@ -2,7 +2,7 @@
 
 use super::properties;
 use crate::broker::Broker;
-use crate::client::{Client, Maker, Properties, Publish, Subscribe, Version};
+use crate::client::{Client, Maker, Properties, Publish, Subscribe, Transport, Version};
 use crate::matrix::ALL;
 
 /// Each publishes once, each hears all nine.
@@ -41,10 +41,12 @@ pub fn properties_do_not_reach_clients_that_have_none() {
     let with = Client {
         maker: Maker::MqttJs,
         version: Version::V5,
+        transport: Transport::Tcp,
     };
     let without = Client {
         maker: Maker::Paho,
         version: Version::V3_1_1,
+        transport: Transport::Tcp,
     };
     let mut with_properties = with.subscribe(&broker, &Subscribe::new("v5", "hall", 1));
     let mut plain = without.subscribe(&broker, &Subscribe::new("v3", "hall", 1));
@@ -80,10 +82,12 @@ pub fn mosquitto_sub_hears_mosquitto_pub_in_either_order() {
     let publisher = Client {
         maker: Maker::Mosquitto,
         version: Version::V3_1_1,
+        transport: Transport::Tcp,
     };
     let subscriber = Client {
         maker: Maker::Mosquitto,
         version: Version::V5,
+        transport: Transport::Tcp,
     };
     let publish = Publish::line("a/b", 2, "x").retain();
 
