@@ -15,7 +15,8 @@ use crate::process::{Line, Process, Signal};
 pub struct Broker {
     process: Process,
     pub port: u16,
-    websocket_port: u16,
+    /// None for mosquitto: not every build of it has one.
+    websocket_port: Option<u16>,
 }
 
 impl Broker {
@@ -41,21 +42,20 @@ impl Broker {
         Self {
             process,
             port,
-            websocket_port,
+            websocket_port: Some(websocket_port),
         }
     }
 
     fn mosquitto(path: &Path) -> Self {
         // mosquitto cannot report a port that the system picked, so it is picked for it. Somebody
         // else may take it in between; for a second opinion that is good enough.
-        let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
-        let [port, websocket_port] = ports;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
         let config = scratch_file("mosquitto.conf");
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n\
-             max_inflight_messages 0\npersistence false\nuser root\n\
-             listener {websocket_port} 127.0.0.1\nprotocol websockets\n"
+             max_inflight_messages 0\npersistence false\nuser root\n"
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(path);
@@ -67,7 +67,7 @@ impl Broker {
         Self {
             process,
             port,
-            websocket_port,
+            websocket_port: None,
         }
     }
 
@@ -75,7 +75,10 @@ impl Broker {
     pub fn port_of(&self, transport: Transport) -> u16 {
         match transport {
             Transport::Tcp => self.port,
-            Transport::WebSocket => self.websocket_port,
+            Transport::WebSocket => match self.websocket_port {
+                Some(port) => port,
+                None => panic!("this broker was not asked to listen for WebSockets"),
+            },
         }
     }
 

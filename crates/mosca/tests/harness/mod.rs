@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod expect;
 mod hello;
 mod requests;
+pub(crate) mod websocket;
 
 #[allow(unused_imports, reason = "each test binary uses what it needs")]
 pub(crate) use client::{

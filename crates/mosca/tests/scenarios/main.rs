@@ -14,6 +14,9 @@
 #[allow(dead_code, reason = "other test binaries use the rest")]
 #[path = "../harness/client.rs"]
 mod client;
+#[allow(dead_code, reason = "other test binaries use the rest")]
+#[path = "../harness/websocket.rs"]
+mod websocket_client;
 
 mod bad_input;
 mod durable;

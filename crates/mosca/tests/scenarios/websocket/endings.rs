@@ -5,8 +5,8 @@ use std::time::Duration;
 use mosca::Server;
 use mqtt_codec::{Connect, Disconnect, OwnedPacket, Packet, QoS, ReasonCode, Version, Will};
 
-use super::client::{BINARY, CLOSE, Ended, TEXT, WebSocketClient, frame, request, start};
 use crate::client::{VERSIONS, encoded, wait_for_connections, within};
+use crate::websocket_client::{BINARY, CLOSE, Ended, TEXT, WebSocketClient, frame, request, start};
 
 fn with_will<'a>(version: Version, will: &'a Will<'a>) -> Connect<'a> {
     Connect {

@@ -5,44 +5,8 @@ use std::time::Duration;
 use mosca::{Interface, Server};
 use mqtt_codec::{Connect, Packet, QoS, Version};
 
-use super::client::{WebSocketClient, request, start};
 use crate::client::{Client, encoded, wait_for_connections, within};
-
-/// MQTT 3.1.1: [MQTT-6.0.0-4]
-/// MQTT 5.0: [MQTT-6.0.0-4]
-#[tokio::test]
-async fn the_subprotocol_mqtt_is_selected_and_returned() {
-    let server = start(Server::builder()).await;
-    for (offered, selected) in [
-        (&["mqtt"][..], "mqtt"),
-        (&["mqttv3.1, mqtt"], "mqtt"),
-        (&["chat,mqtt,other"], "mqtt"),
-        (&["chat", "mqtt"], "mqtt"),
-        (&["mqttv3.1"], "mqttv3.1"),
-    ] {
-        let mut client = WebSocketClient::bare(&server, Version::V311).await;
-        let response = client.ask(&request("/mqtt", offered)).await;
-        let lines: Vec<String> = response.lines().map(str::to_lowercase).collect();
-        assert!(lines[0].starts_with("http/1.1 101 "), "{response}");
-        for line in [
-            &format!("sec-websocket-protocol: {selected}"),
-            // The example of RFC 6455.
-            "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=",
-            "upgrade: websocket",
-            "connection: upgrade",
-        ] {
-            assert_eq!(
-                lines.iter().filter(|one| *one == line).count(),
-                1,
-                "{response}"
-            );
-        }
-        assert!(
-            !response.to_lowercase().contains("extensions"),
-            "{response}"
-        );
-    }
-}
+use crate::websocket_client::{WebSocketClient, request, start};
 
 #[tokio::test]
 async fn any_path_will_do() {

@@ -8,10 +8,10 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
-use super::client::{
+use crate::client::{VERSIONS, encoded, id, within};
+use crate::websocket_client::{
     BINARY, CONTINUATION, LAST, PING, PONG, WebSocketClient, filters, frame, start,
 };
-use crate::client::{VERSIONS, encoded, id, within};
 
 const MEBIBYTE: usize = 1 << 20;
 

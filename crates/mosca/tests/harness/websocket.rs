@@ -9,7 +9,7 @@ use mqtt_codec::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{encoded, id, within};
+use super::client::{encoded, id, within};
 
 /// First bytes of frames that are the last ones of their messages.
 pub(crate) const CONTINUATION: u8 = 0x80;
