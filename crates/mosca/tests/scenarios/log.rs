@@ -9,6 +9,7 @@ use mqtt_codec::{Connect, Packet, Publish, Version};
 use tracing::Level;
 
 use crate::client::{Client, encoded, start, wait_for_connections, within};
+use crate::websocket_client::{self, BINARY, CLOSE, TEXT, WebSocketClient, frame};
 
 /// Collects what is logged on this thread. The tests run their server on it too.
 #[derive(Clone, Default)]
@@ -92,6 +93,40 @@ async fn a_bad_beginning_leaves_one_line_at_debug() {
     .await;
     wait_for_connections(&server, 0).await;
     assert_one_debug_line(&log.take(), "connection lost");
+}
+
+#[tokio::test]
+async fn a_websocket_that_ends_badly_leaves_one_line_at_debug() {
+    let (log, _guard) = Log::begin();
+    let server = websocket_client::start(Server::builder()).await;
+    let refused = "GET / HTTP/1.1\r\n\r\n".to_owned();
+    let good = websocket_client::request("/", &["mqtt"]);
+    for (request, bytes, cause) in [
+        (refused, vec![], "nothing here but MQTT over WebSocket"),
+        (
+            good.clone(),
+            frame(TEXT, b"text"),
+            "a WebSocket frame of text",
+        ),
+        (
+            good.clone(),
+            frame(CLOSE, &[]),
+            "the client has closed the WebSocket",
+        ),
+        (
+            good,
+            frame(BINARY, b"\x11\0"),
+            "malformed packet: reserved flags",
+        ),
+    ] {
+        let mut client = WebSocketClient::bare(&server, Version::V311).await;
+        client.ask(&request).await;
+        client.write(&bytes).await;
+        client.raw_until_the_end().await;
+        drop(client);
+        wait_for_connections(&server, 0).await;
+        assert_one_debug_line(&log.take(), cause);
+    }
 }
 
 #[tokio::test]
