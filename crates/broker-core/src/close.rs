@@ -43,6 +43,10 @@ pub enum Violation {
     /// A packet that only a server sends.
     #[error("a packet that only a server sends")]
     ServerPacket,
+    /// PUBACK, PUBREC or PUBCOMP that is not the next step of the delivery it names (section 4.3):
+    /// PUBREC for a message at QoS 1, PUBACK for one at QoS 2, PUBCOMP before PUBREL.
+    #[error("an acknowledgement that does not belong to the QoS of its message")]
+    OutOfOrder,
     /// AUTH without an authentication method in CONNECT [MQTT-4.12.0-7].
     #[error("AUTH without an authentication method")]
     UnexpectedAuth,
@@ -87,6 +91,7 @@ impl Violation {
             Self::NotConnected
             | Self::SecondConnect
             | Self::ServerPacket
+            | Self::OutOfOrder
             | Self::UnexpectedAuth
             | Self::UnknownTopicAlias
             | Self::SubscriptionIdentifier
@@ -206,6 +211,7 @@ mod tests {
             (Violation::NotConnected, Reason::ProtocolError),
             (Violation::SecondConnect, Reason::ProtocolError),
             (Violation::ServerPacket, Reason::ProtocolError),
+            (Violation::OutOfOrder, Reason::ProtocolError),
             (Violation::UnexpectedAuth, Reason::ProtocolError),
             (Violation::TopicName, Reason::TopicNameInvalid),
             (Violation::TopicAlias, Reason::TopicAliasInvalid),
@@ -223,6 +229,7 @@ mod tests {
                 Violation::NotConnected
                 | Violation::SecondConnect
                 | Violation::ServerPacket
+                | Violation::OutOfOrder
                 | Violation::UnexpectedAuth
                 | Violation::TopicName
                 | Violation::TopicAlias

@@ -359,22 +359,13 @@ impl Connected {
     ) -> Result<(), CloseCause> {
         match packet {
             Packet::Publish(publish) => self.handle_publish(&publish, context),
-            Packet::PubAck(puback) => {
-                self.handle_puback(&puback, context);
-                Ok(())
-            }
-            Packet::PubRec(pubrec) => {
-                self.handle_pubrec(&pubrec, context);
-                Ok(())
-            }
+            Packet::PubAck(puback) => self.handle_puback(&puback, context),
+            Packet::PubRec(pubrec) => self.handle_pubrec(&pubrec, context),
             Packet::PubRel(pubrel) => {
                 self.handle_pubrel(&pubrel, context);
                 Ok(())
             }
-            Packet::PubComp(pubcomp) => {
-                self.handle_pubcomp(&pubcomp, context);
-                Ok(())
-            }
+            Packet::PubComp(pubcomp) => self.handle_pubcomp(&pubcomp, context),
             Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, context),
             Packet::Unsubscribe(unsubscribe) => {
                 self.handle_unsubscribe(&unsubscribe, context);

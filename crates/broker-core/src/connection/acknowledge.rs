@@ -4,6 +4,7 @@
 use mqtt_codec::{PubAck, PubComp, PubRec, PubRel, ReasonCode};
 
 use super::{Connected, Context};
+use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
 use crate::persistence::{InflightStage, Operation};
 use crate::session::{Acknowledged, State};
@@ -13,29 +14,41 @@ const UNKNOWN: &str = "no QoS 2 message is under way with this packet identifier
 
 impl Connected {
     /// The client has a QoS 1 message of ours.
-    pub(super) fn handle_puback(&mut self, puback: &PubAck<'_>, context: &mut Context<'_>) {
-        self.complete(context, |outgoing| outgoing.puback(puback.packet_id));
+    pub(super) fn handle_puback(
+        &mut self,
+        puback: &PubAck<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        self.complete(context, |outgoing| outgoing.puback(puback.packet_id))
     }
 
     /// The client has let go of a QoS 2 message of ours: it is complete.
-    pub(super) fn handle_pubcomp(&mut self, pubcomp: &PubComp<'_>, context: &mut Context<'_>) {
-        self.complete(context, |outgoing| outgoing.pubcomp(pubcomp.packet_id));
+    pub(super) fn handle_pubcomp(
+        &mut self,
+        pubcomp: &PubComp<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        self.complete(context, |outgoing| outgoing.pubcomp(pubcomp.packet_id))
     }
 
     fn complete(
         &self,
         context: &mut Context<'_>,
         acknowledge: impl FnOnce(&mut crate::session::Outgoing) -> Acknowledged,
-    ) {
+    ) -> Result<(), CloseCause> {
         let mut state = self.session.state();
         if !state.is_current(self.epoch) {
-            return;
+            return Ok(());
         }
-        // An identifier that is not under way changes nothing and is not worth a connection:
-        // after a reconnect both sides may differ on what was still to be acknowledged.
-        if let Acknowledged::Done(sequence) = acknowledge(&mut state.outgoing) {
-            self.finish(sequence, &mut state, context);
+        match acknowledge(&mut state.outgoing) {
+            Acknowledged::Done(sequence) => self.finish(sequence, &mut state, context),
+            // The client takes the message for another one, and would never complete this one.
+            Acknowledged::OutOfOrder => return Err(CloseCause::Protocol(Violation::OutOfOrder)),
+            // An identifier that is not under way changes nothing and is not worth a connection:
+            // after a reconnect both sides may differ on what was still to be acknowledged.
+            Acknowledged::Unknown | Acknowledged::Release(_) | Acknowledged::ReleaseAgain => {}
         }
+        Ok(())
     }
 
     /// A delivery is complete: the next ones may go out.
@@ -47,15 +60,23 @@ impl Connected {
     }
 
     /// The client has received a QoS 2 message of ours, or refuses it.
-    pub(super) fn handle_pubrec(&mut self, pubrec: &PubRec<'_>, context: &mut Context<'_>) {
+    pub(super) fn handle_pubrec(
+        &mut self,
+        pubrec: &PubRec<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
         let refused = pubrec.reason_code.is_error();
         let durable = self.session.is_durable();
         let mut state = self.session.state();
         if !state.is_current(self.epoch) {
-            return;
+            return Ok(());
         }
         let reason = match state.outgoing.pubrec(pubrec.packet_id, refused, durable) {
-            Acknowledged::Done(sequence) => return self.finish(sequence, &mut state, context),
+            Acknowledged::Done(sequence) => {
+                self.finish(sequence, &mut state, context);
+                return Ok(());
+            }
+            Acknowledged::OutOfOrder => return Err(CloseCause::Protocol(Violation::OutOfOrder)),
             Acknowledged::Release(sequence) => {
                 if durable {
                     context.effects.batch.push(Operation::MarkInflight {
@@ -71,7 +92,7 @@ impl Connected {
             }
             Acknowledged::ReleaseAgain => ReasonCode::Success,
             // With a refusal the flow is over on the client's side too.
-            Acknowledged::Unknown if refused => return,
+            Acknowledged::Unknown if refused => return Ok(()),
             Acknowledged::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
         drop(state);
@@ -85,6 +106,7 @@ impl Connected {
             };
             pubrel.encode(version, replies)
         });
+        Ok(())
     }
 
     /// The client lets go of a QoS 2 message of its own.

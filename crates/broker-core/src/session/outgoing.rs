@@ -17,7 +17,8 @@
 //! - An entry that was never emitted loses its identifier when the connection ends, so that what
 //!   has an identifier while the client is away is exactly what it may have seen.
 //!
-//! Acknowledgements are matched by identifier, never by position; an unknown one changes nothing.
+//! Acknowledgements are matched by identifier, never by position; an unknown one changes nothing, and
+//! neither does one that is not the next step of its delivery.
 //!
 //! Implements sections 4.3, 4.4 and 4.6 (3.1.1 and 5.0), and 4.9 of 5.0 (flow control).
 
@@ -85,8 +86,10 @@ pub(crate) enum Acknowledged {
     Release(u64),
     /// PUBREC once more: only PUBREL is to be sent again.
     ReleaseAgain,
-    /// No delivery under way has this identifier in the right stage. Nothing has changed.
+    /// No delivery under way has this identifier. Nothing has changed.
     Unknown,
+    /// A delivery has it, and this is not the packet that comes next in it. Nothing has changed.
+    OutOfOrder,
 }
 
 /// The messages on their way to one client.
@@ -349,6 +352,7 @@ impl Outgoing {
     pub(crate) fn puback(&mut self, id: PacketId) -> Acknowledged {
         match self.find(id) {
             Some((index, Stage::Publish, QoS::AtLeastOnce)) => self.complete(index),
+            Some((_, Stage::Publish | Stage::Release, _)) => Acknowledged::OutOfOrder,
             _ => Acknowledged::Unknown,
         }
     }
@@ -371,6 +375,7 @@ impl Outgoing {
                 Acknowledged::Release(sequence)
             }
             Some((_, Stage::Release, _)) => Acknowledged::ReleaseAgain,
+            Some((_, Stage::Publish, _)) => Acknowledged::OutOfOrder,
             _ => Acknowledged::Unknown,
         }
     }
@@ -379,6 +384,7 @@ impl Outgoing {
     pub(crate) fn pubcomp(&mut self, id: PacketId) -> Acknowledged {
         match self.find(id) {
             Some((index, Stage::Release, _)) => self.complete(index),
+            Some((_, Stage::Publish, _)) => Acknowledged::OutOfOrder,
             _ => Acknowledged::Unknown,
         }
     }

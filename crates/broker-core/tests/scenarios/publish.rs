@@ -1,6 +1,9 @@
 //! A message from its publisher to its subscribers, at each quality of service.
 
-use mqtt_codec::{OwnedPacket, Packet, PropertiesBuf, Property, PubRec, Publish, ReasonCode};
+use broker_core::{CloseCause, Violation};
+use mqtt_codec::{
+    OwnedPacket, Packet, PacketId, PropertiesBuf, Property, PubRec, Publish, ReasonCode,
+};
 
 use crate::harness::*;
 
@@ -151,7 +154,7 @@ fn a_receiver_that_refuses_a_message_at_qos_2_is_done_with_it() {
 }
 
 #[test]
-fn acknowledgements_of_the_wrong_kind_or_for_nothing_change_nothing() {
+fn acknowledgements_for_nothing_change_nothing() {
     let net = Net::new();
     let subscriber = net.connect("subscriber");
     subscriber.subscribe("a", 2);
@@ -160,8 +163,6 @@ fn acknowledgements_of_the_wrong_kind_or_for_nothing_change_nothing() {
         .expect_unacknowledged(2, "a", "hello")
         .packet_id
         .expect("it has one");
-    subscriber.puback(id);
-    subscriber.pubcomp(id);
     subscriber.puback(harness_id(400));
     subscriber.pubcomp(harness_id(400));
     subscriber.expect_nothing();
@@ -171,7 +172,60 @@ fn acknowledgements_of_the_wrong_kind_or_for_nothing_change_nothing() {
     subscriber.pubrec(id);
     subscriber.expect_pubrel(id);
     subscriber.pubcomp(id);
+    subscriber.pubcomp(id);
     subscriber.expect_nothing();
+}
+
+/// Section 4.8 of MQTT 3.1.1, 4.13 of MQTT 5.0. Without it the message would wait for ever for what it
+/// lacks, and the place that it has in the window would be lost.
+#[test]
+fn an_acknowledgement_that_does_not_belong_to_its_message_closes_the_connection() {
+    type Acknowledge = fn(&Client, PacketId);
+    let wrong: [(u8, Acknowledge); 5] = [
+        (1, |client, id| client.pubrec(id)),
+        (1, |client, id| client.pubcomp(id)),
+        (2, |client, id| client.puback(id)),
+        (2, |client, id| client.pubcomp(id)),
+        (2, |client, id| {
+            client.pubrec(id);
+            client.expect_pubrel(id);
+            client.puback(id);
+        }),
+    ];
+    type With = fn(Dial) -> Dial;
+    let versions: [With; 3] = [
+        |dial| dial.v31().resuming(),
+        |dial| dial.resuming(),
+        |dial| dial.expiry(100).resuming(),
+    ];
+    for (case, (qos, acknowledge)) in wrong.into_iter().enumerate() {
+        for with in versions {
+            let net = Net::new();
+            let subscriber = with(net.dial("subscriber")).connect();
+            subscriber.subscribe("a", qos);
+            let publish = if qos == 1 { qos1 } else { qos2 };
+            net.connect("publisher").publish(publish("a", "hello"));
+            let first = subscriber.expect_unacknowledged(qos, "a", "hello");
+            let id = first.packet_id.expect("it has one");
+            acknowledge(&subscriber, id);
+            if let Some(packet) = subscriber.try_next() {
+                let OwnedPacket::Disconnect(disconnect) = packet else {
+                    panic!("DISCONNECT comes, not {packet:?}");
+                };
+                assert_eq!(disconnect.reason_code, ReasonCode::ProtocolError);
+            }
+            subscriber.expect_closed(CloseCause::Protocol(Violation::OutOfOrder));
+            // Nothing was completed by it.
+            let subscriber = with(net.dial("subscriber")).connect();
+            if case == 4 {
+                subscriber.expect_pubrel(id);
+                subscriber.pubcomp(id);
+            } else {
+                assert!(subscriber.expect(qos, "a", "hello").dup);
+            }
+            subscriber.expect_nothing();
+        }
+    }
 }
 
 /// [MQTT-3.8.4-8]

@@ -161,12 +161,13 @@ fn qos_2_goes_through_its_stages_and_no_others() {
     let mut outgoing = Outgoing::default();
     outgoing.queue(QoS::ExactlyOnce, false, WINDOW);
     outgoing.send(WINDOW);
-    assert_eq!(outgoing.puback(id(1)), Acknowledged::Unknown);
-    assert_eq!(outgoing.pubcomp(id(1)), Acknowledged::Unknown);
+    assert_eq!(outgoing.puback(id(1)), Acknowledged::OutOfOrder);
+    assert_eq!(outgoing.pubcomp(id(1)), Acknowledged::OutOfOrder);
     assert_eq!(
         outgoing.pubrec(id(1), false, true),
         Acknowledged::Release(1)
     );
+    assert_eq!(outgoing.puback(id(1)), Acknowledged::OutOfOrder);
     assert_eq!(outgoing.bytes(), 0, "the message is not needed any more");
     assert_eq!(
         outgoing.pubrec(id(1), false, true),
