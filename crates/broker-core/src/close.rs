@@ -51,8 +51,14 @@ pub enum Violation {
     #[error("AUTH without an authentication method")]
     UnexpectedAuth,
     /// A topic name with a wildcard, or otherwise not a topic name [MQTT-3.3.2-2].
-    #[error("invalid topic name")]
+    #[error("malformed topic name")]
     TopicName,
+    /// A topic name that is longer or has more levels than the options allow.
+    #[error("topic name too long or with too many levels")]
+    TopicNameLimit,
+    /// A response topic that is not a topic name [MQTT-3.3.2-14].
+    #[error("malformed response topic")]
+    ResponseTopic,
     /// A topic alias of 0, or above the topic alias maximum of CONNACK [MQTT-3.3.2-8]
     /// [MQTT-3.3.2-9].
     #[error("topic alias above the maximum")]
@@ -94,9 +100,12 @@ impl Violation {
             | Self::OutOfOrder
             | Self::UnexpectedAuth
             | Self::UnknownTopicAlias
+            | Self::ResponseTopic
             | Self::SubscriptionIdentifier
             | Self::SessionExpiry => ReasonCode::ProtocolError,
-            Self::TopicName => ReasonCode::TopicNameInvalid,
+            // "Topic name invalid" is for those that are well-formed and not accepted.
+            Self::TopicName => ReasonCode::MalformedPacket,
+            Self::TopicNameLimit => ReasonCode::TopicNameInvalid,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
             Self::PayloadFormat => ReasonCode::PayloadFormatInvalid,
@@ -213,7 +222,9 @@ mod tests {
             (Violation::ServerPacket, Reason::ProtocolError),
             (Violation::OutOfOrder, Reason::ProtocolError),
             (Violation::UnexpectedAuth, Reason::ProtocolError),
-            (Violation::TopicName, Reason::TopicNameInvalid),
+            (Violation::TopicName, Reason::MalformedPacket),
+            (Violation::TopicNameLimit, Reason::TopicNameInvalid),
+            (Violation::ResponseTopic, Reason::ProtocolError),
             (Violation::TopicAlias, Reason::TopicAliasInvalid),
             (Violation::UnknownTopicAlias, Reason::ProtocolError),
             (Violation::SubscriptionIdentifier, Reason::ProtocolError),
@@ -232,6 +243,8 @@ mod tests {
                 | Violation::OutOfOrder
                 | Violation::UnexpectedAuth
                 | Violation::TopicName
+                | Violation::TopicNameLimit
+                | Violation::ResponseTopic
                 | Violation::TopicAlias
                 | Violation::UnknownTopicAlias
                 | Violation::SubscriptionIdentifier

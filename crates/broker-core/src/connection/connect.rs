@@ -263,13 +263,13 @@ fn assign_client_id(
 
 fn accept_will(will: &mqtt_codec::Will<'_>, broker: &Broker) -> Result<Will, Refusal> {
     let options = broker.options();
-    let topic = TopicName::new(will.topic).map_err(|_| Refusal(ReasonCode::TopicNameInvalid))?;
+    let topic = TopicName::new(will.topic).map_err(|_| Refusal(ReasonCode::MalformedPacket))?;
     if !options.allows_topic(will.topic, topic.levels()) {
         return Err(Refusal(ReasonCode::TopicNameInvalid));
     }
     let response = will.properties.response_topic();
     if response.is_some_and(|topic| TopicName::new(topic).is_err()) {
-        return Err(Refusal(ReasonCode::TopicNameInvalid));
+        return Err(Refusal(ReasonCode::ProtocolError));
     }
     if is_of_the_broker(topic) {
         return Err(Refusal(ReasonCode::NotAuthorized));

@@ -122,13 +122,13 @@ impl Connected {
         }
         let response = publish.properties.response_topic();
         if response.is_some_and(|topic| TopicName::new(topic).is_err()) {
-            return Err(Violation::TopicName);
+            return Err(Violation::ResponseTopic);
         }
         let topic = TopicName::new(publish.topic).map_err(|_| Violation::TopicName)?;
         if options.allows_topic(publish.topic, topic.levels()) {
             Ok(topic)
         } else {
-            Err(Violation::TopicName)
+            Err(Violation::TopicNameLimit)
         }
     }
 

@@ -156,7 +156,7 @@ fn wildcards_in_a_topic_name_close() {
         qos0(topic, "x")
             .encode(Version::V5, &mut bytes)
             .expect("it can be encoded");
-        closes(&bytes, ReasonCode::TopicNameInvalid);
+        closes(&bytes, ReasonCode::MalformedPacket);
         bytes.clear();
         qos0(topic, "x")
             .encode(Version::V311, &mut bytes)
@@ -180,7 +180,7 @@ fn wildcards_in_a_response_topic_close() {
     publish
         .encode(Version::V5, &mut bytes)
         .expect("it can be encoded");
-    closes(&bytes, ReasonCode::TopicNameInvalid);
+    closes(&bytes, ReasonCode::ProtocolError);
 }
 
 /// [MQTT-3.3.4-6]

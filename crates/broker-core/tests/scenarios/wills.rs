@@ -238,7 +238,7 @@ fn a_will_that_the_broker_would_not_publish_is_refused_at_once() {
     for (will, reason) in [
         (qos2("gone", "x"), ReasonCode::QosNotSupported),
         (retained(qos1("gone", "x")), ReasonCode::RetainNotSupported),
-        (qos1("gone/+", "x"), ReasonCode::TopicNameInvalid),
+        (qos1("gone/+", "x"), ReasonCode::MalformedPacket),
         (qos1("gone/too/far", "x"), ReasonCode::TopicNameInvalid),
         (qos1("a/b/c/d", "x"), ReasonCode::TopicNameInvalid),
         (qos1("$SYS/x", "x"), ReasonCode::NotAuthorized),

@@ -140,7 +140,7 @@ async fn a_bad_packet_leaves_one_line_at_debug_with_the_client_in_it() {
         let large = encoded(Packet::Publish(Publish::new("a", &[0; 1_000])), version);
         let bad: [(&[u8], &str); 4] = [
             (&second, "second CONNECT"),
-            (&publish, "invalid topic name"),
+            (&publish, "malformed topic name"),
             (&large, "larger than the maximum"),
             (&[0xFF; 5], "malformed packet"),
         ];
