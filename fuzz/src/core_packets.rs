@@ -3,7 +3,7 @@
 //!
 //! After every step the broker's own invariants are checked, and on each connection what a client
 //! can see of them: no packet identifier is used twice, windows are respected, no packet is larger
-//! than the client takes. At the end everybody goes for ever, and nothing may be left.
+//! than the client takes, and each topic alias stands for a topic and is one that the client takes. At the end everybody goes for ever, and nothing may be left.
 
 #[allow(dead_code)]
 #[path = "../../crates/broker-core/tests/scenarios/harness/ledger.rs"]
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use broker_core::{BrokerOptions, MessageParts, Timestamp};
 use mqtt_codec::{
-    Connect, Disconnect, OwnedPacket, Packet, PacketId, PropertiesBuf, Property, PubAck, PubComp,
-    PubRec, PubRel, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeFiltersBuf,
-    SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf, Version, Will,
+    Connect, Disconnect, OwnedPacket, Packet, PacketId, PayloadFormat, PropertiesBuf, Property,
+    PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
+    SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf, Version, Will,
 };
 
 use net::Net;
@@ -30,6 +30,8 @@ use store::{Mood, Store};
 
 const CLIENTS: [&str; 4] = ["", "c1", "c2", "c3"];
 const TOPICS: [&str; 6] = ["a", "a/b", "b", "a/b/c", "$x/a", "gone"];
+/// Long enough for aliases; the same filters match them.
+const LONG_TOPICS: [&str; 6] = ["a/long", "a/longer", "b/long", "a/b/c", "$x/a", "gone"];
 const FILTERS: [&str; 9] = [
     "a",
     "a/+",
@@ -81,13 +83,19 @@ struct Play<'a> {
     net: Net,
     store: Option<Arc<Store>>,
     lines: [usize; 4],
+    /// Whether clients use topic aliases and say what their payloads are.
+    aliases: bool,
 }
 
 /// Plays what `data` says.
 pub fn packets(data: &[u8]) {
     let mut input = Input(data);
+    // Bits of the first byte, and no bytes of their own where there are none: inputs that were found
+    // before there were aliases mean what they meant.
+    let first = input.byte().unwrap_or(0);
+    let aliases = first & 0x60 != 0;
     let options = BrokerOptions {
-        max_inflight: 1 + input.below(4) as u16,
+        max_inflight: 1 + u16::from(first % 4),
         receive_maximum: 2,
         max_queued_messages: 1 + input.below(10),
         max_queued_bytes: input.one_of(&[60, 10_000]),
@@ -96,6 +104,9 @@ pub fn packets(data: &[u8]) {
         max_subscriptions_per_session: 4,
         max_packet_size_bytes: 6_000,
         max_sessions: input.one_of(&[3, 100]),
+        topic_alias_maximum: 3,
+        outbound_topic_alias_maximum: if first & 0x40 != 0 { 2 } else { 100 },
+        check_payload_format: aliases && first & 0x80 != 0,
         topic_cache_entries: input.below(3),
         ..BrokerOptions::default()
     };
@@ -111,6 +122,7 @@ pub fn packets(data: &[u8]) {
         net,
         store,
         lines,
+        aliases,
     };
     for _ in 0..STEPS_MAX {
         let Some(step) = play.input.byte() else { break };
@@ -157,6 +169,9 @@ impl Play<'_> {
             if input.flag() {
                 let bytes = 8 + input.below(60) as u32;
                 let _ = properties.push(Property::MaximumPacketSize(bytes));
+            }
+            if self.aliases && input.flag() {
+                let _ = properties.push(Property::TopicAliasMaximum(input.one_of(&[1, 1, 2, 40])));
             }
             let delay = input.one_of(&[0, 1, 50]);
             let _ = will_properties.push(Property::WillDelayInterval(delay));
@@ -218,22 +233,48 @@ impl Play<'_> {
 
     fn publish(&mut self, line: usize) {
         let input = &mut self.input;
-        let payload = [b'x'; 5_000];
         let length = input.one_of(&[0, 1, 1, 10, 50, 4_100]);
         let mut properties = PropertiesBuf::new();
         if input.below(4) == 0 {
             let _ = properties.push(Property::MessageExpiryInterval(input.below(3) as u32));
         }
         let qos = input.qos();
+        let dup = qos != QoS::AtMostOnce && input.flag();
+        let retain = input.below(4) == 0;
+        let packet_id = (qos != QoS::AtMostOnce).then(|| input.id());
+        let topics = if self.aliases { LONG_TOPICS } else { TOPICS };
+        let mut topic = input.one_of(&topics);
+        if self.aliases && input.below(3) == 0 {
+            let alias = input.one_of(&[1, 1, 1, 1, 2, 2, 3, 4]);
+            let _ = properties.push(Property::TopicAlias(alias));
+            topic = input.one_of(&[topic, ""]);
+        }
+        let is_text = self.aliases && input.below(4) == 0;
+        if is_text {
+            let _ = properties.push(Property::PayloadFormatIndicator(PayloadFormat::Utf8));
+        }
+        let payload = [if is_text {
+            input.one_of(b"x\xFF")
+        } else {
+            b'x'
+        }; 5_000];
         let publish = Publish {
             qos,
-            dup: qos != QoS::AtMostOnce && input.flag(),
-            retain: input.below(4) == 0,
-            packet_id: (qos != QoS::AtMostOnce).then(|| input.id()),
+            dup,
+            retain,
+            packet_id,
             properties: properties.as_properties(),
-            ..Publish::new(input.one_of(&TOPICS), &payload[..length])
+            ..Publish::new(topic, &payload[..length])
         };
-        self.net.send(line, &Packet::Publish(publish));
+        if topic.is_empty() {
+            // Only MQTT 5 can say it. On other connections it is nonsense.
+            let mut bytes = Vec::new();
+            if publish.encode(Version::V5, &mut bytes).is_ok() {
+                self.net.send_raw(line, &bytes);
+            }
+        } else {
+            self.net.send(line, &Packet::Publish(publish));
+        }
     }
 
     /// Reads one packet, and answers as a client should. False if there was none.

@@ -1,9 +1,9 @@
 // One MQTT connection of MQTT.js, driven by arguments, reported as JSON lines.
 //
-//   sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume] [--websocket]
+//   sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume] [--websocket] [--aliases N]
 //       [--will-topic T --will-payload P --will-qos Q [--will-retain]]
 //   pub --port N --version V --id ID --topic T --qos Q [--retain] [--websocket]
-//       [--empty | --file PATH] [--properties JSON]
+//       [--empty | --file PATH] [--properties JSON] [--aliases N]
 //
 // It means the same as in paho_client.py, where it is explained.
 
@@ -40,7 +40,8 @@ const { values: options, positionals: [what] } = parseArgs({
     retain: flag,
     empty: flag,
     file: text,
-    properties: text
+    properties: text,
+    aliases: text
   }
 })
 const qos = Number(options.qos)
@@ -85,6 +86,13 @@ function propertiesReceived (properties = {}) {
   }
 }
 
+function propertiesOfConnect () {
+  const properties = {}
+  if (options.keep) properties.sessionExpiryInterval = 3600
+  if (what === 'sub' && options.aliases) properties.topicAliasMaximum = Number(options.aliases)
+  return properties
+}
+
 function connect () {
   const isV5 = options.version === '5'
   const will = options['will-topic'] && {
@@ -101,7 +109,8 @@ function connect () {
     clientId: options.id,
     clean: !options.keep,
     will: will || undefined,
-    properties: isV5 && options.keep ? { sessionExpiryInterval: 3600 } : undefined,
+    properties: isV5 ? propertiesOfConnect() : undefined,
+    autoAssignTopicAlias: what === 'pub' && options.aliases !== undefined,
     keepalive: 60,
     reconnectPeriod: 0,
     resubscribe: false
@@ -128,6 +137,7 @@ function subscribe () {
       qos: packet.qos,
       retain: packet.retain,
       payload: payload.toString('hex'),
+      topicAlias: packet.properties?.topicAlias,
       properties: propertiesReceived(packet.properties)
     })
   })
@@ -150,12 +160,17 @@ function payloads () {
 function publish () {
   const messages = payloads()
   const client = connect()
+  let unnamed = 0
+  client.on('packetsend', (packet) => {
+    if (packet.cmd === 'publish' && packet.topic === '') unnamed++
+  })
   client.on('connect', async () => {
     const properties = propertiesToSend()
     const sent = messages.map((payload) =>
       client.publishAsync(options.topic, payload, { qos, retain: options.retain, properties }))
     await Promise.all(sent)
     await client.endAsync()
+    if (options.aliases && unnamed === 0) fail('each message had its topic name')
   })
 }
 

@@ -1,14 +1,15 @@
 """One MQTT connection of paho-mqtt, driven by arguments, reported as JSON lines.
 
-  sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume] [--websocket]
+  sub --port N --version V --id ID --filter F --qos Q [--keep] [--resume] [--websocket] [--aliases N]
       [--will-topic T --will-payload P --will-qos Q [--will-retain]]
   pub --port N --version V --id ID --topic T --qos Q [--retain] [--websocket]
-      [--empty | --file PATH] [--properties JSON]
+      [--empty | --file PATH] [--properties JSON] [--aliases N]
 
 `sub` says `connected`, `subscribed`, one `message` each, and `disconnected` if the other side ends
 the connection; SIGTERM makes it disconnect cleanly. `--keep` keeps the session, `--resume` expects
 the one that was kept and does not subscribe again. `pub` sends each line of its input as a message
 (or a file, or an empty payload) and ends when all are acknowledged. It never connects twice.
+`--aliases` has `sub` take topic aliases up to this one, and `pub` name its topic by alias 1.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def arguments():
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--file")
     parser.add_argument("--properties", type=json.loads)
+    parser.add_argument("--aliases", type=int)
     return parser.parse_args()
 
 
@@ -72,6 +74,12 @@ def properties_to_send(wanted):
         if name == "userProperties":
             value = [tuple(pair) for pair in value]
         setattr(properties, PROPERTIES[name], value)
+    return properties
+
+
+def with_alias(properties):
+    properties = properties or Properties(PacketTypes.PUBLISH)
+    properties.TopicAlias = 1
     return properties
 
 
@@ -95,6 +103,8 @@ class Connection:
         self.connected = threading.Event()
         self.over = threading.Event()
         self.refusal = None
+        # What topic aliases stand for: paho leaves that to its users.
+        self.topics = {}
         session = {} if self.is_v5 else {"clean_session": not options.keep}
         self.client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2,
@@ -117,9 +127,11 @@ class Connection:
         session = {}
         if self.is_v5:
             session["clean_start"] = not self.options.keep
-        if self.is_v5 and self.options.keep:
             session["properties"] = Properties(PacketTypes.CONNECT)
+        if self.is_v5 and self.options.keep:
             session["properties"].SessionExpiryInterval = 3600
+        if self.is_v5 and self.options.what == "sub" and self.options.aliases:
+            session["properties"].TopicAliasMaximum = self.options.aliases
         self.client.connect("127.0.0.1", self.options.port, keepalive=60, **session)
         self.client.loop_start()
         if not self.connected.wait(PATIENCE_SECONDS) or self.refusal:
@@ -142,9 +154,14 @@ class Connection:
         say("subscribed", granted=[reason.value for reason in reasons])
 
     def on_message(self, _client, _data, message):
+        topic = message.topic
+        alias = getattr(message.properties, "TopicAlias", None)
+        if alias is not None:
+            topic = self.topics[alias] = topic or self.topics[alias]
         say(
             "message",
-            topic=message.topic,
+            topic=topic,
+            topicAlias=alias,
             qos=message.qos,
             retain=bool(message.retain),
             payload=message.payload.hex(),
@@ -183,9 +200,12 @@ def publish(connection, options):
         payloads = sys.stdin.buffer.read().splitlines()
     connection.open()
     properties = properties_to_send(options.properties)
+    if options.aliases:
+        properties = with_alias(properties)
+    topics = [options.topic] + ["" if options.aliases else options.topic] * (len(payloads) - 1)
     sent = [
-        connection.client.publish(options.topic, payload, options.qos, options.retain, properties)
-        for payload in payloads
+        connection.client.publish(topic, payload, options.qos, options.retain, properties)
+        for topic, payload in zip(topics, payloads)
     ]
     for info in sent:
         info.wait_for_publish(PATIENCE_SECONDS)

@@ -84,6 +84,8 @@ pub struct Subscribe {
     /// Find the kept session, and leave its subscriptions alone where the client can.
     pub resume: bool,
     pub will: Option<Will>,
+    /// The highest topic alias that it takes; 0 for none.
+    pub aliases: u16,
 }
 
 impl Subscribe {
@@ -96,6 +98,7 @@ impl Subscribe {
             keep: false,
             resume: false,
             will: None,
+            aliases: 0,
         }
     }
 
@@ -116,6 +119,10 @@ impl Subscribe {
             will: Some(will),
             ..self
         }
+    }
+
+    pub fn aliases(self, aliases: u16) -> Self {
+        Self { aliases, ..self }
     }
 }
 
@@ -138,6 +145,8 @@ pub struct Publish {
     pub payload: Payload,
     pub properties: Option<Properties>,
     pub will: Option<Will>,
+    /// Whether the topic is named by an alias from the second message on.
+    pub alias: bool,
 }
 
 impl Publish {
@@ -151,6 +160,7 @@ impl Publish {
             payload,
             properties: None,
             will: None,
+            alias: false,
         }
     }
 
@@ -161,6 +171,13 @@ impl Publish {
     pub fn retain(self) -> Self {
         Self {
             retain: true,
+            ..self
+        }
+    }
+
+    pub fn alias(self) -> Self {
+        Self {
+            alias: true,
             ..self
         }
     }
@@ -230,6 +247,8 @@ pub struct Message {
     pub qos: u64,
     pub retain: bool,
     pub payload: Vec<u8>,
+    /// The alias that stood for the topic, or was set to.
+    pub topic_alias: Option<u64>,
     pub properties: Properties,
 }
 

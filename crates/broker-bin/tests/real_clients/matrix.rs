@@ -1,7 +1,9 @@
 //! Clients by scenarios: one test per cell, so that a failure names both.
 
 use crate::client::{Client, Maker, Transport, Version};
-use crate::scenarios::{across, delivery, large, properties, retained, session, shutdown, will};
+use crate::scenarios::{
+    across, aliases, delivery, large, properties, retained, session, shutdown, will,
+};
 
 macro_rules! column {
     ($column:ident: $maker:ident, $version:ident, $transport:ident;
@@ -62,10 +64,16 @@ matrix! {
     };
     mqttjs_3_1: MqttJs, V3_1, Tcp;
     mqttjs_3_1_1: MqttJs, V3_1_1, Tcp;
-    mqttjs_5: MqttJs, V5, Tcp, plus { properties::pass_through as properties_pass_through, };
+    mqttjs_5: MqttJs, V5, Tcp, plus {
+        properties::pass_through as properties_pass_through,
+        aliases::both_ways as aliases_stand_for_topics_both_ways,
+    };
     paho_3_1: Paho, V3_1, Tcp;
     paho_3_1_1: Paho, V3_1_1, Tcp;
-    paho_5: Paho, V5, Tcp, plus { properties::pass_through as properties_pass_through, };
+    paho_5: Paho, V5, Tcp, plus {
+        properties::pass_through as properties_pass_through,
+        aliases::both_ways as aliases_stand_for_topics_both_ways,
+    };
     // The first of them asks for the subprotocol of old, the others for today's.
     mqttjs_3_1_websocket: MqttJs, V3_1, WebSocket;
     mqttjs_5_websocket: MqttJs, V5, WebSocket;

@@ -93,6 +93,8 @@ fn message(fields: &str) -> Option<Message> {
         qos: qos.parse().ok()?,
         retain: retain == "1",
         payload: bytes_of_hex(payload)?,
+        // mosquitto_sub takes none.
+        topic_alias: None,
         properties: Properties {
             payload_format: format.parse().ok(),
             message_expiry: expiry.parse().ok(),

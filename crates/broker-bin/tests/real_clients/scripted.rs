@@ -19,6 +19,9 @@ pub fn subscribe(port: u16, client: Client, what: &Subscribe) -> Command {
     if what.resume {
         command.arg("--resume");
     }
+    if what.aliases > 0 {
+        command.args(["--aliases", &what.aliases.to_string()]);
+    }
     command.args(what.will.map(Will::arguments).unwrap_or_default());
     command
 }
@@ -33,6 +36,9 @@ pub fn publish(port: u16, client: Client, what: &Publish) -> Command {
         Payload::File(path) => drop(command.arg("--file").arg(path)),
     }
     command.args(what.will.map(Will::arguments).unwrap_or_default());
+    if what.alias {
+        command.args(["--aliases", "1"]);
+    }
     if let Some(properties) = &what.properties {
         command.args(["--properties", &properties.to_json().to_string()]);
     }
@@ -61,6 +67,7 @@ pub fn event(line: &str) -> Option<Event> {
             qos: value["qos"].as_u64()?,
             retain: value["retain"].as_bool()?,
             payload: bytes_of_hex(value["payload"].as_str()?)?,
+            topic_alias: value["topicAlias"].as_u64(),
             properties: Properties::from_json(&value["properties"]),
         }),
         _ => return None,

@@ -32,6 +32,7 @@ mod publish;
 mod sessions;
 mod shared;
 mod subscribe;
+mod topic_alias;
 mod topics;
 mod transport;
 mod unsubscribe;

@@ -3,6 +3,7 @@
 //! that nothing came twice and nothing came that should not have.
 
 pub mod across;
+pub mod aliases;
 pub mod delivery;
 pub mod large;
 pub mod properties;
