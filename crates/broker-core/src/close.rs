@@ -16,8 +16,13 @@ pub enum CloseCause {
     Protocol(Violation),
     /// CONNECT was refused.
     Refused(ReasonCode),
+    /// The client was authenticated anew and did not pass (MQTT 5.0 section 4.12.1).
+    AuthenticationFailed(ReasonCode),
     /// No complete CONNECT came in time.
     ConnectTimeout,
+    /// The exchange of an authentication method took too long, before CONNACK or on a live
+    /// connection.
+    AuthenticationTimeout,
     /// Nothing came for one and a half times the keep alive.
     KeepAliveTimeout,
     /// Another connection came with the same client identifier.
@@ -47,9 +52,16 @@ pub enum Violation {
     /// PUBREC for a message at QoS 1, PUBACK for one at QoS 2, PUBCOMP before PUBREL.
     #[error("an acknowledgement that does not belong to the QoS of its message")]
     OutOfOrder,
-    /// AUTH without an authentication method in CONNECT [MQTT-4.12.0-7].
-    #[error("AUTH without an authentication method")]
+    /// AUTH without an authentication method in CONNECT [MQTT-4.12.0-7], or out of turn.
+    #[error("AUTH that nobody waits for")]
     UnexpectedAuth,
+    /// AUTH with another authentication method than CONNECT [MQTT-4.12.0-5] [MQTT-4.12.1-1].
+    #[error("another authentication method than in CONNECT")]
+    AuthenticationMethod,
+    /// Something else than AUTH and DISCONNECT although an authentication method was named in
+    /// CONNECT and CONNACK has not come [MQTT-3.1.2-30].
+    #[error("a packet before CONNACK that does not authenticate")]
+    BeforeConnAck,
     /// A topic name with a wildcard, or otherwise not a topic name [MQTT-3.3.2-2].
     #[error("malformed topic name")]
     TopicName,
@@ -99,6 +111,8 @@ impl Violation {
             | Self::ServerPacket
             | Self::OutOfOrder
             | Self::UnexpectedAuth
+            | Self::AuthenticationMethod
+            | Self::BeforeConnAck
             | Self::UnknownTopicAlias
             | Self::ResponseTopic
             | Self::SubscriptionIdentifier
@@ -131,12 +145,22 @@ impl CloseCause {
                 reason => reason,
             }),
             Self::Protocol(violation) => Some(violation.reason_code()),
+            Self::AuthenticationFailed(reason) => Some(reason),
+            Self::AuthenticationTimeout => Some(ReasonCode::NotAuthorized),
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
             Self::Redirected(reason) => Some(reason),
             Self::StoreFailed => Some(ReasonCode::UnspecifiedError),
         }
+    }
+
+    /// Whether the client has not shown who it is.
+    pub(crate) fn is_failed_authentication(self) -> bool {
+        matches!(
+            self,
+            Self::AuthenticationFailed(_) | Self::AuthenticationTimeout
+        )
     }
 
     /// Whether the will is dropped instead of published: only a DISCONNECT with reason code 0x00,
@@ -155,7 +179,9 @@ impl core::fmt::Display for CloseCause {
             Self::Malformed(error) => write!(f, "malformed packet: {error}"),
             Self::Protocol(violation) => write!(f, "protocol error: {violation}"),
             Self::Refused(reason) => write!(f, "connection refused: {reason}"),
+            Self::AuthenticationFailed(reason) => write!(f, "authentication failed: {reason}"),
             Self::ConnectTimeout => f.write_str("no CONNECT in time"),
+            Self::AuthenticationTimeout => f.write_str("not authenticated in time"),
             Self::KeepAliveTimeout => f.write_str("keep alive timeout"),
             Self::TakenOver => f.write_str("session taken over"),
             Self::ServerShutdown => f.write_str("server shutting down"),
@@ -181,7 +207,15 @@ mod tests {
             (CloseCause::Disconnected(ReasonCode::UnspecifiedError), None),
             (CloseCause::ConnectionLost, None),
             (CloseCause::Refused(ReasonCode::NotAuthorized), None),
+            (
+                CloseCause::AuthenticationFailed(ReasonCode::NotAuthorized),
+                Some(ReasonCode::NotAuthorized),
+            ),
             (CloseCause::ConnectTimeout, None),
+            (
+                CloseCause::AuthenticationTimeout,
+                Some(ReasonCode::NotAuthorized),
+            ),
             (
                 CloseCause::KeepAliveTimeout,
                 Some(ReasonCode::KeepAliveTimeout),
@@ -222,6 +256,8 @@ mod tests {
             (Violation::ServerPacket, Reason::ProtocolError),
             (Violation::OutOfOrder, Reason::ProtocolError),
             (Violation::UnexpectedAuth, Reason::ProtocolError),
+            (Violation::AuthenticationMethod, Reason::ProtocolError),
+            (Violation::BeforeConnAck, Reason::ProtocolError),
             (Violation::TopicName, Reason::MalformedPacket),
             (Violation::TopicNameLimit, Reason::TopicNameInvalid),
             (Violation::ResponseTopic, Reason::ProtocolError),
@@ -242,6 +278,8 @@ mod tests {
                 | Violation::ServerPacket
                 | Violation::OutOfOrder
                 | Violation::UnexpectedAuth
+                | Violation::AuthenticationMethod
+                | Violation::BeforeConnAck
                 | Violation::TopicName
                 | Violation::TopicNameLimit
                 | Violation::ResponseTopic
@@ -268,7 +306,9 @@ mod tests {
                 | CloseCause::Malformed(_)
                 | CloseCause::Protocol(_)
                 | CloseCause::Refused(_)
+                | CloseCause::AuthenticationFailed(_)
                 | CloseCause::ConnectTimeout
+                | CloseCause::AuthenticationTimeout
                 | CloseCause::KeepAliveTimeout
                 | CloseCause::TakenOver
                 | CloseCause::ServerShutdown

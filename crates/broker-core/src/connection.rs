@@ -3,7 +3,9 @@
 //! ```text
 //!                   CONNECT accepted              DISCONNECT, error, timeout, takeover
 //!   awaiting ─────────────────────────► connected ────────────────────────────► closing
-//!      │                                                                           ▲
+//!      │ │                                  ▲                                      ▲
+//!      │ └─ authentication ─► deciding ─────┘ accepted                             │
+//!      │        method           └──────── refused, error, timeout ────────────────┤
 //!      └───────────── anything else, CONNECT refused, timeout ─────────────────────┘
 //! ```
 //!
@@ -13,9 +15,11 @@
 //! [`poll_output`](Connection::poll_output) until there is nothing more.
 
 mod acknowledge;
+mod authenticate;
 mod connect;
 mod context;
 mod disconnect;
+mod exchange;
 mod last_words;
 mod publish;
 mod replay;
@@ -36,6 +40,7 @@ use crate::outbox::Outbox;
 use crate::session::{Session, State};
 use crate::topic_aliases::InboundAliases;
 
+use authenticate::{Authenticated, Deciding};
 pub(crate) use context::Context;
 use last_words::LastWords;
 pub(crate) use replay::Replays;
@@ -57,6 +62,8 @@ enum Phase {
     Awaiting {
         until: Timestamp,
     },
+    /// CONNECT has come, and it is being found out whether the client may come in.
+    Deciding(Box<Deciding>),
     Connected(Connected),
     /// To be closed when the last words have been written.
     Closing {
@@ -79,6 +86,8 @@ pub(crate) struct Connected {
     topic_aliases: Option<Box<InboundAliases>>,
     /// CONNACK has been given out.
     greeted: bool,
+    /// With enhanced authentication: how, and who it is.
+    authenticated: Option<Box<Authenticated>>,
 }
 
 /// What a driver is to do next.
@@ -115,7 +124,7 @@ impl Connection {
     pub fn max_packet_size(&self) -> usize {
         let options = self.broker.options();
         let bytes = match self.phase {
-            Phase::Awaiting { .. } => options
+            Phase::Awaiting { .. } | Phase::Deciding(_) => options
                 .max_connect_size_bytes
                 .min(options.max_packet_size_bytes),
             Phase::Connected(_) | Phase::Closing { .. } => options.max_packet_size_bytes,
@@ -136,6 +145,11 @@ impl Connection {
         })
     }
 
+    /// Whether nothing but CONNECT may come: no whole one has come yet.
+    pub fn awaits_connect(&self) -> bool {
+        matches!(self.phase, Phase::Awaiting { .. })
+    }
+
     /// Whether CONNECT was accepted and the connection is not closing.
     pub fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Connected(_))
@@ -149,21 +163,25 @@ impl Connection {
         }
     }
 
-    /// Until when CONNECT has to be there; `None` afterwards. Keep alive is watched by
-    /// [`Broker::handle_timeout`].
+    /// Until when CONNECT has to be there and decided on; later, until when a re-authentication has
+    /// to be over, if one goes on. Keep alive is watched by [`Broker::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        match self.phase {
-            Phase::Awaiting { until } => Some(until),
-            _ => None,
+        match &self.phase {
+            Phase::Awaiting { until } => Some(*until),
+            Phase::Deciding(deciding) => Some(deciding.until),
+            Phase::Connected(connected) => connected.reauthentication_until(),
+            Phase::Closing { .. } => None,
         }
     }
 
     /// The time has come that [`poll_timeout`](Self::poll_timeout) named.
     pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
-        if let Phase::Awaiting { until } = self.phase
-            && until <= now
-        {
-            self.close(now, CloseCause::ConnectTimeout, effects);
+        if self.poll_timeout().is_some_and(|until| until <= now) {
+            let cause = match self.phase {
+                Phase::Awaiting { .. } => CloseCause::ConnectTimeout,
+                _ => CloseCause::AuthenticationTimeout,
+            };
+            self.close(now, cause, effects);
         }
     }
 
@@ -183,14 +201,9 @@ impl Connection {
                 self.handle_connect(now, &connect, effects)
             }
             (Phase::Awaiting { .. }, _) => Err(CloseCause::Protocol(Violation::NotConnected)),
+            (Phase::Deciding(_), packet) => self.handle_before_connack(now, &packet, effects),
             (Phase::Connected(connected), packet) => {
-                let mut context = Context {
-                    broker: &self.broker,
-                    now,
-                    effects,
-                    reply_bytes_max: connected.reply_bytes_max,
-                    problem_information: connected.problem_information,
-                };
+                let mut context = connected.context(&self.broker, now, effects);
                 connected.handle_packet(packet, &mut context)
             }
         };
@@ -203,7 +216,9 @@ impl Connection {
     pub fn handle_malformed(&mut self, now: Timestamp, error: DecodeError, effects: &mut Effects) {
         match self.phase {
             Phase::Awaiting { .. } => self.handle_malformed_connect(None, error),
-            Phase::Connected(_) => self.close(now, CloseCause::Malformed(error), effects),
+            Phase::Deciding(_) | Phase::Connected(_) => {
+                self.close(now, CloseCause::Malformed(error), effects);
+            }
             Phase::Closing { .. } => {}
         }
     }
@@ -257,8 +272,15 @@ impl Connection {
         if matches!(cause, CloseCause::Malformed(_) | CloseCause::Protocol(_)) {
             self.broker.counters().protocol_errors.add(1);
         }
+        if cause.is_failed_authentication() {
+            self.broker.counters().authentication_failures.add(1);
+        }
         let mut last = LastWords::default();
-        if let Phase::Connected(connected) = &self.phase {
+        if let Phase::Deciding(deciding) = &self.phase {
+            last.outbox = self.undecided_words(deciding, cause);
+        }
+        if let Phase::Connected(connected) = &mut self.phase {
+            last.words = connected.take_words();
             last.farewell = connected.version.is_v5() && cause.disconnect_reason().is_some();
             last.bytes_max = connected.reply_bytes_max;
             if !connected.greeted {
@@ -298,6 +320,11 @@ impl Connection {
                 Err(cause) => self.close(now, cause, effects),
             }
         }
+        if let Phase::Deciding(deciding) = &mut self.phase
+            && !deciding.outbox.is_empty()
+        {
+            return Output::Write(core::mem::take(&mut deciding.outbox));
+        }
         let Phase::Closing { cause, last } = &mut self.phase else {
             return Output::Idle;
         };
@@ -323,7 +350,7 @@ impl Connection {
             return;
         }
         match &mut self.phase {
-            Phase::Awaiting { .. } => {}
+            Phase::Awaiting { .. } | Phase::Deciding(_) => {}
             // Nothing follows DISCONNECT [MQTT-3.14.4-1].
             Phase::Closing { last, .. } if last.said => {}
             Phase::Closing { last, .. } => last.outbox.put(|flat| flat.extend_from_slice(replies)),
@@ -357,6 +384,10 @@ impl Connected {
         packet: Packet<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
+        let is_early = !self.greeted && self.authenticated.is_some();
+        if is_early && !matches!(packet, Packet::Disconnect(_)) {
+            return Err(CloseCause::Protocol(Violation::BeforeConnAck));
+        }
         match packet {
             Packet::Publish(publish) => self.handle_publish(&publish, context),
             Packet::PubAck(puback) => self.handle_puback(&puback, context),
@@ -377,7 +408,7 @@ impl Connected {
             }
             Packet::Disconnect(disconnect) => Err(self.handle_disconnect(&disconnect, context)),
             Packet::Connect(_) => Err(CloseCause::Protocol(Violation::SecondConnect)),
-            Packet::Auth(_) => Err(CloseCause::Protocol(Violation::UnexpectedAuth)),
+            Packet::Auth(auth) => self.handle_auth(&auth, context),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(CloseCause::Protocol(Violation::ServerPacket))
             }

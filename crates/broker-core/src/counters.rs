@@ -34,6 +34,12 @@ pub struct Counters {
     pub redirected: Counter,
     /// Subscriptions refused because their session had too many.
     pub refused_subscriptions: Counter,
+    /// Clients that were not let in, or not kept, because they did not show who they are: refused
+    /// by their authentication method or with one that is not known, without one where it is
+    /// required ([`require_enhanced_authentication`](crate::BrokerOptions::require_enhanced_authentication)),
+    /// or not done in time or within
+    /// [`max_authentication_rounds`](crate::BrokerOptions::max_authentication_rounds).
+    pub authentication_failures: Counter,
     /// Connections closed because of what the client sent.
     pub protocol_errors: Counter,
     /// Connections closed because nothing came for one and a half times the keep alive.

@@ -41,12 +41,20 @@
 //! assert_eq!(connack.len(), 4);
 //! ```
 //!
+//! # Waiting for a verdict
+//!
+//! An [`AuthenticationMethod`] may take its time to decide whether a client may come in. While
+//! [`Connection::awaits_verdict`] holds, the driver polls [`Connection::poll_verdict`] and deals with
+//! the effects like after a packet; while [`Connection::is_deciding`] holds as well, it hands over no
+//! packet and keeps what it has read.
+//!
 //! # What it leaves to the driver
 //!
 //! Reading and writing, the clock, randomness (see
 //! [`assign_client_id`](BrokerOptions::assign_client_id)), and when to call
 //! [`Broker::handle_timeout`].
 
+mod authentication;
 mod broker;
 mod close;
 mod connection;
@@ -68,6 +76,10 @@ mod time;
 mod topic_aliases;
 mod will;
 
+pub use authentication::{
+    AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
+    AuthenticationStep, Verdict,
+};
 pub use broker::{Broker, Sizes};
 pub use close::{CloseCause, Violation};
 pub use connection::{Connection, Output};

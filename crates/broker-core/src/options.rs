@@ -10,6 +10,7 @@ use std::sync::Arc;
 use mqtt_codec::QoS;
 
 use crate::Redirect;
+use crate::authentication::AuthenticationMethod;
 
 /// Options of a [`Broker`](crate::Broker).
 ///
@@ -21,9 +22,28 @@ use crate::Redirect;
 /// ```
 #[derive(Clone)]
 pub struct BrokerOptions {
-    /// How long a network connection may take from being accepted to a complete CONNECT.
-    /// Default: 10 s. After it the connection is closed without a word.
+    /// How long a network connection may take from being accepted to a complete CONNECT, and to
+    /// the end of the exchange where CONNECT names an authentication method. Default: 10 s. After it
+    /// the connection is closed: without a word if there was no CONNECT, otherwise with 0x87 in
+    /// CONNACK (`authentication_failures`). A re-authentication on a live connection may take as long
+    /// from its AUTH on, and is ended with 0x87 in DISCONNECT.
     pub connect_timeout: Duration,
+
+    /// The methods of enhanced authentication that clients may choose from (MQTT 5.0 4.12).
+    /// Default: none. A client that names another is refused with 0x8C. Of two with one name the
+    /// first counts.
+    pub authentication_methods: Vec<Arc<dyn AuthenticationMethod>>,
+
+    /// Whether only clients are let in that name one of
+    /// [`authentication_methods`](Self::authentication_methods). Default: false. Any other is refused
+    /// with 0x87 (3.x, which has no such methods: return code 5), and counted
+    /// (`authentication_failures`).
+    pub require_enhanced_authentication: bool,
+
+    /// Packets that a client may send in one exchange of an authentication method, CONNECT (or the
+    /// AUTH that begins a re-authentication) included. Default: 16, range from 1; SCRAM takes two. A
+    /// client that needs more fails with 0x87 (`authentication_failures`).
+    pub max_authentication_rounds: u16,
 
     /// Largest packet accepted from a client, whole packet with its fixed header, in bytes.
     /// Default and maximum: 268,435,460, all that MQTT can express. A larger one closes the
@@ -192,6 +212,9 @@ impl Default for BrokerOptions {
         let counter = core::sync::atomic::AtomicU64::new(1);
         Self {
             connect_timeout: Duration::from_secs(10),
+            authentication_methods: Vec::new(),
+            require_enhanced_authentication: false,
+            max_authentication_rounds: 16,
             max_packet_size_bytes: PACKET_SIZE_MAX,
             max_connect_size_bytes: 1 << 20,
             max_client_id_bytes: 65_535,

@@ -13,12 +13,14 @@
 //! take.
 
 mod input;
+mod reading;
 
 use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -74,6 +76,8 @@ enum Stage {
     /// No CONNECT yet.
     Awaiting(Box<Awaiting>),
     Serving,
+    /// The same while a re-authentication goes on: until then at most.
+    Timed(Pin<Box<Sleep>>),
     /// The connection is closing: its last words are being written.
     Farewell(Pin<Box<Sleep>>),
     /// Nothing more is written; what the client still sends is thrown away.
@@ -142,22 +146,13 @@ impl<S: Network> Driver<S> {
                     Poll::Pending => waiting = true,
                 }
             }
-            match &mut self.stage {
-                Stage::Lost if waiting => return Poll::Pending,
-                Stage::Lost => return Poll::Ready(()),
-                Stage::Discarding(until, left) => {
-                    ready!(discard(&mut self.stream, until, left, worker, context));
-                    self.stage = Stage::Lost;
-                    continue;
-                }
-                Stage::Farewell(until) => {
-                    if until.as_mut().poll(context).is_ready() {
-                        self.log_close();
-                        self.stage = Stage::Lost;
-                        continue;
-                    }
-                }
-                Stage::Awaiting(_) | Stage::Serving => {}
+            match self.enter_stage(waiting, worker, context) {
+                ControlFlow::Continue(true) => {}
+                ControlFlow::Continue(false) => continue,
+                ControlFlow::Break(ended) => return ended,
+            }
+            if !waiting && self.hear_verdict(now, worker, context) {
+                continue;
             }
             let blocked = match self.write(now, worker, context) {
                 Written::All => false,
@@ -191,10 +186,54 @@ impl<S: Network> Driver<S> {
                 return let_others_run(context);
             }
             reads += 1;
-            if let Err(error) = ready!(self.read(now, worker, context)) {
+            let read = if self.connection.is_deciding() {
+                self.read_ahead(worker, context)
+            } else {
+                self.read(now, worker, context)
+            };
+            if let Err(error) = ready!(read) {
                 self.lose(Some(&error), now, worker);
             }
         }
+    }
+
+    /// Does what belongs to the stage. Continues with true if the connection may write and read now,
+    /// with false if there is another stage; breaks with what the turn has come to.
+    fn enter_stage(
+        &mut self,
+        waiting: bool,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> ControlFlow<Poll<()>, bool> {
+        match &mut self.stage {
+            Stage::Lost if waiting => return ControlFlow::Break(Poll::Pending),
+            Stage::Lost => return ControlFlow::Break(Poll::Ready(())),
+            Stage::Discarding(until, left) => {
+                if discard(&mut self.stream, until, left, worker, context).is_pending() {
+                    return ControlFlow::Break(Poll::Pending);
+                }
+                self.stage = Stage::Lost;
+                return ControlFlow::Continue(false);
+            }
+            Stage::Farewell(until) => {
+                if until.as_mut().poll(context).is_ready() {
+                    self.log_close();
+                    self.stage = Stage::Lost;
+                    return ControlFlow::Continue(false);
+                }
+            }
+            Stage::Timed(until) => {
+                if !waiting && until.as_mut().poll(context).is_ready() {
+                    let now = self.shared.clock.now();
+                    self.connection.handle_timeout(now, &mut worker.effects);
+                    self.stage = Stage::Serving;
+                    self.settle(now, worker);
+                    return ControlFlow::Continue(false);
+                }
+            }
+            Stage::Awaiting(_) | Stage::Serving => {}
+        }
+        ControlFlow::Continue(true)
     }
 
     /// Asks whether the broker wants the connection closed. While the socket takes nothing nobody
@@ -244,6 +283,37 @@ impl<S: Network> Driver<S> {
         }
     }
 
+    /// Asks for the verdict that the connection waits for, if it does. True if it has come.
+    fn hear_verdict(
+        &mut self,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> bool {
+        if !self.connection.awaits_verdict() {
+            return false;
+        }
+        let was_deciding = self.connection.is_deciding();
+        let effects = &mut worker.effects;
+        if self
+            .connection
+            .poll_verdict(now, context, effects)
+            .is_pending()
+        {
+            return false;
+        }
+        if was_deciding {
+            // What has come behind CONNECT meanwhile; before CONNACK goes out, so that the core
+            // sees that it came before.
+            let all = mem::take(&mut self.partial);
+            let (used, missing) = handle_input(&mut self.connection, &all, now, effects);
+            self.partial = all.get(used..).unwrap_or_default().to_vec();
+            self.missing = missing;
+        }
+        self.settle(now, worker);
+        true
+    }
+
     /// Commits what was brought about, and goes to the next stage where that is due.
     fn settle(&mut self, now: Timestamp, worker: &mut Worker) {
         debug_assert!(self.commit.is_none(), "one commit at a time");
@@ -251,7 +321,9 @@ impl<S: Network> Driver<S> {
         let commit = settle(&mut self.connection, store, now, &mut worker.effects);
         self.commit = commit.map(Box::new);
         match self.stage {
-            Stage::Awaiting(_) | Stage::Serving if self.connection.closing().is_some() => {
+            Stage::Awaiting(_) | Stage::Serving | Stage::Timed(_)
+                if self.connection.closing().is_some() =>
+            {
                 let until = tokio::time::sleep(self.shared.farewell_time());
                 self.stage = Stage::Farewell(Box::pin(until));
             }
@@ -260,9 +332,22 @@ impl<S: Network> Driver<S> {
                 tracing::info!(
                     client = log::client_id(&self.connection),
                     peer = %self.peer,
+                    user = self.connection.user().map(|user| &**user),
                     "client connected"
                 );
             }
+            Stage::Serving | Stage::Timed(_) => self.set_time(now),
+            _ => {}
+        }
+    }
+
+    /// A re-authentication has a time limit; nothing else has one here.
+    fn set_time(&mut self, now: Timestamp) {
+        match (self.connection.poll_timeout(), &self.stage) {
+            (Some(until), Stage::Serving) => {
+                self.stage = Stage::Timed(Box::pin(tokio::time::sleep(until - now)));
+            }
+            (None, Stage::Timed(_)) => self.stage = Stage::Serving,
             _ => {}
         }
     }
@@ -316,75 +401,6 @@ impl<S: Network> Driver<S> {
                 Poll::Ready(_) => return Written::Lost,
             }
         }
-    }
-
-    /// Reads once and handles what has come. An error means that nothing more will come.
-    fn read(
-        &mut self,
-        now: Timestamp,
-        worker: &mut Worker,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.partial.len() > PARTIAL_SMALL {
-            return self.read_large(now, worker, context);
-        }
-        let Worker { input, effects } = worker;
-        let kept = self.partial.len();
-        let Some((front, back)) = input.split_at_mut_checked(kept) else {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-        };
-        front.copy_from_slice(&self.partial);
-        let mut buffer = ReadBuf::new(back);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        let read = buffer.filled().len();
-        if read == 0 {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        let all = input.get(..kept + read).unwrap_or_default();
-        let (used, missing) = handle_input(&mut self.connection, all, now, effects);
-        let rest = all.get(used..).unwrap_or_default();
-        // A new vector even if the old one had room: what is idle owns no memory.
-        self.partial = rest.to_vec();
-        self.missing = missing;
-        self.settle(now, worker);
-        Poll::Ready(Ok(()))
-    }
-
-    /// Reads on in a packet that is too large for the worker's buffer. Its memory grows with what
-    /// has come, so that nobody gets it by announcing a large packet.
-    fn read_large(
-        &mut self,
-        now: Timestamp,
-        worker: &mut Worker,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        let room = self.missing.min(READ_BYTES);
-        let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        let come = buffer.filled();
-        if come.is_empty() {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        let kept = self.partial.len();
-        if self.partial.capacity() - kept < come.len() {
-            let step = self.missing.min(kept.max(READ_BYTES));
-            self.partial.reserve_exact(step);
-        }
-        self.partial.extend_from_slice(come);
-        self.missing -= come.len();
-        // A client that sends a large packet over a slow line cannot say in between that it lives.
-        if self.partial.len() / PARTIAL_SMALL > kept / PARTIAL_SMALL {
-            self.connection.hear(now);
-        }
-        if self.missing == 0 {
-            let all = mem::take(&mut self.partial);
-            let (used, missing) =
-                handle_input(&mut self.connection, &all, now, &mut worker.effects);
-            self.partial = all.get(used..).unwrap_or_default().to_vec();
-            self.missing = missing;
-            self.settle(now, worker);
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// The network connection is gone, or of no more use.

@@ -9,6 +9,7 @@ use mqtt_codec::{
 };
 use topic_trie::TopicName;
 
+use super::authenticate::{Granted, bytes_max};
 use super::publish::{has_its_format, is_of_the_broker};
 use super::{Connected, Connection, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
@@ -39,20 +40,36 @@ impl Connection {
         effects: &mut Effects,
     ) -> Result<(), CloseCause> {
         self.version = connect.version;
-        let accepted = self
-            .check_redirect()
-            .and_then(|()| self.accept(now, connect, effects));
-        match accepted {
+        if let Err(Refusal(reason)) = self.check_redirect() {
+            self.refuse(reason, None, bytes_max(connect));
+            return Ok(());
+        }
+        if let Some(method) = connect.properties.authentication_method() {
+            return self.begin_authentication(now, connect, method, effects);
+        }
+        if self.broker.options().require_enhanced_authentication {
+            self.broker.counters().authentication_failures.add(1);
+            self.refuse(ReasonCode::NotAuthorized, None, bytes_max(connect));
+            return Ok(());
+        }
+        self.admit(now, connect, None, effects);
+        Ok(())
+    }
+
+    /// Who the client is, is settled: gives it its session, or says why it gets none.
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        connect: &Connect<'_>,
+        granted: Option<Granted>,
+        effects: &mut Effects,
+    ) {
+        match self.accept(now, connect, granted, effects) {
             Ok(connected) => {
                 self.client = Some(Arc::clone(connected.session.client()));
                 self.phase = Phase::Connected(connected);
-                Ok(())
             }
-            Err(Refusal(reason)) => {
-                let told_max = connect.properties.maximum_packet_size();
-                self.refuse(reason, told_max.unwrap_or(PACKET_SIZE_MAX) as usize);
-                Ok(())
-            }
+            Err(Refusal(reason)) => self.refuse(reason, None, bytes_max(connect)),
         }
     }
 
@@ -102,7 +119,14 @@ impl Connection {
         Err(Refusal(redirect.reason_code()))
     }
 
-    fn refuse(&mut self, reason_code: ReasonCode, bytes_max: usize) {
+    /// CONNACK that refuses, where the client's version has a word for the reason and the client
+    /// has room for it. `words` is the reason string, if it is not to be the usual one.
+    pub(super) fn refusal(
+        &self,
+        reason_code: ReasonCode,
+        words: Option<&str>,
+        bytes_max: usize,
+    ) -> Outbox {
         let version = self.version;
         let mut base = PropertiesBuf::new();
         if matches!(
@@ -121,14 +145,19 @@ impl Connection {
             };
             connack.encode(version, flat)
         };
+        let words = words.unwrap_or(of_refusal(reason_code));
         let mut outbox = Outbox::default();
-        outbox.put(|flat| put_explained(&base, of_refusal(reason_code), bytes_max, flat, encode));
+        outbox.put(|flat| put_explained(&base, words, bytes_max, flat, encode));
+        outbox
+    }
+
+    pub(super) fn refuse(&mut self, reason: ReasonCode, words: Option<&str>, bytes_max: usize) {
         let last = LastWords {
-            outbox,
+            outbox: self.refusal(reason, words, bytes_max),
             ..LastWords::default()
         };
         self.phase = Phase::Closing {
-            cause: CloseCause::Refused(reason_code),
+            cause: CloseCause::Refused(reason),
             last: Box::new(last),
         };
     }
@@ -137,12 +166,10 @@ impl Connection {
         &self,
         now: Timestamp,
         connect: &Connect<'_>,
+        granted: Option<Granted>,
         effects: &mut Effects,
     ) -> Result<Connected, Refusal> {
         let options = self.broker.options();
-        if connect.properties.authentication_method().is_some() {
-            return Err(Refusal(ReasonCode::BadAuthenticationMethod));
-        }
         let assigned_client_id = assign_client_id(connect, options)?;
         let client: Arc<str> = match &assigned_client_id {
             Some(assigned) => assigned.as_str().into(),
@@ -169,7 +196,11 @@ impl Connection {
         };
         let version = connect.version;
         let reply_bytes_max = request.link.maximum_packet_size as usize;
-        let properties = connack_properties(version, options, &settled).unwrap_or_default();
+        let mut properties = connack_properties(version, options, &settled).unwrap_or_default();
+        if let Some(granted) = &granted {
+            // It is what the client has sent, and data that was found to be short enough.
+            granted.put(&mut properties).unwrap_or_default();
+        }
         let connack = ConnAck {
             properties: properties.as_properties(),
             ..ConnAck::new(false, ReasonCode::Success)
@@ -199,6 +230,7 @@ impl Connection {
             topics: None,
             topic_aliases: None,
             greeted: false,
+            authenticated: granted.map(|granted| Box::new(granted.into_authenticated())),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mqtt_codec::{EncodeError, Properties, PropertiesBuf};
 
+use super::Connected;
 use crate::Timestamp;
 use crate::broker::Broker;
 use crate::effects::Effects;
@@ -18,6 +19,24 @@ pub(crate) struct Context<'a> {
     pub(super) reply_bytes_max: usize,
     /// Whether the client wants reason strings wherever there may be one.
     pub(super) problem_information: bool,
+}
+
+impl Connected {
+    /// What this connection's handlers need.
+    pub(super) fn context<'a>(
+        &self,
+        broker: &'a Arc<Broker>,
+        now: Timestamp,
+        effects: &'a mut Effects,
+    ) -> Context<'a> {
+        Context {
+            broker,
+            now,
+            effects,
+            reply_bytes_max: self.reply_bytes_max,
+            problem_information: self.problem_information,
+        }
+    }
 }
 
 impl Context<'_> {

@@ -13,6 +13,8 @@ pub(super) struct LastWords {
     pub(super) outbox: Outbox,
     /// Whether DISCONNECT comes behind the outbox.
     pub(super) farewell: bool,
+    /// The reason string of DISCONNECT, if it is not what the cause is called.
+    pub(super) words: Option<String>,
     /// Largest packet that the client takes, in bytes.
     pub(super) bytes_max: usize,
     /// Whether all was given out: nothing more is said.
@@ -33,20 +35,15 @@ impl LastWords {
             let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
         }
         let bytes_max = self.bytes_max;
+        let words = self.words.take().unwrap_or_else(|| cause.to_string());
         self.outbox.put(|flat| {
-            put_explained(
-                &base,
-                &cause.to_string(),
-                bytes_max,
-                flat,
-                |properties, flat| {
-                    let disconnect = Disconnect {
-                        reason_code,
-                        properties,
-                    };
-                    disconnect.encode(Version::V5, flat)
-                },
-            );
+            put_explained(&base, &words, bytes_max, flat, |properties, flat| {
+                let disconnect = Disconnect {
+                    reason_code,
+                    properties,
+                };
+                disconnect.encode(Version::V5, flat)
+            });
         });
     }
 }

@@ -6,8 +6,8 @@ use mqtt_codec::{
     decode_connect,
 };
 
-/// Hands over packet by packet. Returns how many bytes were used, and how many are missing of the
-/// packet that begins behind them, if one does.
+/// Hands over packet by packet, until one has to be decided on first. Returns how many bytes were
+/// used, and how many are missing of the packet that begins behind them, if one does.
 pub(super) fn handle_input(
     connection: &mut Connection,
     input: &[u8],
@@ -22,11 +22,14 @@ pub(super) fn handle_input(
         if connection.closing().is_some() {
             return (input.len(), 0);
         }
+        if connection.is_deciding() {
+            break;
+        }
         let max_packet_size = connection.max_packet_size();
-        let decoded = if connection.is_connected() {
-            decode(rest, connection.version(), max_packet_size)
-        } else {
+        let decoded = if connection.awaits_connect() {
             decode_first(rest, max_packet_size)
+        } else {
+            decode(rest, connection.version(), max_packet_size)
         };
         match decoded {
             Ok(Decoded::Packet { packet, size }) => {
@@ -37,14 +40,14 @@ pub(super) fn handle_input(
                 missing = needed;
                 break;
             }
+            Err(error) if connection.awaits_connect() => {
+                connection.handle_malformed_connect(version_named(rest), error);
+            }
             // What is wrong inside a packet that no client may send does not matter any more.
-            Err(_) if connection.is_connected() && is_from_server(rest) => {
+            Err(_) if is_from_server(rest) => {
                 connection.handle_packet(now, Packet::PingResp, effects);
             }
-            Err(error) if connection.is_connected() => {
-                connection.handle_malformed(now, error, effects);
-            }
-            Err(error) => connection.handle_malformed_connect(version_named(rest), error),
+            Err(error) => connection.handle_malformed(now, error, effects),
         }
     }
     if used > 0 {

@@ -1,6 +1,7 @@
 //! The task of one connection, over a stream that gives and takes what a test says.
 
 use std::collections::VecDeque;
+use std::io;
 use std::task::Waker;
 
 use broker_core::{Broker, BrokerOptions};

@@ -346,6 +346,7 @@ impl Inner {
             busy = true;
             line.connection().handle_woken(now, effects);
             line.settle(now, store, effects);
+            line.hear_verdict(now, store, effects, traces);
             line.write(now, store, effects);
         }
         busy |= line.read(now, store, effects, traces);
@@ -536,6 +537,28 @@ impl Line {
         panic!("there is always something more to commit");
     }
 
+    /// Asks for the verdict that is awaited. What has come meanwhile is handled before anything is
+    /// written.
+    fn hear_verdict(
+        &mut self,
+        now: Timestamp,
+        store: Option<&Store>,
+        effects: &mut Effects,
+        traces: &mut Traces,
+    ) {
+        if self.commit.is_some() || !self.connection().awaits_verdict() {
+            return;
+        }
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut task = Context::from_waker(&waker);
+        let verdict = self.connection().poll_verdict(now, &mut task, effects);
+        if verdict.is_ready() {
+            self.settle(now, store, effects);
+            self.read(now, store, effects, traces);
+            self.wake();
+        }
+    }
+
     /// Writes until there is nothing more to write, or the client does not read, or a commit has
     /// to be waited for.
     fn write(&mut self, now: Timestamp, store: Option<&Store>, effects: &mut Effects) {
@@ -587,12 +610,15 @@ impl Line {
             return false;
         }
         let mut used = 0;
-        while used < self.inbound.len() && connection.closing().is_none() {
+        while used < self.inbound.len()
+            && connection.closing().is_none()
+            && !connection.is_deciding()
+        {
             let rest = &self.inbound[used..];
             match decode(rest, connection.version(), connection.max_packet_size()) {
                 Ok(Decoded::Packet { packet, size }) => {
                     if let Packet::Connect(connect) = &packet
-                        && !connection.is_connected()
+                        && connection.awaits_connect()
                     {
                         self.version = connect.version;
                         self.ledger.sent(&packet, self.max_inflight);

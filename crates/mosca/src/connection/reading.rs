@@ -1,0 +1,106 @@
+//! From the socket to the worker's buffer, and what is kept between two reads: the start of a packet,
+//! or what has come while it is decided whether the client may come in.
+
+use std::io;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use broker_core::Timestamp;
+use tokio::io::ReadBuf;
+
+use super::input::handle_input;
+use super::{Driver, PARTIAL_SMALL};
+use crate::network::Network;
+use crate::worker::{READ_BYTES, Worker};
+
+impl<S: Network> Driver<S> {
+    /// Reads once and handles what has come. An error means that nothing more will come.
+    pub(super) fn read(
+        &mut self,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.partial.len() > PARTIAL_SMALL {
+            return self.read_large(now, worker, context);
+        }
+        let Worker { input, effects } = worker;
+        let kept = self.partial.len();
+        let Some((front, back)) = input.split_at_mut_checked(kept) else {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        };
+        front.copy_from_slice(&self.partial);
+        let mut buffer = ReadBuf::new(back);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let read = buffer.filled().len();
+        if read == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let all = input.get(..kept + read).unwrap_or_default();
+        let (used, missing) = handle_input(&mut self.connection, all, now, effects);
+        let rest = all.get(used..).unwrap_or_default();
+        // A new vector even if the old one had room: what is idle owns no memory.
+        self.partial = rest.to_vec();
+        self.missing = missing;
+        self.settle(now, worker);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads while it is being decided whether the client may come in. What comes is kept for later;
+    /// that is limited, and there is reading at all only to see whether the client is still there.
+    pub(super) fn read_ahead(
+        &mut self,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = PARTIAL_SMALL.saturating_sub(self.partial.len());
+        if room == 0 {
+            return Poll::Pending;
+        }
+        let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.partial.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads on in a packet that is too large for the worker's buffer. Its memory grows with what
+    /// has come, so that nobody gets it by announcing a large packet.
+    fn read_large(
+        &mut self,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = self.missing.min(READ_BYTES);
+        let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let come = buffer.filled();
+        if come.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let kept = self.partial.len();
+        if self.partial.capacity() - kept < come.len() {
+            let step = self.missing.min(kept.max(READ_BYTES));
+            self.partial.reserve_exact(step);
+        }
+        self.partial.extend_from_slice(come);
+        self.missing -= come.len();
+        // A client that sends a large packet over a slow line cannot say in between that it lives.
+        if self.partial.len() / PARTIAL_SMALL > kept / PARTIAL_SMALL {
+            self.connection.hear(now);
+        }
+        if self.missing == 0 {
+            let all = mem::take(&mut self.partial);
+            let (used, missing) =
+                handle_input(&mut self.connection, &all, now, &mut worker.effects);
+            self.partial = all.get(used..).unwrap_or_default().to_vec();
+            self.missing = missing;
+            self.settle(now, worker);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
