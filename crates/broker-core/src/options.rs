@@ -293,6 +293,12 @@ mod tests {
         }
         table! {
             connect_timeout: |value: &Duration| number(&value.as_millis()),
+            authentication_methods: |value: &Vec<_>| {
+                assert!(value.is_empty());
+                "none".to_owned()
+            },
+            require_enhanced_authentication: flag,
+            max_authentication_rounds: number,
             max_packet_size_bytes: number,
             max_connect_size_bytes: number,
             max_client_id_bytes: number,

@@ -33,8 +33,9 @@ mod websocket;
 mod worker;
 
 pub use broker_core::{
-    BrokerOptions, Counters, Message, MessageParts, Redirect, ResponseInformation, Sizes,
-    Timestamp, persistence,
+    AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
+    AuthenticationStep, BrokerOptions, Counters, Message, MessageParts, Redirect,
+    ResponseInformation, Sizes, Timestamp, Verdict, persistence,
 };
 pub use interface::Interface;
 pub use mqtt_codec::QoS;

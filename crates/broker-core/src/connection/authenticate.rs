@@ -167,6 +167,10 @@ impl Connection {
             return Ok(());
         };
         match packet {
+            // Nobody answers what he has not been asked yet.
+            Packet::Auth(_) if !deciding.outbox.is_empty() => {
+                Err(CloseCause::Protocol(Violation::UnexpectedAuth))
+            }
             Packet::Auth(auth) => {
                 let max_rounds = self.broker.options().max_authentication_rounds;
                 let said = deciding.exchange.hear(auth, max_rounds)?;

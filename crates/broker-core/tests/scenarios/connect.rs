@@ -1,7 +1,7 @@
 //! CONNECT: who is let in, and what each is told.
 
 use broker_core::{BrokerOptions, CloseCause};
-use mqtt_codec::{Connect, Property, QoS, ReasonCode, Version};
+use mqtt_codec::{Connect, QoS, ReasonCode, Version};
 use std::time::Duration;
 
 use crate::harness::*;
@@ -120,18 +120,6 @@ fn connack_is_silent_about_what_is_granted_as_asked() {
     assert_eq!(told.session_expiry_interval(), None);
     assert_eq!(told.server_keep_alive(), None);
     assert_eq!(told.assigned_client_identifier(), None);
-}
-
-/// [MQTT-4.12.0-1]
-#[test]
-fn enhanced_authentication_is_refused() {
-    let net = Net::new();
-    let refused = net
-        .dial("client")
-        .v5()
-        .property(Property::AuthenticationMethod("x"))
-        .refused();
-    assert_eq!(refused.0, Some(ReasonCode::BadAuthenticationMethod));
 }
 
 /// [MQTT-3.1.2-1] [MQTT-3.1.2-2]

@@ -14,6 +14,7 @@
 mod harness;
 
 mod aliases;
+mod authentication;
 mod backpressure;
 mod bad_input;
 mod commit_failure;

@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::task::Waker;
 
-use broker_core::{Broker, BrokerOptions};
+use broker_core::{
+    AuthenticationExchange, AuthenticationMethod, AuthenticationRequest, AuthenticationStep,
+    Broker, BrokerOptions, Verdict,
+};
 use mqtt_codec::{
-    Connect, Decoded, OwnedPacket, Packet, PacketId, Properties, Publish, QoS, Subscribe,
-    SubscribeFiltersBuf, SubscriptionOptions, Version, decode,
+    Connect, Decoded, OwnedPacket, Packet, PacketId, Properties, PropertiesBuf, Property, Publish,
+    QoS, Subscribe, SubscribeFiltersBuf, SubscriptionOptions, Version, decode,
 };
 use tokio::net::TcpStream;
 
@@ -230,6 +233,59 @@ async fn an_announced_packet_owns_no_more_than_twice_what_has_come() {
         let owned = driver.partial.capacity();
         assert!(owned <= 2 * sent + READ_BYTES, "{owned} bytes for {sent}");
         assert!(driver.partial.len() >= sent);
+    }
+}
+
+/// A method that never comes to a verdict.
+struct Undecided;
+
+impl AuthenticationMethod for Undecided {
+    fn name(&self) -> &str {
+        "UNDECIDED"
+    }
+
+    fn begin(&self, _client: &AuthenticationRequest<'_>) -> Box<dyn AuthenticationExchange> {
+        Box::new(Self)
+    }
+}
+
+impl AuthenticationExchange for Undecided {
+    fn step(self: Box<Self>, _data: Option<Vec<u8>>) -> Verdict<AuthenticationStep> {
+        Verdict::pending(std::future::pending())
+    }
+}
+
+/// Whoever has not shown who he is makes the server keep no more than one buffer of what he sends.
+#[tokio::test]
+async fn what_comes_during_a_pending_verdict_is_kept_up_to_a_limit() {
+    let options = BrokerOptions {
+        authentication_methods: vec![Arc::new(Undecided)],
+        ..BrokerOptions::default()
+    };
+    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start()));
+    let mut properties = PropertiesBuf::new();
+    properties
+        .push(Property::AuthenticationMethod("UNDECIDED"))
+        .unwrap();
+    let connect = Connect {
+        properties: properties.as_properties(),
+        ..Connect::new(Version::V5, "client")
+    };
+    for behind in [0, 100, READ_BYTES] {
+        let mut input = Vec::new();
+        connect.encode(Version::V5, &mut input).unwrap();
+        input.resize(input.len() + behind, 0xC0);
+        let mut driver = driver(&shared, vec![input], usize::MAX);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..50 {
+            driver.stream.pieces.push_back(vec![0xC0; 5_000]);
+            assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+            assert!(driver.connection.is_deciding());
+            assert!(driver.partial.len() <= READ_BYTES);
+        }
+        assert!(driver.partial.len() >= PARTIAL_SMALL);
+        let left: usize = driver.stream.pieces.iter().map(Vec::len).sum();
+        assert!(left > 100_000, "{left} bytes were left unread");
     }
 }
 

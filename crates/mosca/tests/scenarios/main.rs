@@ -18,6 +18,7 @@ mod client;
 #[path = "../harness/websocket.rs"]
 mod websocket_client;
 
+mod authentication;
 mod bad_input;
 mod durable;
 mod fairness;

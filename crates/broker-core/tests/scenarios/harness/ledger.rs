@@ -143,6 +143,9 @@ impl Ledger {
     /// The client has read this packet. It is given the topic name that it stands for.
     pub(crate) fn received(&mut self, packet: &mut OwnedPacket, size: usize) {
         assert!(size <= self.max_packet_size, "[MQTT-3.1.2-24]");
+        if !self.is_greeted && matches!(packet, OwnedPacket::Auth(_)) {
+            return;
+        }
         let is_connack = matches!(packet, OwnedPacket::ConnAck(_));
         assert_ne!(self.is_greeted, is_connack, "CONNACK comes first, and once");
         self.is_greeted = true;
