@@ -196,11 +196,8 @@ impl Connection {
         };
         let version = connect.version;
         let reply_bytes_max = request.link.maximum_packet_size as usize;
-        let mut properties = connack_properties(version, options, &settled).unwrap_or_default();
-        if let Some(granted) = &granted {
-            // It is what the client has sent, and data that was found to be short enough.
-            granted.put(&mut properties).unwrap_or_default();
-        }
+        let properties =
+            connack_properties(version, options, &settled, granted.as_ref()).unwrap_or_default();
         let connack = ConnAck {
             properties: properties.as_properties(),
             ..ConnAck::new(false, ReasonCode::Success)
@@ -373,6 +370,7 @@ fn connack_properties(
     version: Version,
     options: &BrokerOptions,
     settled: &Settled,
+    granted: Option<&Granted>,
 ) -> Result<PropertiesBuf, EncodeError> {
     let mut properties = PropertiesBuf::new();
     if !version.is_v5() {
@@ -409,6 +407,9 @@ fn connack_properties(
     if let Some(information) = &settled.response_information {
         // One that cannot be expressed is not sent; the rest matters more.
         let _pushed = properties.push(Property::ResponseInformation(information));
+    }
+    if let Some(granted) = granted {
+        granted.put(&mut properties)?;
     }
     Ok(properties)
 }
