@@ -332,7 +332,7 @@ impl<S: Network> Driver<S> {
                 tracing::info!(
                     client = log::client_id(&self.connection),
                     peer = %self.peer,
-                    user = self.connection.user().map(|user| &**user),
+                    user = log::user(&self.connection),
                     "client connected"
                 );
             }

@@ -2,22 +2,27 @@
 
 use broker_core::Connection;
 
-/// Bytes of a client identifier that are logged. It may have 65,535, and whoever connects chooses
+/// Bytes of a client identifier, or of a user's name, that are logged. It may have 65,535, and whoever connects chooses
 /// it: lines as long as that fill the disk, and the pipe to whom reads them.
-const CLIENT_ID_BYTES: usize = 256;
+const NAME_BYTES: usize = 256;
 
 /// The client identifier as it stands in a line of the log, once it is known.
 pub(crate) fn client_id(connection: &Connection) -> Option<&str> {
     connection.client_id().map(|id| beginning(id))
 }
 
-fn beginning(client_id: &str) -> &str {
-    if client_id.len() <= CLIENT_ID_BYTES {
-        return client_id;
+/// Who the client is, where that was found out.
+pub(crate) fn user(connection: &Connection) -> Option<&str> {
+    connection.user().map(|user| beginning(user))
+}
+
+fn beginning(name: &str) -> &str {
+    if name.len() <= NAME_BYTES {
+        return name;
     }
-    let ends = client_id.char_indices().map(|(start, _)| start);
-    let end = ends.take_while(|end| *end <= CLIENT_ID_BYTES).last();
-    client_id.get(..end.unwrap_or(0)).unwrap_or_default()
+    let ends = name.char_indices().map(|(start, _)| start);
+    let end = ends.take_while(|end| *end <= NAME_BYTES).last();
+    name.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 #[cfg(test)]
