@@ -1,12 +1,13 @@
 //! What the log says of a connection that ends: one line, at debug, that a client cannot multiply.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use mosca::Server;
 use mqtt_codec::{Connect, Packet, Publish, Version};
-use tracing::Level;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level};
 
 use crate::client::{Client, encoded, start, wait_for_connections, within};
 use crate::websocket_client::{self, BINARY, CLOSE, TEXT, WebSocketClient, frame};
@@ -17,6 +18,10 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        // While there is only one subscriber, what another thread says first would be switched off
+        // for this one too.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
