@@ -279,7 +279,7 @@ async fn every_option_of_a_subscription_is_replaced() {
     .await;
 }
 
-/// A publisher does not stop, while the receiver of its messages subscribes a hundred times.
+/// A publisher does not stop, while the receiver of its messages subscribes a hundred times and more.
 ///
 /// MQTT 3.1.1: [MQTT-3.8.4-3]
 /// MQTT 5.0: [MQTT-3.8.4-4]
@@ -296,8 +296,8 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
             .await;
         let (stop, stopped) = oneshot::channel();
         let stream = tokio::spawn(publish_numbers(publisher, stopped));
-        let mut next = 0_u32;
-        for replaced in 0..100 {
+        let (mut next, mut replaced) = (0_u32, 0);
+        while replaced < 100 || next < 1_000 {
             let filters = [("s/#", options(QOS[1 + replaced % 2]))];
             client.send_subscribe(9, &filters, &[]).await;
             let (mut is_granted, mut is_resent) = (false, false);
@@ -319,6 +319,7 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
                     other => panic!("{other:?}"),
                 }
             }
+            replaced += 1;
         }
         stop.send(()).unwrap();
         let published = within("the publisher", stream).await.unwrap();
@@ -330,7 +331,6 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
             next += 1;
         }
         client.nothing_comes().await;
-        assert!(next > 100, "{next} messages show little");
     })
     .await;
 }
