@@ -74,7 +74,7 @@ decode_errors! {
     StringContainsNul, Malformed, MalformedPacket, "string contains the null character";
     /// A packet identifier is zero \[MQTT-2.2.1-3\].
     PacketIdentifierZero, Protocol, ProtocolError, "packet identifier is zero";
-    /// A QoS of 3 in PUBLISH \[MQTT-3.3.1-4\], in SUBSCRIBE or in a will \[MQTT-3.1.2-12\].
+    /// A QoS of 3 in PUBLISH \[MQTT-3.3.1-4\], or in a will \[MQTT-3.1.2-12\].
     QosReserved, Malformed, MalformedPacket, "QoS is 3, which is reserved";
     /// A reason or return code that the specification does not list for this packet.
     ReasonCodeNotAllowed, Malformed, MalformedPacket, "reason code is not one of this packet type";
@@ -108,6 +108,8 @@ decode_errors! {
     NoTopicFilter, Protocol, ProtocolError, "there is no topic filter";
     /// A reserved bit of the subscription options is set \[MQTT-3.8.3-5\].
     SubscriptionOptionsReserved, Malformed, MalformedPacket, "reserved bits of the subscription options are set";
+    /// A maximum QoS of 3 in SUBSCRIBE (section 3.8.3.1).
+    SubscriptionQosReserved, Protocol, ProtocolError, "maximum QoS of a subscription is 3";
     /// Retain handling is 3 (section 3.8.3.1).
     RetainHandlingReserved, Protocol, ProtocolError, "retain handling is 3";
     /// SUBACK or UNSUBACK without any reason code.

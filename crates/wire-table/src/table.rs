@@ -46,10 +46,7 @@ fn rows(text: &str) -> Result<Vec<Row<'_>>, (usize, String)> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
-        let line = line
-            .split_once('#')
-            .map_or(line, |(line, _)| line)
-            .trim_end();
+        let line = without_remark(line).trim_end();
         if line.is_empty() {
             continue;
         }
@@ -74,6 +71,19 @@ fn rows(text: &str) -> Result<Vec<Row<'_>>, (usize, String)> {
             .map_err(|what| (number, what))?;
     }
     Ok(rows)
+}
+
+/// What stands before a `#` that is not in quotes.
+fn without_remark(line: &str) -> &str {
+    let mut is_quoted = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '#' if !is_quoted => return line.get(..at).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    line
 }
 
 impl<'a> Row<'a> {
@@ -208,6 +218,18 @@ one
         ] {
             let error = read(&[("file", &wrong)]).unwrap_err();
             assert_eq!(error.place, place, "{error}\n{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_remark_does_not_begin_in_quotes() {
+        for (line, rest) in [
+            ("a # b", "a "),
+            ("# b", ""),
+            ("s\"#\" 00 # b", "s\"#\" 00 "),
+            ("s\"a/#\"", "s\"a/#\""),
+        ] {
+            assert_eq!(without_remark(line), rest);
         }
     }
 

@@ -87,7 +87,7 @@ impl SubscriptionOptions {
             return Err(DecodeError::SubscriptionOptionsReserved);
         }
         Ok(Self {
-            qos: QoS::from_u8(byte & 0b11).ok_or(DecodeError::QosReserved)?,
+            qos: QoS::from_u8(byte & 0b11).ok_or(DecodeError::SubscriptionQosReserved)?,
             no_local: byte & 0b100 != 0,
             retain_as_published: byte & 0b1000 != 0,
             retain_handling: match byte >> 4 {
