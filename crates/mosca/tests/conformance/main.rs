@@ -37,3 +37,4 @@ mod topics;
 mod transport;
 mod unsubscribe;
 mod websocket;
+mod wills;

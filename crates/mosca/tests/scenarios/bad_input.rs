@@ -416,7 +416,7 @@ fn wrong_in_every_version(version: Version) -> Vec<Wrong> {
         (
             "a subscription at QoS 3",
             subscribe(0x82, 1, &[0, 1, b'a', 3]),
-            MalformedPacket,
+            ProtocolError,
         ),
         // What only a server sends, well-formed or not.
         ("CONNACK", vec![0x20, 2, 0, 0], ProtocolError),
