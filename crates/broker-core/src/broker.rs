@@ -1,21 +1,23 @@
 //! What all connections share: who is known, who subscribed to what, what is retained, what is due.
 //!
 //! [`Broker`] has no task and no lock of its own; each of its parts guards itself. The order in
-//! which locks may be taken by one thread is: registry, then one session, then one of router,
-//! deadlines or retained messages. Nothing takes a session's lock while it holds one of the last.
+//! which locks may be taken by one thread is: registry, then one session, then a place among the
+//! groups of shared subscriptions, then one group's members, then one of router, deadlines or
+//! retained messages. Nothing takes a session's lock while it holds one of those behind it.
 
 #[cfg(any(test, feature = "invariants"))]
 mod invariants;
 mod lifecycle;
 mod restore;
 mod route;
+mod share;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use parking_lot::RwLock;
-use topic_trie::{SharedFilterTrie, TopicFilter};
+use topic_trie::SharedFilterTrie;
 
 use crate::close::CloseCause;
 use crate::counters::Counters;
@@ -25,10 +27,11 @@ use crate::options::BrokerOptions;
 use crate::persistence::{Batch, ClientId, Operation};
 use crate::retained::RetainedMessages;
 use crate::session::{Rules, Session, SessionId};
-use crate::subscription::{Subscription, SubscriptionOptions};
+use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
 use crate::{Message, Redirect, Timestamp};
 
 pub(crate) use lifecycle::{Refusal, Request};
+pub(crate) use share::{Asked, Groups};
 
 /// The shared part of a broker; see the [crate's text](crate) for how it is driven.
 ///
@@ -43,7 +46,8 @@ pub struct Broker {
     pub(crate) options: BrokerOptions,
     pub(crate) counters: Counters,
     pub(crate) sessions: DashMap<ClientId, Arc<Session>>,
-    pub(crate) subscriptions: SharedFilterTrie<SessionId, Subscription>,
+    pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
+    pub(crate) groups: Groups,
     pub(crate) retained: RetainedMessages,
     pub(crate) deadlines: Deadlines,
     node: Arc<str>,
@@ -60,8 +64,10 @@ pub struct Broker {
 pub struct Sizes {
     /// Sessions, connected or not.
     pub sessions: usize,
-    /// Subscriptions of all sessions.
+    /// Subscriptions of all sessions; one that several share is counted for each of them.
     pub subscriptions: usize,
+    /// Shared subscriptions, each counted once however many sessions share it.
+    pub shared_subscriptions: usize,
     /// Retained messages.
     pub retained_messages: usize,
     /// Bytes of their topics, properties and payloads.
@@ -85,6 +91,7 @@ impl Broker {
             counters: Counters::default(),
             sessions: DashMap::new(),
             subscriptions: SharedFilterTrie::new(),
+            groups: Groups::default(),
             retained: RetainedMessages::default(),
             deadlines: Deadlines::default(),
             node: "mosca".into(),
@@ -107,9 +114,15 @@ impl Broker {
     /// How much it holds at the moment.
     pub fn sizes(&self) -> Sizes {
         let (retained_messages, retained_bytes) = self.retained.size();
+        let shared_subscriptions = self.groups.len();
+        let own = self
+            .subscriptions
+            .len()
+            .saturating_sub(shared_subscriptions);
         Sizes {
             sessions: self.sessions.len(),
-            subscriptions: self.subscriptions.len(),
+            subscriptions: own + self.groups.memberships(),
+            shared_subscriptions,
             retained_messages,
             retained_bytes,
             deadlines: self.deadlines.len(),
@@ -236,7 +249,8 @@ impl Broker {
         &self,
         session: &Arc<Session>,
         epoch: u32,
-        filter: TopicFilter<'_>,
+        filter: &str,
+        asked: Asked<'_>,
         options: SubscriptionOptions,
         batch: &mut Batch,
     ) -> Subscribed {
@@ -244,29 +258,24 @@ impl Broker {
         if !state.is_current(epoch) {
             return Subscribed::Gone;
         }
-        let is_new = !state.filters.contains(filter.as_str());
+        let is_new = !state.filters.contains(filter);
         if is_new && state.filters.len() >= self.options.max_subscriptions_per_session {
             self.counters.refused_subscriptions.add(1);
             return Subscribed::TooMany;
         }
         if is_new {
-            state.filters.insert(filter.as_str().into());
+            state.filters.insert(filter.into());
         }
         if session.is_durable() {
             batch.push(Operation::PutSubscription {
                 session: session.key().clone(),
-                filter: filter.as_str().into(),
+                filter: filter.into(),
                 options,
             });
         }
         // Under the session's lock: when the session ends, every filter that it names is in the
         // router, and none comes into the router afterwards.
-        let subscription = Subscription {
-            session: Arc::clone(session),
-            options,
-        };
-        self.subscriptions
-            .insert(filter, session.id(), subscription);
+        self.route_to(session, filter, asked, options);
         if is_new {
             Subscribed::New
         } else {
@@ -277,28 +286,36 @@ impl Broker {
     /// Removes a subscription. False if there was none.
     pub(crate) fn unsubscribe(
         &self,
+        now: Timestamp,
         session: &Arc<Session>,
         epoch: u32,
-        filter: TopicFilter<'_>,
-        batch: &mut Batch,
+        filter: &str,
+        effects: &mut Effects,
     ) -> bool {
+        let Some(asked) = Asked::parse(filter) else {
+            return false;
+        };
         let mut state = session.state();
-        if !state.is_current(epoch) || !state.filters.remove(filter.as_str()) {
+        if !state.is_current(epoch) || !state.filters.remove(filter) {
             return false;
         }
-        if let Some(replays) = &mut state.replays {
+        if let (Some(replays), Asked::Own(filter)) = (&mut state.replays, asked) {
             replays.remove(filter);
         }
         if state.filters.is_empty() {
             state.filters = hashbrown::HashSet::new();
         }
         if session.is_durable() {
-            batch.push(Operation::DropSubscription {
+            effects.batch.push(Operation::DropSubscription {
                 session: session.key().clone(),
-                filter: filter.as_str().into(),
+                filter: filter.into(),
             });
         }
-        self.subscriptions.remove(filter, &session.id());
+        self.stop_routing_to(session, filter, asked);
+        drop(state);
+        if matches!(asked, Asked::Shared(_)) {
+            self.hand_over_unsent(now, session, filter, effects);
+        }
         true
     }
 

@@ -97,6 +97,19 @@ pub enum Violation {
     /// A topic filter that is not one [MQTT-4.7.1-1].
     #[error("invalid topic filter")]
     TopicFilter,
+    /// A wildcard although the server announced that it has none (section 3.2.2.3.11).
+    #[error("wildcard subscriptions not supported")]
+    WildcardSubscription,
+    /// A subscription identifier although the server announced that it has none (section
+    /// 3.2.2.3.12).
+    #[error("subscription identifiers not supported")]
+    SubscriptionIdentifiers,
+    /// A shared subscription although the server announced that it has none (section 3.2.2.3.13).
+    #[error("shared subscriptions not supported")]
+    SharedSubscription,
+    /// No Local on a shared subscription [MQTT-3.8.3-4].
+    #[error("No Local on a shared subscription")]
+    SharedNoLocal,
     /// DISCONNECT sets a session expiry interval although CONNECT had none (section 3.14.2.2.2).
     #[error("session expiry interval set at DISCONNECT but not at CONNECT")]
     SessionExpiry,
@@ -116,6 +129,7 @@ impl Violation {
             | Self::UnknownTopicAlias
             | Self::ResponseTopic
             | Self::SubscriptionIdentifier
+            | Self::SharedNoLocal
             | Self::SessionExpiry => ReasonCode::ProtocolError,
             // "Topic name invalid" is for those that are well-formed and not accepted.
             Self::TopicName => ReasonCode::MalformedPacket,
@@ -126,6 +140,9 @@ impl Violation {
             Self::Qos => ReasonCode::QosNotSupported,
             Self::Retain => ReasonCode::RetainNotSupported,
             Self::TopicFilter => ReasonCode::TopicFilterInvalid,
+            Self::WildcardSubscription => ReasonCode::WildcardSubscriptionsNotSupported,
+            Self::SubscriptionIdentifiers => ReasonCode::SubscriptionIdentifiersNotSupported,
+            Self::SharedSubscription => ReasonCode::SharedSubscriptionsNotSupported,
         }
     }
 }
@@ -269,6 +286,19 @@ mod tests {
             (Violation::Qos, Reason::QosNotSupported),
             (Violation::Retain, Reason::RetainNotSupported),
             (Violation::TopicFilter, Reason::TopicFilterInvalid),
+            (
+                Violation::WildcardSubscription,
+                Reason::WildcardSubscriptionsNotSupported,
+            ),
+            (
+                Violation::SubscriptionIdentifiers,
+                Reason::SubscriptionIdentifiersNotSupported,
+            ),
+            (
+                Violation::SharedSubscription,
+                Reason::SharedSubscriptionsNotSupported,
+            ),
+            (Violation::SharedNoLocal, Reason::ProtocolError),
             (Violation::SessionExpiry, Reason::ProtocolError),
         ];
         for (violation, _) in all {
@@ -291,6 +321,10 @@ mod tests {
                 | Violation::Qos
                 | Violation::Retain
                 | Violation::TopicFilter
+                | Violation::WildcardSubscription
+                | Violation::SubscriptionIdentifiers
+                | Violation::SharedSubscription
+                | Violation::SharedNoLocal
                 | Violation::SessionExpiry => {}
             }
         }

@@ -371,7 +371,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Phase::Connected(connected) = &self.phase {
             let now = connected.session.heard();
-            let mut effects = Effects::new();
+            let mut effects = Effects::uncommitted();
             self.close(now, CloseCause::ConnectionLost, &mut effects);
             effects.wake();
         }

@@ -1,5 +1,6 @@
 //! What the broker counts: above all, what it had to drop or refuse at which limit.
 
+use crate::session::Refused;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters of a broker. Each only ever grows, wrapping at 2⁶⁴.
@@ -22,6 +23,12 @@ pub struct Counters {
     pub dropped_expired: Counter,
     /// Messages dropped because the store did not accept them.
     pub dropped_store_failed: Counter,
+    /// QoS 1 and 2 messages of shared subscriptions dropped because their receiver's session ended
+    /// and no other member could take them.
+    pub dropped_shared: Counter,
+    /// Messages of shared subscriptions that went from one member to another that is connected, or
+    /// whose session goes on.
+    pub redistributed_shared: Counter,
     /// Messages not retained because a limit on retained messages was reached.
     pub refused_retained: Counter,
     /// Messages and wills refused because their payload is not UTF-8 although their payload format
@@ -46,6 +53,19 @@ pub struct Counters {
     pub keep_alive_timeouts: Counter,
     /// Connections closed because another one came with the same client identifier.
     pub takeovers: Counter,
+}
+
+impl Counters {
+    /// Counts a message that a session did not take.
+    pub(crate) fn count_refused(&self, refused: Refused) {
+        match refused {
+            // What is not kept for those who are away is no loss.
+            Refused::Away => {}
+            Refused::SlowReader => self.dropped_slow_reader.add(1),
+            Refused::QueueFull => self.dropped_queue_full.add(1),
+            Refused::TooLarge => self.dropped_too_large.add(1),
+        }
+    }
 }
 
 /// One counter.

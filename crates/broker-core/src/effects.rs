@@ -20,7 +20,7 @@ use crate::outbox::Outbox;
 use crate::persistence::Batch;
 use crate::publication::Frames;
 use crate::session::Session;
-use crate::subscription::Receiver;
+use crate::subscription::Receivers;
 
 /// Most spare buffers kept for outboxes.
 const SPARE_OUTBOXES: usize = 64;
@@ -34,6 +34,8 @@ pub struct Effects {
     pub(crate) batch: Batch,
     pub(crate) ticket: Ticket,
     pub(crate) wakes: Vec<Waker>,
+    /// Whether nobody commits the batch.
+    pub(crate) uncommitted: bool,
     pub(crate) scratch: Scratch,
 }
 
@@ -65,12 +67,19 @@ pub(crate) enum Change {
     Marked(u64),
     /// A QoS 2 message came with this packet identifier.
     Received(PacketId),
+    /// The message with this sequence number comes from another member of a shared subscription,
+    /// who gives it away with the same batch.
+    Taken(u64),
+    /// It comes from one whose session has ended.
+    Inherited(u64),
+    /// The messages that are moving go to other members of their shared subscriptions.
+    Given,
 }
 
 /// Memory that is used again and again on the way of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) receivers: Vec<Receiver>,
+    pub(crate) receivers: Receivers,
     pub(crate) frames: Frames,
     pub(crate) outboxes: Vec<Outbox>,
 }
@@ -79,6 +88,14 @@ impl Effects {
     /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Effects of a call after which no driver is there to commit them.
+    pub(crate) fn uncommitted() -> Self {
+        Self {
+            uncommitted: true,
+            ..Self::default()
+        }
     }
 
     /// What has to be committed before the ticket may be used.

@@ -158,8 +158,23 @@ pub struct BrokerOptions {
     /// 0x99.
     pub check_payload_format: bool,
 
-    /// Whether filters with wildcards are accepted. Default: true; otherwise refused with 0xA2.
+    /// Whether filters with wildcards are accepted. Default: true. Otherwise MQTT 5 clients are told
+    /// in CONNACK, and one that uses them nevertheless is disconnected with 0xA2 (MQTT 5.0
+    /// 3.2.2.3.11); a 3.1.1 client gets 0x80 in SUBACK, a 3.1 connection is closed.
     pub wildcard_subscriptions: bool,
+
+    /// Whether subscription identifiers are accepted. Default: true. Otherwise clients are told in
+    /// CONNACK, and one that uses them nevertheless is disconnected with 0xA1 (MQTT 5.0 3.2.2.3.12).
+    pub subscription_identifiers: bool,
+
+    /// Whether filters `$share/{name}/{filter}` are shared subscriptions (MQTT 5.0 4.8.2), for
+    /// clients of all versions. Default: true. Otherwise MQTT 5 clients are told in CONNACK, and one
+    /// that uses them nevertheless is disconnected with 0x9E (3.2.2.3.13); a 3.1.1 client gets 0x80
+    /// in SUBACK, a 3.1 connection is closed.
+    pub shared_subscriptions: bool,
+
+    /// Which member of a shared subscription gets the next message. Default: in turn.
+    pub shared_subscription_strategy: ShareStrategy,
 
     /// Where clients are sent instead of being served, from the start on; see
     /// [`Broker::redirect`](crate::Broker::redirect). Default: nowhere.
@@ -241,6 +256,9 @@ impl Default for BrokerOptions {
             wildcard_subscriptions: true,
             redirect: None,
             response_information: None,
+            subscription_identifiers: true,
+            shared_subscriptions: true,
+            shared_subscription_strategy: ShareStrategy::default(),
             topic_cache_entries: 16,
             assign_client_id: Arc::new(move || {
                 let number = counter.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
@@ -259,6 +277,27 @@ impl fmt::Debug for BrokerOptions {
             .field("max_outbox_bytes", &self.max_outbox_bytes)
             .finish_non_exhaustive()
     }
+}
+
+/// Which connected member of a shared subscription gets the next message (MQTT 5.0 4.8.2).
+///
+/// If the one that is chosen cannot take it, because its outbox or its queue is full or the packet is
+/// too large for it, the others are asked; only if nobody takes it is it dropped and counted, once.
+/// While no member is connected, QoS 1 and 2 messages wait in the session of one that is to return.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ShareStrategy {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// Any, with the same chance for each. The numbers are fixed by the subscription's text, so they
+    /// are no secret.
+    Random,
+    /// The same until it disconnects or leaves, then another.
+    Sticky,
+    /// The one with the fewest QoS 1 and 2 messages under way or waiting; in turn among equals. Each
+    /// choice looks at all members until one is owed nothing.
+    LeastInflight,
 }
 
 /// The largest packet that MQTT can express: a remaining length of 268,435,455 bytes (section
@@ -323,6 +362,9 @@ mod tests {
             retain_available: flag,
             check_payload_format: flag,
             wildcard_subscriptions: flag,
+            subscription_identifiers: flag,
+            shared_subscriptions: flag,
+            shared_subscription_strategy: |value: &ShareStrategy| format!("`{value:?}`"),
             redirect: none,
             response_information: none,
             topic_cache_entries: number,

@@ -191,6 +191,9 @@ pub struct StoredOutgoing {
     pub retain: bool,
     /// Identifiers of the subscriptions that it matched (MQTT 5).
     pub subscription_ids: SubscriptionIds,
+    /// The shared subscription through which it came, whole as in SUBSCRIBE (`$share/…`): when the
+    /// session ends before it has the message, another member is to get it (MQTT 5.0 4.8.2).
+    pub shared: Option<Arc<str>>,
     /// Packet identifier and stage once it is inflight.
     pub inflight: Option<(PacketId, InflightStage)>,
 }

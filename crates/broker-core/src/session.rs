@@ -24,7 +24,7 @@ mod delivery;
 mod incoming;
 mod outgoing;
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 use std::task::Waker;
@@ -41,9 +41,9 @@ use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::topic_aliases::{Naming, OutboundAliases};
 use crate::will::Will;
 
-pub(crate) use delivery::{DeliveryEffects, Rules, Terms};
+pub(crate) use delivery::{DeliveryEffects, Origin, Refused, Rules, Share, Terms};
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Acknowledged, Outgoing};
+pub(crate) use outgoing::{Acknowledged, Outgoing, Parcel};
 
 /// Tells sessions apart within one process; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +55,10 @@ pub(crate) struct Session {
     key: SessionKey,
     /// Whether it outlives its connection, and is therefore kept in the store.
     durable: bool,
+    /// Whether it has a connection, as the groups that it is in may read it.
+    connected: AtomicBool,
+    /// Messages at QoS 1 and 2 under way or waiting, as they may read it.
+    owed: AtomicU32,
     /// When something was last heard from the client, in milliseconds.
     heard: AtomicU64,
     state: Mutex<State>,
@@ -73,6 +77,9 @@ pub(crate) struct State {
     pub(crate) expiry_interval_secs: u32,
     /// When it ends unless the client returns; [`Timestamp::MAX`] while connected, or for never.
     pub(crate) expires: Timestamp,
+    /// When messages that it shares and could not be given away are tried again; only without a
+    /// connection.
+    pub(crate) hand_over_due: Timestamp,
     /// Where it stands in the broker's deadlines.
     pub(crate) deadline: Timestamp,
     pub(crate) outbox: Outbox,
@@ -82,8 +89,8 @@ pub(crate) struct State {
     /// Retained messages that are still to be sent to it.
     pub(crate) replays: Option<Box<Replays>>,
     pub(crate) will: Option<Box<Will>>,
-    /// When the will of a connection that is gone is published; only with a will.
-    pub(crate) will_due: Timestamp,
+    /// Whether what it is owed may have come by shared subscriptions, in part.
+    pub(crate) has_shared: bool,
     /// Whether the store has a will of it.
     pub(crate) has_stored_will: bool,
 }
@@ -112,6 +119,8 @@ pub(crate) struct Link {
 pub(crate) struct Remains {
     pub(crate) filters: HashSet<Box<str>>,
     pub(crate) will: Option<Box<Will>>,
+    /// Messages that others may get, with which it shares a subscription.
+    pub(crate) shared: Vec<Parcel>,
 }
 
 impl Link {
@@ -165,6 +174,8 @@ impl Session {
                 incarnation: id.0,
             },
             durable,
+            connected: AtomicBool::new(false),
+            owed: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             state: Mutex::new(State {
                 link: None,
@@ -173,6 +184,7 @@ impl Session {
                 finished: false,
                 expiry_interval_secs,
                 expires: Timestamp::MAX,
+                hand_over_due: Timestamp::MAX,
                 deadline: Timestamp::MAX,
                 outbox: Outbox::default(),
                 outgoing: Outgoing::default(),
@@ -180,7 +192,7 @@ impl Session {
                 filters: HashSet::new(),
                 replays: None,
                 will: None,
-                will_due: Timestamp::MAX,
+                has_shared: false,
                 has_stored_will: false,
             }),
         })
@@ -205,6 +217,27 @@ impl Session {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// Whether it had a connection a moment ago.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// To be called with the state locked.
+    pub(crate) fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Relaxed);
+    }
+
+    /// Messages at QoS 1 and 2 that it was owed a moment ago.
+    pub(crate) fn owed(&self) -> u32 {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    /// To be called with the state locked, when messages have come or gone.
+    pub(crate) fn set_owed(&self, messages: usize) {
+        let owed = u32::try_from(messages).unwrap_or(u32::MAX);
+        self.owed.store(owed, Ordering::Relaxed);
     }
 
     /// The client has sent something.
@@ -236,6 +269,7 @@ impl State {
         self.epoch = self.epoch.wrapping_add(1);
         self.link = Some(link);
         self.expires = Timestamp::MAX;
+        self.hand_over_due = Timestamp::MAX;
         self.outbox = Outbox::default();
         self.outgoing.rewind();
         self.epoch
@@ -257,6 +291,7 @@ impl State {
         self.link = None;
         self.outbox = Outbox::default();
         self.outgoing.shrink();
+        self.has_shared &= self.outgoing.len() > 0;
         self.outgoing.rewind();
     }
 
@@ -291,7 +326,7 @@ impl State {
                 heard + Duration::from_millis(u64::from(link.keep_alive_secs) * 1_500)
             }
             Some(_) => Timestamp::MAX,
-            None => self.expires.min(self.will_due),
+            None => self.expires.min(self.will_due()).min(self.hand_over_due),
         }
     }
 
@@ -306,9 +341,13 @@ impl State {
         self.replays = Some(replays);
     }
 
+    /// When the will of a connection that is gone is published; [`Timestamp::MAX`] for none.
+    pub(crate) fn will_due(&self) -> Timestamp {
+        self.will.as_ref().map_or(Timestamp::MAX, |will| will.due)
+    }
+
     /// Takes the will, to be published or dropped.
     pub(crate) fn take_will(&mut self) -> Option<Box<Will>> {
-        self.will_due = Timestamp::MAX;
         self.will.take()
     }
 
@@ -320,12 +359,17 @@ impl State {
             return None;
         }
         self.outbox = Outbox::default();
-        self.outgoing = Outgoing::default();
+        let outgoing = core::mem::take(&mut self.outgoing);
+        let shared = match self.has_shared {
+            true => outgoing.split_shared(&mut self.outgoing),
+            false => Vec::new(),
+        };
         self.incoming = Incoming::default();
         self.replays = None;
         Some(Remains {
             filters: core::mem::take(&mut self.filters),
             will: self.take_will(),
+            shared,
         })
     }
 }

@@ -6,6 +6,7 @@ use mqtt_codec::QoS;
 
 use crate::persistence::SubscriptionIds;
 use crate::session::{Session, SessionId};
+use crate::share::Group;
 
 /// What was granted to a subscription (MQTT 5.0 3.8.3.1; 3.x subscriptions have only the QoS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,11 +31,66 @@ impl SubscriptionOptions {
     }
 }
 
+/// Who subscribes, as the router knows it: a session, or a group that shares a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SubscriberId(u64);
+
+/// Set in the numbers of groups. Sessions are counted from 1 and do not get there.
+const GROUP: u64 = 1 << 63;
+
+impl SubscriberId {
+    /// The group with this number.
+    pub(crate) fn group(number: u64) -> Self {
+        Self(number | GROUP)
+    }
+}
+
+impl From<SessionId> for SubscriberId {
+    fn from(session: SessionId) -> Self {
+        Self(session.0 & !GROUP)
+    }
+}
+
 /// A subscription as the router keeps it.
 #[derive(Clone, Debug)]
-pub(crate) struct Subscription {
-    pub(crate) session: Arc<Session>,
-    pub(crate) options: SubscriptionOptions,
+pub(crate) enum Subscription {
+    /// A session's own.
+    Own {
+        session: Arc<Session>,
+        options: SubscriptionOptions,
+    },
+    /// One that a group shares.
+    Shared(Arc<Group>),
+}
+
+/// Who receives a message: each of the sessions, and one member of each of the groups.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers {
+    pub(crate) sessions: Vec<Receiver>,
+    pub(crate) groups: Vec<Arc<Group>>,
+}
+
+impl Receivers {
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len() + self.groups.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.groups.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sessions.clear();
+        self.groups.clear();
+    }
+
+    /// Takes all out, into as much memory as they need.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            sessions: self.sessions.drain(..).collect(),
+            groups: self.groups.drain(..).collect(),
+        }
+    }
 }
 
 /// One session that receives a message, however many of its filters match.
@@ -48,12 +104,12 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(subscription: &Subscription) -> Self {
+    pub(crate) fn new(session: &Arc<Session>, options: &SubscriptionOptions) -> Self {
         Self {
-            session: Arc::clone(&subscription.session),
-            qos: subscription.options.qos,
-            retain_as_published: subscription.options.retain_as_published,
-            subscription_ids: subscription.options.subscription_ids(),
+            session: Arc::clone(session),
+            qos: options.qos,
+            retain_as_published: options.retain_as_published,
+            subscription_ids: options.subscription_ids(),
         }
     }
 
@@ -95,22 +151,30 @@ pub(crate) fn join_overlapping(receivers: &mut Vec<Receiver>) {
 mod tests {
     use super::*;
 
-    fn subscription(session: u64, qos: QoS, identifier: u32) -> Subscription {
-        Subscription {
-            session: Session::new(SessionId(session), "client".into(), 0, false),
-            options: SubscriptionOptions {
-                qos,
-                no_local: false,
-                retain_as_published: identifier == 3,
-                identifier,
-            },
-        }
+    fn receiver(session: u64, qos: QoS, identifier: u32) -> Receiver {
+        let session = Session::new(SessionId(session), "client".into(), 0, false);
+        let options = SubscriptionOptions {
+            qos,
+            no_local: false,
+            retain_as_published: identifier == 3,
+            identifier,
+        };
+        Receiver::new(&session, &options)
+    }
+
+    /// Paid for every subscription.
+    #[test]
+    fn a_subscription_is_small() {
+        assert_eq!(
+            (size_of::<SubscriberId>(), size_of::<Subscription>()),
+            (8, 16)
+        );
     }
 
     fn joined(subscriptions: &[(u64, QoS, u32)]) -> Vec<(u64, QoS, bool, Vec<u32>)> {
         let mut receivers: Vec<Receiver> = subscriptions
             .iter()
-            .map(|(session, qos, id)| Receiver::new(&subscription(*session, *qos, *id)))
+            .map(|(session, qos, id)| receiver(*session, *qos, *id))
             .collect();
         join_overlapping(&mut receivers);
         receivers

@@ -14,6 +14,8 @@ pub(crate) struct Will {
     /// Seconds between the end of the connection and the publication.
     pub(crate) delay_secs: u32,
     pub(crate) expiry_interval_secs: Option<u32>,
+    /// When it is published; [`Timestamp::MAX`] while its client is connected.
+    pub(crate) due: Timestamp,
 }
 
 impl Will {
@@ -46,6 +48,7 @@ impl From<StoredWill> for Will {
             message: stored.message,
             delay_secs: stored.delay_secs,
             expiry_interval_secs: stored.expiry_interval_secs,
+            due: Timestamp::MAX,
         }
     }
 }

@@ -335,6 +335,7 @@ fn enqueue(key: &SessionKey, sequence: u64, message: &Arc<Message>) -> Operation
         qos: QoS::AtLeastOnce,
         retain: false,
         subscription_ids: SubscriptionIds::None,
+        shared: None,
         packet_id: None,
     }
 }

@@ -142,6 +142,7 @@ impl Queued {
             qos: self.qos,
             retain: self.retain,
             subscription_ids: self.subscription_ids.clone(),
+            shared: self.shared.clone(),
             inflight: self.inflight,
         }
     }

@@ -56,6 +56,7 @@ pub(crate) struct Session {
 pub(crate) struct Queued {
     pub(crate) message: Option<Arc<Message>>,
     pub(crate) subscription_ids: SubscriptionIds,
+    pub(crate) shared: Option<Arc<str>>,
     pub(crate) inflight: Option<(PacketId, InflightStage)>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -121,6 +122,7 @@ impl State {
                 qos,
                 retain,
                 subscription_ids,
+                shared,
                 packet_id,
             } => {
                 let inflight = packet_id.map(|id| (id, InflightStage::Published));
@@ -128,6 +130,7 @@ impl State {
                 let queued = Queued {
                     message,
                     subscription_ids,
+                    shared,
                     inflight,
                     qos,
                     retain,

@@ -45,6 +45,7 @@ fn enqueue(client: &str, sequence: u64, message: &Arc<Message>) -> Operation {
         qos: QoS::AtLeastOnce,
         retain: false,
         subscription_ids: SubscriptionIds::None,
+        shared: None,
         packet_id: None,
     }
 }

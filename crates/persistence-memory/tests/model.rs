@@ -135,6 +135,7 @@ impl Model {
                 qos,
                 retain,
                 subscription_ids,
+                shared,
                 packet_id,
             } => {
                 let Some(contents) = self.contents(&session) else {
@@ -147,6 +148,7 @@ impl Model {
                     qos,
                     retain,
                     subscription_ids,
+                    shared,
                     inflight: packet_id.map(|id| (id, InflightStage::Published)),
                 });
             }
@@ -394,6 +396,7 @@ fn operation(pool: Vec<Arc<Message>>) -> impl Strategy<Value = Operation> {
                 qos: QoS::ExactlyOnce,
                 retain: sequence % 2 == 0,
                 subscription_ids: SubscriptionIds::One(9),
+                shared: (sequence % 3 == 0).then(|| "$share/g/a".into()),
                 packet_id,
             }
         ),

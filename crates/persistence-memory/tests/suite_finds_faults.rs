@@ -57,6 +57,8 @@ enum Fault {
     IgnoresNodes,
     /// Each session has a copy of the message.
     Copies,
+    /// The shared subscription of a message is lost.
+    DropsShares,
     /// Properties are lost.
     DropsProperties,
     /// Opening again finds nothing.
@@ -64,7 +66,7 @@ enum Fault {
 }
 
 /// Each fault, and a case that finds it.
-const FOUND_BY: [(Fault, &str); 20] = [
+const FOUND_BY: [(Fault, &str); 21] = [
     (Fault::NotAtomic, "a_reader_never_sees_a_part_of_a_batch"),
     (Fault::BackwardBatches, "a_batch_is_applied_in_its_order"),
     (
@@ -107,6 +109,10 @@ const FOUND_BY: [(Fault, &str); 20] = [
     (Fault::ForgetsParent, "filters_find_what_they_match"),
     (Fault::IgnoresNodes, "wills_are_found_by_their_node"),
     (Fault::Copies, "a_message_for_many_sessions_is_stored_once"),
+    (
+        Fault::DropsShares,
+        "a_queued_message_is_found_as_it_was_put",
+    ),
     (Fault::DropsProperties, "every_part_of_a_message_survives"),
     (Fault::Forgets, "all_is_there_after_opening_again"),
 ];
@@ -237,6 +243,7 @@ impl Faulty {
                     ..message.parts()
                 });
             }
+            Operation::Enqueue { shared, .. } if self.has(Fault::DropsShares) => *shared = None,
             Operation::MarkInflight { stage, .. } if self.has(Fault::KeepsReleased) => {
                 *stage = InflightStage::Published;
             }

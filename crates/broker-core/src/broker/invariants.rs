@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use topic_trie::TopicFilter;
-
-use super::Broker;
+use super::{Asked, Broker};
 use crate::Timestamp;
+use crate::session::Session;
 
 impl Broker {
     /// Checks what must hold whenever no call is under way. For tests and the fuzz target.
@@ -25,6 +24,16 @@ impl Broker {
             let state = session.state();
             assert!(!state.ended, "what has ended is not in the registry");
             state.outgoing.check(usize::from(self.options.max_inflight));
+            assert_eq!(
+                session.owed() as usize,
+                state.outgoing.len(),
+                "groups know what it is owed"
+            );
+            assert_eq!(
+                session.is_connected(),
+                state.link.is_some(),
+                "groups know whether it is connected"
+            );
             if let Some(link) = &state.link {
                 let unacknowledged = state.outgoing.unacknowledged();
                 assert!(
@@ -47,17 +56,22 @@ impl Broker {
                 state.has_stored_will,
                 "the store knows each will"
             );
+            assert!(
+                state.has_shared || !state.outgoing.has_shared(),
+                "what is shared is noticed"
+            );
             filters += state.filters.len();
             deadlines += usize::from(state.deadline != Timestamp::MAX);
             for filter in &state.filters {
-                let routed = TopicFilter::new(filter)
-                    .is_ok_and(|filter| self.subscriptions.get(filter, &session.id()).is_some());
-                assert!(routed, "what a session subscribed to is routed to it");
+                assert!(
+                    self.is_routed(session, filter),
+                    "what a session subscribed to is routed to it"
+                );
             }
         }
         assert_eq!(
             filters,
-            self.subscriptions.len(),
+            self.sizes().subscriptions,
             "the router knows no one else"
         );
         assert_eq!(
@@ -65,5 +79,39 @@ impl Broker {
             self.deadlines.len(),
             "every deadline is a session's"
         );
+        let groups = self.groups.all();
+        for group in &groups {
+            assert!(group.len() > 0, "a group has members");
+        }
+        let memberships = groups.iter().map(|group| group.len()).sum::<usize>();
+        assert_eq!(
+            memberships,
+            self.groups.memberships(),
+            "members are counted right"
+        );
+    }
+
+    fn is_routed(&self, session: &Session, text: &str) -> bool {
+        match Asked::parse(text) {
+            None => false,
+            Some(Asked::Own(filter)) => {
+                let subscriber = session.id().into();
+                self.subscriptions.get(filter, &subscriber).is_some()
+            }
+            Some(Asked::Shared(shared)) => {
+                let group = self
+                    .groups
+                    .all()
+                    .into_iter()
+                    .find(|it| **it.text() == *text);
+                group.is_some_and(|group| {
+                    group.has(session.id())
+                        && self
+                            .subscriptions
+                            .get(shared.filter(), &group.id())
+                            .is_some()
+                })
+            }
+        }
     }
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use dashmap::{Entry, OccupiedEntry};
 use mqtt_codec::ReasonCode;
 use parking_lot::MutexGuard;
-use topic_trie::TopicFilter;
 
-use super::Broker;
+use super::{Asked, Broker};
 use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::effects::Effects;
@@ -79,6 +78,7 @@ impl Broker {
 
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
+        session.set_connected(true);
         if self.shutting_down.load(Ordering::SeqCst) {
             // It began after the first look, and may have missed this session.
             effects
@@ -173,6 +173,8 @@ impl Broker {
             return;
         }
         state.detach();
+        session.set_connected(false);
+        let shares = state.has_shared;
         let expiry = state.expiry_interval_secs;
         // Nothing is delivered any more to one that is about to end.
         state.ended |= expiry == 0;
@@ -184,10 +186,13 @@ impl Broker {
         let mut due_will = None;
         if cause.drops_will() {
             self.drop_will(session, &mut state, effects);
-        } else if let Some(will) = &state.will {
-            // At the latest when the session ends [MQTT-3.1.3-9].
-            state.will_due = now.after_secs(will.delay_secs).min(state.expires);
-            if state.will_due <= now {
+        } else {
+            let expires = state.expires;
+            if let Some(will) = &mut state.will {
+                // At the latest when the session ends [MQTT-3.1.3-9].
+                will.due = now.after_secs(will.delay_secs).min(expires);
+            }
+            if state.will_due() <= now {
                 due_will = self.drop_will(session, &mut state, effects);
             }
         }
@@ -199,6 +204,9 @@ impl Broker {
         drop(state);
         if let Some(will) = due_will {
             self.publish_will(now, session, &will, effects);
+        }
+        if shares && expiry > 0 {
+            self.hand_over(now, session, effects);
         }
         if expiry == 0 {
             self.sessions.remove_if(session.client(), |_, registered| {
@@ -235,12 +243,16 @@ impl Broker {
             }
             return;
         }
-        let due_will = if state.will_due <= now {
+        let due_will = if state.will_due() <= now {
             self.drop_will(session, &mut state, effects)
         } else {
             None
         };
         let expired = state.expires <= now;
+        let hands_over = state.hand_over_due <= now;
+        if hands_over {
+            state.hand_over_due = Timestamp::MAX;
+        }
         if !expired {
             self.set_deadline(session, &mut state);
         }
@@ -250,6 +262,8 @@ impl Broker {
         }
         if expired {
             self.expire(now, session, effects);
+        } else if hands_over {
+            self.hand_over(now, session, effects);
         }
     }
 
@@ -273,9 +287,16 @@ impl Broker {
     /// an effect.
     fn end(self: &Arc<Self>, now: Timestamp, session: &Arc<Session>, effects: &mut Effects) {
         let mut state = session.state();
-        let Some(Remains { filters, will }) = state.end() else {
+        let Some(Remains {
+            filters,
+            will,
+            shared,
+        }) = state.end()
+        else {
             return;
         };
+        session.set_connected(false);
+        session.set_owed(0);
         let deadline = core::mem::replace(&mut state.deadline, Timestamp::MAX);
         self.deadlines.set(session, deadline, Timestamp::MAX);
         if core::mem::take(&mut state.has_stored_will) {
@@ -285,10 +306,11 @@ impl Broker {
         }
         drop(state);
         for filter in &filters {
-            if let Ok(filter) = TopicFilter::new(filter) {
-                self.subscriptions.remove(filter, &session.id());
+            if let Some(asked) = Asked::parse(filter) {
+                self.stop_routing_to(session, filter, asked);
             }
         }
+        self.inherit(now, session, shared, effects);
         if session.is_durable() {
             effects.batch.push(Operation::DropSession {
                 session: session.key().clone(),
@@ -322,7 +344,7 @@ impl Broker {
         let is_due = if was_connected {
             state.will.as_ref().is_some_and(|will| will.delay_secs == 0)
         } else {
-            state.will_due <= now
+            state.will_due() <= now
         };
         let will = state.take_will();
         will.filter(|_| is_due)

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use topic_trie::TopicFilter;
-
-use super::Broker;
 use super::lifecycle::FOREVER_SECS;
+use super::{Asked, Broker};
 use crate::Timestamp;
 use crate::effects::Effects;
-use crate::persistence::{Operation, Persistence, PersistenceError, SessionKey, StoredSession};
+use crate::persistence::{
+    Operation, Persistence, PersistenceError, SessionKey, StoredOutgoing, StoredSession,
+};
 use crate::session::{Session, SessionId, State};
-use crate::subscription::Subscription;
+use crate::share::Group;
 use crate::will::Will;
 
 /// Records asked for at a time.
@@ -78,17 +78,21 @@ impl Broker {
         self.restore_subscriptions(&session, store).await?;
 
         let mut after = None;
+        let mut last_group = None;
         loop {
             let page = store.outgoing(&client, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.sequence);
             let mut state = session.state();
             for message in page {
-                state.outgoing.restore(message);
+                let group = self.group_of(&message, &mut last_group);
+                state.has_shared |= group.is_some();
+                state.outgoing.restore(message, group);
             }
         }
         let incoming = store.incoming(&client).await?;
         let mut state = session.state();
+        session.set_owed(state.outgoing.len());
         for id in incoming {
             state.incoming.insert(id);
         }
@@ -123,18 +127,28 @@ impl Broker {
             };
             after = Some(last.filter.clone());
             for stored in page {
-                if let Ok(filter) = TopicFilter::new(&stored.filter) {
-                    let options = stored.options;
-                    let subscription = Subscription {
-                        session: Arc::clone(session),
-                        options,
-                    };
-                    self.subscriptions
-                        .insert(filter, session.id(), subscription);
+                if let Some(asked) = Asked::parse(&stored.filter) {
+                    self.route_to(session, &stored.filter, asked, stored.options);
                     session.state().filters.insert(stored.filter);
                 }
             }
         }
+    }
+
+    /// The group by which a message came. The session may have left it since, and everybody else.
+    fn group_of(
+        &self,
+        message: &StoredOutgoing,
+        last: &mut Option<Arc<Group>>,
+    ) -> Option<Arc<Group>> {
+        let text = message.shared.as_ref()?;
+        let known = last.as_ref().filter(|group| group.text() == text);
+        let group = match known {
+            Some(group) => Arc::clone(group),
+            None => self.groups.find_or_stand_in(text),
+        };
+        *last = Some(Arc::clone(&group));
+        Some(group)
     }
 
     async fn restore_wills(
@@ -183,9 +197,9 @@ impl Broker {
         now: Timestamp,
         session: &Arc<Session>,
         state: &mut parking_lot::MutexGuard<'_, State>,
-        will: Will,
+        mut will: Will,
     ) {
-        state.will_due = now.after_secs(will.delay_secs).min(state.expires);
+        will.due = now.after_secs(will.delay_secs).min(state.expires);
         state.will = Some(Box::new(will));
         state.has_stored_will = true;
         self.set_deadline(session, state);

@@ -13,45 +13,57 @@ use crate::effects::{Effects, Scratch};
 use crate::persistence::SubscriptionIds;
 use crate::publication::{Frames, Publication};
 use crate::session::{DeliveryEffects, Session, SessionId, Terms};
-use crate::subscription::{Receiver, join_overlapping};
+use crate::subscription::{Receiver, Receivers, SubscriberId, Subscription, join_overlapping};
 use crate::{Message, Timestamp};
 
 impl Broker {
-    /// Gathers the sessions that receive what `publisher` publishes to `topic`, each once.
+    /// Gathers the sessions that receive what `publisher` publishes to `topic`, each once, and the
+    /// groups of which a member does. What a session has of its own and what it shares are apart.
     pub(crate) fn receivers(
         &self,
         topic: TopicName<'_>,
         publisher: Option<SessionId>,
-        receivers: &mut Vec<Receiver>,
+        receivers: &mut Receivers,
     ) {
         receivers.clear();
-        self.subscriptions.matches(topic, |session, subscription| {
-            let own = subscription.options.no_local && publisher == Some(*session);
-            if !own {
-                receivers.push(Receiver::new(subscription));
-            }
-        });
-        join_overlapping(receivers);
+        let publisher = publisher.map(SubscriberId::from);
+        self.subscriptions
+            .matches(topic, |subscriber, subscription| match subscription {
+                Subscription::Own { session, options } => {
+                    if !(options.no_local && publisher == Some(*subscriber)) {
+                        receivers.sessions.push(Receiver::new(session, options));
+                    }
+                }
+                Subscription::Shared(group) => receivers.groups.push(Arc::clone(group)),
+            });
+        join_overlapping(&mut receivers.sessions);
     }
 
-    /// Hands a message to each of its receivers.
+    /// Hands a message to each of its receivers. Who cannot take it loses it alone.
     pub(crate) fn deliver_to(
         &self,
-        receivers: &[Receiver],
+        receivers: &Receivers,
         publication: &mut Publication<'_>,
         now: Timestamp,
         effects: &mut DeliveryEffects<'_>,
     ) {
         let rules = self.rules(now);
-        for receiver in receivers {
+        for receiver in &receivers.sessions {
             let terms = Terms {
                 qos: receiver.qos.min(publication.parts().qos),
                 retain: publication.parts().retain && receiver.retain_as_published,
                 subscription_ids: &receiver.subscription_ids,
+                share: None,
             };
-            receiver
+            let delivered = receiver
                 .session
                 .deliver(publication, &terms, rules, effects);
+            if let Err(refused) = delivered {
+                rules.counters.count_refused(refused);
+            }
+        }
+        for group in &receivers.groups {
+            self.deliver_to_group(group, publication, rules, effects);
         }
     }
 
@@ -96,14 +108,18 @@ impl Broker {
             qos: granted.min(message.qos()),
             retain: true,
             subscription_ids,
+            share: None,
         };
-        session.deliver(&mut publication, &terms, self.rules(now), &mut rest);
+        let rules = self.rules(now);
+        if let Err(refused) = session.deliver(&mut publication, &terms, rules, &mut rest) {
+            rules.counters.count_refused(refused);
+        }
     }
 }
 
 /// The parts of the scratch memory that routing uses while deliveries use the rest.
 pub(crate) struct RouteScratch<'a> {
-    pub(crate) receivers: &'a mut Vec<Receiver>,
+    pub(crate) receivers: &'a mut Receivers,
     pub(crate) frames: &'a mut Frames,
 }
 
@@ -115,6 +131,7 @@ impl Effects {
             ticket,
             wakes,
             scratch,
+            uncommitted: _,
         } = self;
         let Scratch {
             receivers,

@@ -326,6 +326,7 @@ fn accept_will(will: &mqtt_codec::Will<'_>, broker: &Broker) -> Result<Will, Ref
         }),
         delay_secs: will.properties.will_delay_interval().unwrap_or(0),
         expiry_interval_secs: will.properties.message_expiry_interval(),
+        due: Timestamp::MAX,
     })
 }
 
@@ -400,7 +401,12 @@ fn connack_properties(
     if !options.wildcard_subscriptions {
         properties.push(Property::WildcardSubscriptionAvailable(false))?;
     }
-    properties.push(Property::SharedSubscriptionAvailable(false))?;
+    if !options.subscription_identifiers {
+        properties.push(Property::SubscriptionIdentifiersAvailable(false))?;
+    }
+    if !options.shared_subscriptions {
+        properties.push(Property::SharedSubscriptionAvailable(false))?;
+    }
     if let Some(secs) = settled.server_keep_alive_secs {
         properties.push(Property::ServerKeepAlive(secs))?;
     }

@@ -239,7 +239,7 @@ impl Connected {
             Some(receivers) => receivers,
             None => {
                 broker.receivers(topic, Some(publisher), scratch.receivers);
-                scratch.receivers.as_slice()
+                &*scratch.receivers
             }
         };
         let found = !receivers.is_empty();

@@ -1,12 +1,18 @@
-//! SUBSCRIBE: filters are checked and granted one by one, then retained messages follow
-//! (section 3.8).
+//! SUBSCRIBE: the packet is checked as a whole, filters are granted one by one, then retained
+//! messages follow (section 3.8).
+//!
+//! What the server has announced not to have is a Protocol Error of the client that uses it (sections
+//! 3.2.2.3.11 to 3.2.2.3.13 of 5.0). Clients before MQTT 5 have not been told, and are refused the one
+//! filter.
 
-use mqtt_codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, Version};
-use topic_trie::{SharedFilter, TopicFilter};
+use mqtt_codec::{
+    PropertyId, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, Version,
+};
 
 use super::{Connected, Context};
-use crate::broker::Subscribed;
+use crate::broker::{Asked, Subscribed};
 use crate::close::{CloseCause, Violation};
+use crate::options::BrokerOptions;
 use crate::reason::of_subscription;
 use crate::subscription::SubscriptionOptions;
 
@@ -16,6 +22,10 @@ impl Connected {
         subscribe: &Subscribe<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
+        if self.version.is_v5() {
+            // Before anything is granted: a packet that breaks a rule changes nothing.
+            check(subscribe, context.broker.options()).map_err(CloseCause::Protocol)?;
+        }
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         for subscription in subscribe.filters.iter() {
@@ -44,21 +54,15 @@ impl Connected {
         context: &mut Context<'_>,
     ) -> ReasonCode {
         let options = context.broker.options();
-        let Ok(filter) = TopicFilter::new(subscription.filter) else {
+        let text = subscription.filter;
+        let Some(asked) = Asked::parse(text) else {
             return ReasonCode::TopicFilterInvalid;
         };
-        if !options.allows_topic(subscription.filter, filter.levels()) {
+        if !options.allows_topic(text, text.split('/')) {
             return ReasonCode::TopicFilterInvalid;
         }
-        if self.version.is_v5() {
-            match SharedFilter::parse(subscription.filter) {
-                Ok(None) => {}
-                Ok(Some(_)) => return ReasonCode::SharedSubscriptionsNotSupported,
-                Err(_) => return ReasonCode::TopicFilterInvalid,
-            }
-        }
-        if filter.is_wildcard() && !options.wildcard_subscriptions {
-            return ReasonCode::WildcardSubscriptionsNotSupported;
+        if let Err(violation) = check_available(asked, options) {
+            return violation.reason_code();
         }
         let granted = SubscriptionOptions {
             qos: subscription.options.qos.min(options.max_qos),
@@ -67,19 +71,26 @@ impl Connected {
             identifier,
         };
         let batch = &mut context.effects.batch;
-        let result = context
-            .broker
-            .subscribe(&self.session, self.epoch, filter, granted, batch);
-        let retained_wanted = match (result, subscription.options.retain_handling) {
-            (Subscribed::TooMany, _) => return ReasonCode::QuotaExceeded,
-            (Subscribed::Gone, _) => return ReasonCode::UnspecifiedError,
-            (_, RetainHandling::Send) => true,
-            (Subscribed::New, RetainHandling::SendIfNew) => true,
-            (Subscribed::Replaced, RetainHandling::SendIfNew) | (_, RetainHandling::DoNotSend) => {
-                false
-            }
+        let result =
+            context
+                .broker
+                .subscribe(&self.session, self.epoch, text, asked, granted, batch);
+        let is_new = match result {
+            Subscribed::TooMany => return ReasonCode::QuotaExceeded,
+            Subscribed::Gone => return ReasonCode::UnspecifiedError,
+            Subscribed::New => true,
+            Subscribed::Replaced => false,
         };
-        if retained_wanted && options.retain_available {
+        let retained_wanted = match subscription.options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        // To a shared subscription none are sent (section 4.8.2).
+        if let Asked::Own(filter) = asked
+            && retained_wanted
+            && options.retain_available
+        {
             let mut state = self.session.state();
             if state.is_current(self.epoch) {
                 state.replays.get_or_insert_default().push(
@@ -97,4 +108,35 @@ impl Connected {
 pub(super) fn words_of_first_error(codes: &[ReasonCode]) -> Option<&'static str> {
     let first = codes.iter().find(|code| code.is_error())?;
     Some(of_subscription(*first))
+}
+
+/// What an MQTT 5 client must not send, having been told or knowing the rules.
+fn check(subscribe: &Subscribe<'_>, options: &BrokerOptions) -> Result<(), Violation> {
+    let has_identifier = subscribe
+        .properties
+        .contains(PropertyId::SubscriptionIdentifier);
+    if has_identifier && !options.subscription_identifiers {
+        return Err(Violation::SubscriptionIdentifiers);
+    }
+    for subscription in subscribe.filters.iter() {
+        let Some(asked) = Asked::parse(subscription.filter) else {
+            continue;
+        };
+        check_available(asked, options)?;
+        if matches!(asked, Asked::Shared(_)) && subscription.options.no_local {
+            return Err(Violation::SharedNoLocal);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the server has what the filter asks for.
+fn check_available(asked: Asked<'_>, options: &BrokerOptions) -> Result<(), Violation> {
+    if matches!(asked, Asked::Shared(_)) && !options.shared_subscriptions {
+        return Err(Violation::SharedSubscription);
+    }
+    if asked.filter().is_wildcard() && !options.wildcard_subscriptions {
+        return Err(Violation::WildcardSubscription);
+    }
+    Ok(())
 }

@@ -5,13 +5,14 @@
 //!
 //! Direct-mapped and small. A topic gets a place only when it comes for the second time in a row of
 //! those that share the place, so that a client that walks over ten thousand topics pays nothing
-//! for it.
+//! for it. Of a shared subscription the group is remembered: who its members are at the time of a
+//! message is the group's to know.
 
 use topic_trie::{TopicName, Watch};
 
 use crate::broker::Broker;
 use crate::session::SessionId;
-use crate::subscription::Receiver;
+use crate::subscription::Receivers;
 
 /// Receivers remembered for one topic at most.
 const RECEIVERS_MAX: usize = 1_024;
@@ -34,7 +35,7 @@ struct Entry {
     topic: Box<str>,
     watch: Watch,
     generation: u64,
-    receivers: Box<[Receiver]>,
+    receivers: Receivers,
 }
 
 impl TopicCache {
@@ -53,13 +54,13 @@ impl TopicCache {
         topic: TopicName<'_>,
         publisher: SessionId,
         broker: &Broker,
-        found: &'a mut Vec<Receiver>,
-    ) -> &'a [Receiver] {
+        found: &'a mut Receivers,
+    ) -> &'a Receivers {
         let mixed = mix(topic.as_str());
         let mask = self.places.len() - 1;
         let index = usize::try_from(mixed >> 48).unwrap_or(0) & mask;
         let Some(place) = self.places.get_mut(index) else {
-            return &[];
+            return found;
         };
         let known = place
             .entry
@@ -70,7 +71,7 @@ impl TopicCache {
                 broker.subscriptions.generation_at(entry.watch) == entry.generation
             });
             if fresh {
-                return place.entry.as_ref().map_or(&[], |entry| &entry.receivers);
+                return place.entry.as_ref().map_or(found, |entry| &entry.receivers);
             }
         } else if place.candidate != mixed {
             place.candidate = mixed;
@@ -86,12 +87,11 @@ impl TopicCache {
             place.entry = None;
             return found;
         }
-        let receivers: Box<[Receiver]> = found.drain(..).collect();
         let entry = Entry {
             topic: topic.as_str().into(),
             watch,
             generation,
-            receivers,
+            receivers: found.take(),
         };
         &place.entry.insert(entry).receivers
     }

@@ -1,10 +1,10 @@
 //! UNSUBSCRIBE: filters are removed one by one (section 3.10).
 
 use mqtt_codec::{ReasonCode, UnsubAck, Unsubscribe};
-use topic_trie::TopicFilter;
 
 use super::subscribe::words_of_first_error;
 use super::{Connected, Context};
+use crate::broker::Asked;
 
 impl Connected {
     pub(super) fn handle_unsubscribe(
@@ -14,14 +14,17 @@ impl Connected {
     ) {
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
         for text in unsubscribe.filters.iter() {
-            let Ok(filter) = TopicFilter::new(text) else {
+            if Asked::parse(text).is_none() {
                 codes.push(ReasonCode::TopicFilterInvalid);
                 continue;
-            };
-            let batch = &mut context.effects.batch;
-            let existed = context
-                .broker
-                .unsubscribe(&self.session, self.epoch, filter, batch);
+            }
+            let existed = context.broker.unsubscribe(
+                context.now,
+                &self.session,
+                self.epoch,
+                text,
+                context.effects,
+            );
             codes.push(if existed {
                 ReasonCode::Success
             } else {

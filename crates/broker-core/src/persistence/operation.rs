@@ -68,6 +68,8 @@ pub enum Operation {
         retain: bool,
         /// Identifiers of the subscriptions that it matched.
         subscription_ids: SubscriptionIds,
+        /// The shared subscription through which it comes, whole as in SUBSCRIBE (`$share/…`).
+        shared: Option<Arc<str>>,
         /// The packet identifier if it goes out at once.
         packet_id: Option<PacketId>,
     },

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use mqtt_codec::{PacketId, QoS, Version};
 
-use super::outgoing::{Entry, Next};
+use super::outgoing::{Entry, Next, Outgoing};
 use super::{Session, State};
 use crate::counters::Counters;
 use crate::effects::{Change, Effects, Release};
@@ -17,6 +17,7 @@ use crate::options::BrokerOptions;
 use crate::outbox::SHARED_PAYLOAD_MIN;
 use crate::persistence::{Batch, InflightStage, Operation, SubscriptionIds};
 use crate::publication::{Publication, remaining_secs};
+use crate::share::Group;
 use crate::topic_aliases::Naming;
 use crate::{Message, Timestamp};
 
@@ -26,6 +27,42 @@ pub(crate) struct Terms<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) subscription_ids: &'a SubscriptionIds,
+    /// Where it comes by a shared subscription.
+    pub(crate) share: Option<Share<'a>>,
+}
+
+/// What a session has to know of a message that it gets as a member of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    pub(crate) group: &'a Arc<Group>,
+    /// Whether it was chosen because it is connected. If it is not so any more, it is not the one.
+    pub(crate) connected: bool,
+    pub(crate) origin: Origin,
+}
+
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was published.
+    Published,
+    /// From another member, whose session goes on. One of both has it, whatever the store says: so
+    /// it is not sent before the batch is committed, also by a session that is not in the store.
+    Taken,
+    /// From another member, whose session has ended: here it stays, whatever the store says.
+    Inherited,
+}
+
+/// Why a session does not take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There is nobody to send it to and it is not kept, or the session is over.
+    Away,
+    /// The outbox is full.
+    SlowReader,
+    /// The queue is full.
+    QueueFull,
+    /// The client takes no packet so large.
+    TooLarge,
 }
 
 /// What deliveries need of the broker.
@@ -36,28 +73,48 @@ pub(crate) struct Rules<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl Terms<'_> {
+    /// Whether another session had the message before.
+    fn is_moved(&self) -> bool {
+        self.share
+            .is_some_and(|share| share.origin != Origin::Published)
+    }
+}
+
 impl Session {
     /// Hands a message to the session.
+    ///
+    /// # Errors
+    /// If it does not take it; nothing has been counted then.
     pub(crate) fn deliver(
         self: &Arc<Self>,
         publication: &mut Publication<'_>,
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) {
+    ) -> Result<(), Refused> {
         let mut state = self.state();
         if state.ended {
-            return;
+            return Err(Refused::Away);
         }
-        match terms.qos {
-            QoS::AtMostOnce => state.deliver_at_most_once(publication, terms, rules, effects),
-            _ if self.is_durable() => self.enqueue(&mut state, publication, terms, rules, effects),
-            _ => state.deliver_transient(publication, terms, rules, effects),
+        if terms.qos == QoS::AtMostOnce {
+            return state.deliver_at_most_once(publication, terms, rules, effects);
         }
+        if let Some(share) = &terms.share {
+            state.check_share(share, publication, terms)?;
+            state.has_shared = true;
+        }
+        let delivered = if self.is_durable() || terms.is_moved() {
+            self.enqueue(&mut state, publication, terms, rules, effects)
+        } else {
+            state.deliver_transient(publication, terms, rules, effects)
+        };
+        self.set_owed(state.outgoing.len());
+        delivered
     }
 
-    /// Puts a message into a session that is kept in the store. It goes out when the batch has been
-    /// committed.
+    /// Puts a message into a session that is kept in the store, or one that may go back to where it
+    /// comes from. It goes out when the batch has been committed.
     fn enqueue(
         self: &Arc<Self>,
         state: &mut State,
@@ -65,7 +122,7 @@ impl Session {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) {
+    ) -> Result<(), Refused> {
         if !state.has_room(publication.size_bytes(), rules) {
             while let Some(sequence) = state.outgoing.discard_expired(rules.now) {
                 rules.counters.dropped_expired.add(1);
@@ -73,8 +130,7 @@ impl Session {
             }
         }
         if !state.has_room(publication.size_bytes(), rules) {
-            rules.counters.dropped_queue_full.add(1);
-            return;
+            return Err(Refused::QueueFull);
         }
         // While the client is away nothing gets an identifier: it might be taken for sent.
         let window = match &state.link {
@@ -85,27 +141,41 @@ impl Session {
         let (sequence, packet_id) = state
             .outgoing
             .push(Arc::clone(&message), terms, true, window);
-        effects.batch.push(Operation::Enqueue {
-            session: self.key().clone(),
-            sequence,
-            message,
-            qos: terms.qos,
-            retain: terms.retain,
-            subscription_ids: terms.subscription_ids.clone(),
-            packet_id,
-        });
-        effects
-            .releases
-            .push(Release::new(self, Change::Enqueued(sequence)));
+        if self.is_durable() {
+            effects.batch.push(Operation::Enqueue {
+                session: self.key().clone(),
+                sequence,
+                message,
+                qos: terms.qos,
+                retain: terms.retain,
+                subscription_ids: terms.subscription_ids.clone(),
+                shared: terms.share.map(|share| Arc::clone(share.group.text())),
+                packet_id,
+            });
+        }
+        let change = match terms.share.map(|share| share.origin) {
+            None | Some(Origin::Published) => Change::Enqueued(sequence),
+            Some(Origin::Taken) => Change::Taken(sequence),
+            Some(Origin::Inherited) => Change::Inherited(sequence),
+        };
+        effects.releases.push(Release::new(self, change));
+        Ok(())
     }
 
     /// A change was committed. If the client waits for it, its task is to be woken.
     pub(crate) fn release(&self, change: Change) -> Option<Waker> {
-        let (Change::Enqueued(sequence) | Change::Marked(sequence)) = change else {
-            return None;
-        };
         let mut state = self.state();
-        state.outgoing.committed(sequence);
+        match change {
+            Change::Received(_) => return None,
+            Change::Enqueued(sequence)
+            | Change::Marked(sequence)
+            | Change::Taken(sequence)
+            | Change::Inherited(sequence) => state.outgoing.committed(sequence),
+            Change::Given => {
+                state.outgoing.finish_move();
+                self.set_owed(state.outgoing.len());
+            }
+        }
         state.take_waker()
     }
 
@@ -117,10 +187,24 @@ impl Session {
                 counters.dropped_store_failed.add(1);
                 state.outgoing.aborted(sequence);
             }
-            Change::Marked(sequence) => state.outgoing.committed(sequence),
+            // The one that gave it keeps it.
+            Change::Taken(sequence) => state.outgoing.aborted(sequence),
+            // There is nobody else who has it.
+            Change::Marked(sequence) | Change::Inherited(sequence) => {
+                state.outgoing.committed(sequence);
+            }
+            Change::Given => {
+                let kept = state.outgoing.abandon_move();
+                if state.ended {
+                    // It could not keep them, having ended meanwhile.
+                    counters.dropped_shared.add(kept as u64);
+                    state.outgoing = Outgoing::default();
+                }
+            }
             // The client sends it once more, and it must not be taken for known then.
             Change::Received(id) => drop(state.incoming.remove(id)),
         }
+        self.set_owed(state.outgoing.len());
         state.take_waker()
     }
 
@@ -138,6 +222,7 @@ impl Session {
                 break;
             }
         }
+        self.set_owed(state.outgoing.len());
         // Only the connection itself gets here: its task is awake, and will look for output when
         // what it has just handled is committed. Until then nobody needs to wake it.
         if let Some(link) = &mut state.link {
@@ -198,6 +283,7 @@ impl Session {
                         outgoing.discard_next();
                         continue;
                     };
+                    let entry_moves = entry.is_shared() && entry.qos == QoS::AtLeastOnce;
                     let expired = message.expires() <= rules.now && !entry.sent;
                     let head = entry_head(entry, &message, id, link.version, rules.now);
                     let scratch = &mut effects.scratch.frames.properties;
@@ -229,7 +315,8 @@ impl Session {
                     } else {
                         outbox.put(|flat| flat.extend_from_slice(message.payload()));
                     }
-                    outgoing.emitted(self.is_durable());
+                    let keep = self.is_durable() || entry_moves;
+                    outgoing.emitted(keep);
                 }
             }
         }
@@ -262,17 +349,16 @@ impl State {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) {
+    ) -> Result<(), Refused> {
         if self.link.is_none() {
-            return;
+            return Err(Refused::Away);
         }
         if self.outbox.len() >= rules.options.max_outbox_bytes {
-            rules.counters.dropped_slow_reader.add(1);
-            return;
+            return Err(Refused::SlowReader);
         }
-        if let Some(naming) = self.naming_that_fits(publication, terms, rules) {
-            self.put(publication, terms, naming, None, effects);
-        }
+        let naming = self.naming_that_fits(publication, terms)?;
+        self.put(publication, terms, naming, None, effects);
+        Ok(())
     }
 
     /// QoS 1 and 2 in a session that ends with its connection.
@@ -282,21 +368,26 @@ impl State {
         terms: &Terms<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) {
+    ) -> Result<(), Refused> {
         if self.link.is_none() {
-            return;
+            return Err(Refused::Away);
         }
         let window = self.window(rules.options.max_inflight);
         if self.outgoing.is_open(window) && self.outbox.len() < rules.options.max_outbox_bytes {
-            if let Some(naming) = self.naming_that_fits(publication, terms, rules) {
-                let id = self.outgoing.push_sent(terms.qos);
-                self.put(publication, terms, naming, Some(id), effects);
-            }
-            return;
+            let naming = self.naming_that_fits(publication, terms)?;
+            // What may have to go to another member is kept, as long as it is under way.
+            let kept = match terms.share {
+                Some(share) if terms.qos == QoS::AtLeastOnce => {
+                    Some((publication.message(), Arc::clone(share.group)))
+                }
+                _ => None,
+            };
+            let id = self.outgoing.push_sent(terms.qos, kept);
+            self.put(publication, terms, naming, Some(id), effects);
+            return Ok(());
         }
         if !self.has_room(publication.size_bytes(), rules) {
-            rules.counters.dropped_queue_full.add(1);
-            return;
+            return Err(Refused::QueueFull);
         }
         let (_, packet_id) = self
             .outgoing
@@ -304,6 +395,7 @@ impl State {
         if packet_id.is_some() {
             effects.wakes.extend(self.take_waker());
         }
+        Ok(())
     }
 
     /// Whether the queue takes one more message.
@@ -313,23 +405,35 @@ impl State {
             && (bytes == 0 || bytes + size_bytes <= rules.options.max_queued_bytes)
     }
 
-    /// How the packet is to name its topic. `None` if the client takes none of this size, which is
-    /// counted.
+    /// How the packet is to name its topic.
+    ///
+    /// # Errors
+    /// If the client takes no packet of this size.
     fn naming_that_fits(
         &self,
         publication: &mut Publication<'_>,
         terms: &Terms<'_>,
-        rules: Rules<'_>,
-    ) -> Option<Naming> {
-        let link = self.link.as_ref()?;
+    ) -> Result<Naming, Refused> {
+        let link = self.link.as_ref().ok_or(Refused::Away)?;
         let bytes_max = link.maximum_packet_size as usize;
         let naming = link.naming(publication.parts().topic);
-        let naming = naming
-            .that_fits(|naming| publication.packet_bytes(link.version, terms, naming) <= bytes_max);
-        if naming.is_none() {
-            rules.counters.dropped_too_large.add(1);
-        }
         naming
+            .that_fits(|naming| publication.packet_bytes(link.version, terms, naming) <= bytes_max)
+            .ok_or(Refused::TooLarge)
+    }
+
+    /// Whether it is still the right one for a message at QoS 1 or 2 that others could get too.
+    fn check_share(
+        &self,
+        share: &Share<'_>,
+        publication: &mut Publication<'_>,
+        terms: &Terms<'_>,
+    ) -> Result<(), Refused> {
+        match &self.link {
+            None if share.connected => Err(Refused::Away),
+            None => Ok(()),
+            Some(_) => self.naming_that_fits(publication, terms).map(drop),
+        }
     }
 
     /// Writes a message to the outbox at once.

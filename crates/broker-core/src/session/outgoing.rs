@@ -25,6 +25,7 @@
 #[cfg(any(test, feature = "invariants"))]
 mod check;
 mod identifiers;
+mod moving;
 #[cfg(test)]
 mod tests;
 
@@ -35,8 +36,10 @@ use mqtt_codec::{PacketId, QoS};
 
 use super::Terms;
 use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
+use crate::share::Group;
 use crate::{Message, Timestamp};
 use identifiers::packet_id;
+pub(crate) use moving::Parcel;
 
 /// Done entries tolerated in the middle of the sequence before it is compacted.
 const DONE_MAX: usize = 64;
@@ -51,9 +54,13 @@ pub(crate) struct Entry {
     /// ends with its connection.
     pub(crate) message: Option<Arc<Message>>,
     pub(crate) subscription_ids: SubscriptionIds,
+    /// By which shared subscription it came.
+    group: Option<Arc<Group>>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     stage: Stage,
+    /// Whether it is being given to another member of its group. It is pending then.
+    moving: bool,
     /// Durable changes of this entry that are not committed yet.
     pending: u8,
     /// Whether it was ever emitted, and so goes out with DUP the next time.
@@ -142,15 +149,24 @@ impl Outgoing {
     }
 
     /// Appends a message that goes out this very moment, and returns its identifier. Only where
-    /// [`is_open`](Self::is_open), and nothing of it must become durable.
-    pub(crate) fn push_sent(&mut self, qos: QoS) -> PacketId {
+    /// [`is_open`](Self::is_open), and nothing of it must become durable. The message is kept only
+    /// if it is given, together with the group by which it came.
+    pub(crate) fn push_sent(
+        &mut self,
+        qos: QoS,
+        kept: Option<(Arc<Message>, Arc<Group>)>,
+    ) -> PacketId {
         let ordinal = self.take_ordinal();
         let sequence = self.take_sequence();
+        let (message, group) = kept.unzip();
+        self.bytes += message.as_ref().map_or(0, |message| message.size_bytes());
         self.entries.push_back(Entry {
             sequence,
             ordinal,
-            message: None,
+            message,
             subscription_ids: SubscriptionIds::None,
+            group,
+            moving: false,
             qos,
             retain: false,
             stage: Stage::Publish,
@@ -183,6 +199,8 @@ impl Outgoing {
             ordinal,
             message: Some(message),
             subscription_ids: terms.subscription_ids.clone(),
+            group: terms.share.map(|share| Arc::clone(share.group)),
+            moving: false,
             qos: terms.qos,
             retain: terms.retain,
             stage: if is_next {
@@ -198,12 +216,13 @@ impl Outgoing {
         (sequence, is_next.then(|| packet_id(ordinal)))
     }
 
-    /// Puts back what a store kept, in the order of the sequence numbers.
+    /// Puts back what a store kept, in the order of the sequence numbers, with the group by which it
+    /// came.
     ///
     /// Batches may have been cut off in any order, so a message may have an identifier although an
     /// earlier one has none. It was never sent then, since it had to wait for the earlier one, and
     /// waits again.
-    pub(crate) fn restore(&mut self, stored: StoredOutgoing) {
+    pub(crate) fn restore(&mut self, stored: StoredOutgoing, group: Option<Arc<Group>>) {
         let is_behind_waiting = self.admitted < self.entries.len();
         let (ordinal, stage) = match stored.inflight {
             None => (0, Stage::Waiting),
@@ -234,6 +253,8 @@ impl Outgoing {
             ordinal,
             message: stored.message,
             subscription_ids: stored.subscription_ids,
+            group,
+            moving: false,
             qos: stored.qos,
             retain: stored.retain,
             stage,

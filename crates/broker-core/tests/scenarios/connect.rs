@@ -90,6 +90,8 @@ fn connack_tells_what_the_server_does_not_grant() {
         max_qos: QoS::AtLeastOnce,
         retain_available: false,
         wildcard_subscriptions: false,
+        subscription_identifiers: false,
+        shared_subscriptions: false,
         max_packet_size_bytes: 1_000,
         max_session_expiry_secs: 60,
         max_keep_alive_secs: 30,
@@ -102,6 +104,7 @@ fn connack_tells_what_the_server_does_not_grant() {
     assert_eq!(told.maximum_qos(), Some(QoS::AtLeastOnce), "[MQTT-3.2.2-9]");
     assert_eq!(told.retain_available(), Some(false));
     assert_eq!(told.wildcard_subscription_available(), Some(false));
+    assert_eq!(told.subscription_identifiers_available(), Some(false));
     assert_eq!(told.shared_subscription_available(), Some(false));
     assert_eq!(told.maximum_packet_size(), Some(1_000));
     assert_eq!(told.session_expiry_interval(), Some(60));
@@ -116,6 +119,8 @@ fn connack_is_silent_about_what_is_granted_as_asked() {
     assert_eq!(told.maximum_qos(), None);
     assert_eq!(told.retain_available(), None);
     assert_eq!(told.wildcard_subscription_available(), None);
+    assert_eq!(told.subscription_identifiers_available(), None);
+    assert_eq!(told.shared_subscription_available(), None);
     assert_eq!(told.maximum_packet_size(), None);
     assert_eq!(told.session_expiry_interval(), None);
     assert_eq!(told.server_keep_alive(), None);

@@ -169,21 +169,6 @@ fn a_maximum_qos_caps_subscriptions_and_refuses_messages() {
 }
 
 #[test]
-fn wildcards_can_be_forbidden() {
-    let net = Net::with(BrokerOptions {
-        wildcard_subscriptions: false,
-        ..Default::default()
-    });
-    let client = net.connect_v5("client");
-    client.subscribe("a/b", 0);
-    for filter in ["a/+", "#"] {
-        let options = SubscriptionOptions::new(QoS::AtMostOnce);
-        let refused = client.subscribe_with(filter, options, None);
-        assert_eq!(refused, ReasonCode::WildcardSubscriptionsNotSupported);
-    }
-}
-
-#[test]
 fn topics_need_not_be_remembered() {
     let net = Net::with(BrokerOptions {
         topic_cache_entries: 0,

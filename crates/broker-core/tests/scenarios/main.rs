@@ -32,6 +32,8 @@ mod redirect;
 mod restart;
 mod resume;
 mod retained;
+mod shared;
+mod shared_moves;
 mod subscribe;
 mod takeover;
 mod versions;

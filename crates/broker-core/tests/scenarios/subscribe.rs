@@ -41,11 +41,11 @@ fn suback_has_one_code_for_each_filter_in_their_order() {
         ReasonCode::GrantedQos2,
         ReasonCode::TopicFilterInvalid,
         ReasonCode::Success,
-        ReasonCode::SharedSubscriptionsNotSupported,
+        ReasonCode::Success,
         ReasonCode::GrantedQos1,
     ];
     assert_eq!(suback.reason_codes, expected);
-    assert_eq!(net.broker().sizes().subscriptions, 3);
+    assert_eq!(net.broker().sizes().subscriptions, 4);
 }
 
 /// [MQTT-3.8.4-3]

@@ -50,18 +50,6 @@ fn mqtt_3_1_1_is_refused_a_bad_filter_in_suback() {
     client.ping();
 }
 
-#[test]
-fn a_shared_filter_is_an_ordinary_one_before_mqtt_5() {
-    let net = Net::new();
-    let client = net.connect("client");
-    client.subscribe("$share/group/a", 0);
-    let publisher = net.connect("publisher");
-    publisher.publish(qos0("a", "x"));
-    client.expect_nothing();
-    publisher.publish(qos0("$share/group/a", "y"));
-    client.expect(0, "$share/group/a", "y");
-}
-
 /// MQTT 3.1, section "CONNECT": the client identifier has between 1 and 23 characters.
 #[test]
 fn mqtt_3_1_takes_client_identifiers_of_23_characters() {

@@ -29,12 +29,15 @@ fn variants() -> Vec<StoredOutgoing> {
                 .flat_map(|retain| ids.clone().map(|ids| (retain, ids)))
             {
                 let sequence = all.len() as u64 + 1;
+                let shares = [None, Some("$share/g/a/b"), Some("$share/$share/+/é:#")];
+                let shared = shares.into_iter().cycle().nth(all.len() / 2).flatten();
                 all.push(StoredOutgoing {
                     sequence,
                     message: Some(message("a/b", sequence.to_string())),
                     qos,
                     retain,
                     subscription_ids,
+                    shared: shared.map(Arc::from),
                     inflight: packet_number
                         .map(|number| (packet_id(number), InflightStage::Published)),
                 });
@@ -137,6 +140,7 @@ pub(super) fn a_released_message_is_no_longer_kept<F: Factory>(subject: Subject<
         qos: QoS::ExactlyOnce,
         retain: true,
         subscription_ids: SubscriptionIds::One(5),
+        shared: Some("$share/g/a".into()),
         inflight: Some((packet_id(9), InflightStage::Published)),
         ..waiting(1, &message("a", "one"))
     };

@@ -99,6 +99,7 @@ pub(super) fn waiting(sequence: u64, message: &Arc<Message>) -> StoredOutgoing {
         qos: QoS::AtLeastOnce,
         retain: false,
         subscription_ids: SubscriptionIds::None,
+        shared: None,
         inflight: None,
     }
 }
@@ -115,6 +116,7 @@ pub(super) fn put_outgoing(key: &SessionKey, outgoing: StoredOutgoing) -> Operat
         qos: outgoing.qos,
         retain: outgoing.retain,
         subscription_ids: outgoing.subscription_ids,
+        shared: outgoing.shared,
         packet_id: outgoing.inflight.map(|(packet_id, _)| packet_id),
     }
 }

@@ -65,12 +65,23 @@ impl Outgoing {
             done <= DONE_MAX + self.inflight,
             "done entries are taken out"
         );
+        for entry in &self.entries {
+            assert!(!entry.moving || (entry.pending == 1 && entry.is_shared()));
+            assert!(!entry.moving || entry.stage != Stage::Done);
+        }
         let mut seen_unsent = false;
         for entry in admitted() {
             assert!(entry.stage == Stage::Done || entry.sent || entry.stage == Stage::Publish);
             assert!(!(seen_unsent && entry.sent), "emitted in order");
             seen_unsent |= !entry.sent && entry.stage != Stage::Done;
         }
+    }
+
+    /// Whether anything came by a shared subscription.
+    pub(crate) fn has_shared(&self) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.stage != Stage::Done && entry.is_shared())
     }
 
     /// Messages sent on this connection and not acknowledged.

@@ -62,7 +62,7 @@ impl Outgoing {
     }
 
     /// Where the entry with this identifier is. What was never sent cannot be acknowledged, and
-    /// is not found.
+    /// is not found; neither is what is on its way to somebody else.
     pub(super) fn find(&self, id: PacketId) -> Option<(usize, Stage, QoS)> {
         if self.admitted == 0 {
             return None;
@@ -100,7 +100,10 @@ impl Outgoing {
                 .take(self.admitted)
                 .position(|entry| entry.stage != Stage::Done && packet_id(entry.ordinal) == id)?
         };
-        let entry = self.entries.get(index).filter(|entry| entry.sent)?;
+        let entry = self
+            .entries
+            .get(index)
+            .filter(|entry| entry.sent && !entry.moving)?;
         Some((index, entry.stage, entry.qos))
     }
 }

@@ -28,6 +28,7 @@ impl Outgoing {
             qos,
             retain: false,
             subscription_ids: &ids,
+            share: None,
         };
         let pushed = self.push(message("x"), &terms, pending, window);
         self.check(usize::MAX);
@@ -194,11 +195,11 @@ fn a_refusal_ends_a_delivery_at_qos_2() {
 #[test]
 fn identifiers_wrap_and_pass_by_the_one_that_is_still_in_use() {
     let mut outgoing = Outgoing::default();
-    let laggard = outgoing.push_sent(QoS::ExactlyOnce);
+    let laggard = outgoing.push_sent(QoS::ExactlyOnce, None);
     assert_eq!(laggard, id(1));
     let mut expected = 1_u16;
     for _ in 0..200_000 {
-        let given = outgoing.push_sent(QoS::AtLeastOnce);
+        let given = outgoing.push_sent(QoS::AtLeastOnce, None);
         expected = expected.checked_add(1).unwrap_or(2);
         assert_eq!(given, id(expected));
         assert!(matches!(outgoing.puback(given), Acknowledged::Done(_)));
@@ -223,7 +224,7 @@ fn all_identifiers_can_be_in_use_at_once() {
     let mut seen = vec![false; 65_536];
     for _ in 0..window {
         assert!(outgoing.is_open(window));
-        let given = outgoing.push_sent(QoS::AtLeastOnce);
+        let given = outgoing.push_sent(QoS::AtLeastOnce, None);
         assert!(!core::mem::replace(
             &mut seen[usize::from(given.get())],
             true
@@ -233,7 +234,7 @@ fn all_identifiers_can_be_in_use_at_once() {
     // Any one that becomes free is the one that is given out.
     for value in [40_000, 1, 65_535] {
         assert!(matches!(outgoing.puback(id(value)), Acknowledged::Done(_)));
-        assert_eq!(outgoing.push_sent(QoS::AtLeastOnce), id(value));
+        assert_eq!(outgoing.push_sent(QoS::AtLeastOnce, None), id(value));
     }
     outgoing.check(window);
 }
@@ -243,7 +244,7 @@ fn entries_are_found_after_done_ones_were_taken_out_between_them() {
     let mut outgoing = Outgoing::default();
     let window = 1_000;
     let given: Vec<PacketId> = (0..1_000)
-        .map(|_| outgoing.push_sent(QoS::AtLeastOnce))
+        .map(|_| outgoing.push_sent(QoS::AtLeastOnce, None))
         .collect();
     // All but every tenth, from the middle outwards.
     let (low, high) = given.split_at(500);
@@ -275,6 +276,7 @@ fn what_expired_at_the_front_of_the_queue_is_discarded_and_what_is_under_way_is_
         qos: QoS::AtLeastOnce,
         retain: false,
         subscription_ids: &ids,
+        share: None,
     };
     let mut outgoing = Outgoing::default();
     for secs in [1, 1, 9, 1] {
@@ -299,6 +301,7 @@ fn stored(sequence: u64, inflight: Option<(u16, InflightStage)>) -> StoredOutgoi
         qos: QoS::ExactlyOnce,
         retain: false,
         subscription_ids: SubscriptionIds::None,
+        shared: None,
         inflight: inflight.map(|(value, stage)| (id(value), stage)),
     }
 }
@@ -306,7 +309,7 @@ fn stored(sequence: u64, inflight: Option<(u16, InflightStage)>) -> StoredOutgoi
 fn restored(entries: Vec<StoredOutgoing>) -> Outgoing {
     let mut outgoing = Outgoing::default();
     for entry in entries {
-        outgoing.restore(entry);
+        outgoing.restore(entry, None);
     }
     outgoing.check(usize::MAX);
     outgoing

@@ -186,6 +186,7 @@ impl Kept {
                 qos,
                 retain,
                 subscription_ids,
+                shared,
                 packet_id,
             } => {
                 if let Some(contents) = self.contents(&session) {
@@ -195,6 +196,7 @@ impl Kept {
                         qos,
                         retain,
                         subscription_ids,
+                        shared,
                         inflight: packet_id.map(|id| (id, InflightStage::Published)),
                     };
                     let before = contents.outgoing.insert(sequence, stored);

@@ -1,0 +1,372 @@
+//! Shared subscriptions as the broker has them: who joins and leaves which group, which member a
+//! message goes to, and where the messages of a member go that is gone (MQTT 5.0 section 4.8.2).
+//!
+//! When a connection ends, what its session has not acknowledged goes to members that are connected,
+//! if there are any; else it waits for the client to return. When a session ends it goes to any
+//! member that is left. QoS 2 that was sent goes nowhere else, and what a client refused is gone.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+
+use dashmap::{DashMap, Entry};
+use mqtt_codec::QoS;
+use topic_trie::{SharedFilter, TopicFilter};
+
+use super::Broker;
+use crate::Timestamp;
+use crate::effects::{Change, Effects, Release};
+use crate::publication::Publication;
+use crate::session::{DeliveryEffects, Origin, Parcel, Refused, Rules, Session, Share, Terms};
+use crate::share::{Chosen, Group, Member, Search};
+use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
+
+/// When messages that could not be given away yet, or were about to be, are looked at again.
+const HAND_OVER_AGAIN: Duration = Duration::from_millis(200);
+
+/// All groups, by the whole texts of their subscriptions.
+///
+/// Who joins or leaves does so with the place in the map locked. So a group that is in the map has a
+/// member and is in the router, and one that is not is in neither.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    by_text: DashMap<Arc<str>, Arc<Group>>,
+    memberships: AtomicUsize,
+    next: AtomicU64,
+}
+
+impl Groups {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_text.len()
+    }
+
+    /// Their members, a session counted once for each group.
+    pub(crate) fn memberships(&self) -> usize {
+        self.memberships.load(Ordering::Relaxed)
+    }
+
+    fn get(&self, text: &str) -> Option<Arc<Group>> {
+        self.by_text
+            .get(text)
+            .map(|group| Arc::clone(group.value()))
+    }
+
+    /// The group of this text, or one without members that stands for it.
+    pub(super) fn find_or_stand_in(&self, text: &Arc<str>) -> Arc<Group> {
+        self.get(text)
+            .unwrap_or_else(|| Group::new(self.new_id(), Arc::clone(text)))
+    }
+
+    fn new_id(&self) -> SubscriberId {
+        SubscriberId::group(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    #[cfg(any(test, feature = "invariants"))]
+    pub(super) fn all(&self) -> Vec<Arc<Group>> {
+        let groups = self.by_text.iter();
+        groups.map(|group| Arc::clone(group.value())).collect()
+    }
+}
+
+/// What a filter is, once it is known to be valid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// A filter of the session's own.
+    Own(TopicFilter<'a>),
+    /// A shared subscription.
+    Shared(SharedFilter<'a>),
+}
+
+impl<'a> Asked<'a> {
+    /// Takes a filter apart. `None` if it is none.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        match SharedFilter::parse(text) {
+            Ok(Some(shared)) => Some(Self::Shared(shared)),
+            Ok(None) => TopicFilter::new(text).ok().map(Self::Own),
+            Err(_) => None,
+        }
+    }
+
+    /// What topics are matched with.
+    pub(crate) fn filter(self) -> TopicFilter<'a> {
+        match self {
+            Self::Own(filter) => filter,
+            Self::Shared(shared) => shared.filter(),
+        }
+    }
+}
+
+impl Broker {
+    /// Puts a subscription into the router, or replaces it.
+    pub(super) fn route_to(
+        &self,
+        session: &Arc<Session>,
+        text: &str,
+        asked: Asked<'_>,
+        options: SubscriptionOptions,
+    ) {
+        let session = Arc::clone(session);
+        match asked {
+            Asked::Own(filter) => {
+                let key = session.id().into();
+                let subscription = Subscription::Own { session, options };
+                self.subscriptions.insert(filter, key, subscription);
+            }
+            Asked::Shared(shared) => {
+                let text: Arc<str> = text.into();
+                let entry = self.groups.by_text.entry(Arc::clone(&text));
+                let group = entry.or_insert_with(|| {
+                    let group = Group::new(self.groups.new_id(), text);
+                    let subscription = Subscription::Shared(Arc::clone(&group));
+                    self.subscriptions
+                        .insert(shared.filter(), group.id(), subscription);
+                    group
+                });
+                if group.put(Member { session, options }) {
+                    self.groups.memberships.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Takes a subscription out of the router.
+    pub(super) fn stop_routing_to(&self, session: &Session, text: &str, asked: Asked<'_>) {
+        match asked {
+            Asked::Own(filter) => {
+                self.subscriptions.remove(filter, &session.id().into());
+            }
+            Asked::Shared(shared) => {
+                let Entry::Occupied(entry) = self.groups.by_text.entry(text.into()) else {
+                    return;
+                };
+                let group = entry.get();
+                if group.remove(session.id()) {
+                    self.groups.memberships.fetch_sub(1, Ordering::Relaxed);
+                }
+                if group.len() == 0 {
+                    self.subscriptions.remove(shared.filter(), &group.id());
+                    entry.remove();
+                }
+            }
+        }
+    }
+
+    /// Hands a published message to one member of a group.
+    pub(super) fn deliver_to_group(
+        &self,
+        group: &Arc<Group>,
+        publication: &mut Publication<'_>,
+        rules: Rules<'_>,
+        effects: &mut DeliveryEffects<'_>,
+    ) {
+        let search = Search::anybody(publication.parts().qos);
+        let origin = Origin::Published;
+        if let Err(refused) = self.offer(group, search, origin, publication, rules, effects) {
+            rules.counters.count_refused(refused);
+        }
+    }
+
+    /// Offers a message to the members of a group until one takes it.
+    ///
+    /// # Errors
+    /// If nobody does: why the first who could not has not taken it.
+    fn offer(
+        &self,
+        group: &Arc<Group>,
+        search: Search,
+        origin: Origin,
+        publication: &mut Publication<'_>,
+        rules: Rules<'_>,
+        effects: &mut DeliveryEffects<'_>,
+    ) -> Result<(), Refused> {
+        let strategy = self.options.shared_subscription_strategy;
+        let chosen = group.choose(strategy, search).ok_or(Refused::Away)?;
+        let mut offer = |chosen: &Chosen| {
+            let options = &chosen.member.options;
+            let terms = Terms {
+                // At most what was granted to this one [MQTT-4.8.2-3].
+                qos: options.qos.min(publication.parts().qos),
+                retain: publication.parts().retain && options.retain_as_published,
+                subscription_ids: &options.subscription_ids(),
+                share: Some(Share {
+                    group,
+                    connected: chosen.connected,
+                    origin,
+                }),
+            };
+            let session = &chosen.member.session;
+            session.deliver(publication, &terms, rules, effects)
+        };
+        let Err(mut first) = offer(&chosen) else {
+            return Ok(());
+        };
+        for other in group.others(search, chosen.member.session.id()) {
+            match offer(&other) {
+                Ok(()) => return Ok(()),
+                Err(refused) if first == Refused::Away => first = refused,
+                Err(_) => {}
+            }
+        }
+        Err(first)
+    }
+
+    /// The session's client is not connected: what it shares with others and has not acknowledged
+    /// goes to those that are.
+    pub(super) fn hand_over(&self, now: Timestamp, session: &Arc<Session>, effects: &mut Effects) {
+        let mut state = session.state();
+        if state.link.is_some() || state.ended || !state.has_shared {
+            return;
+        }
+        let (parcels, pending) = if effects.uncommitted {
+            // It would be gone here and not have arrived there, for a store.
+            (Vec::new(), true)
+        } else {
+            state.outgoing.begin_move()
+        };
+        drop(state);
+        let search = Search {
+            qos: QoS::AtMostOnce,
+            except: Some(session.id()),
+            connected_only: true,
+            acknowledged_only: true,
+        };
+        let begun = !parcels.is_empty();
+        let moved = begun && self.give(now, session, parcels, search, effects);
+        let mut state = session.state();
+        if state.link.is_none() && !state.ended {
+            // A move may fail, and what is not committed yet may not go.
+            let again = moved || pending;
+            state.hand_over_due = match again {
+                true => now + HAND_OVER_AGAIN,
+                false => Timestamp::MAX,
+            };
+            self.set_deadline(session, &mut state);
+        }
+    }
+
+    /// The session has left a group: what came by it and was never sent goes to others, if there
+    /// are any; else it is delivered here [MQTT-3.10.4-3].
+    pub(super) fn hand_over_unsent(
+        &self,
+        now: Timestamp,
+        session: &Arc<Session>,
+        text: &str,
+        effects: &mut Effects,
+    ) {
+        let mut state = session.state();
+        if !state.has_shared {
+            return;
+        }
+        let parcels = state.outgoing.begin_move_unsent(text);
+        drop(state);
+        let search = Search {
+            acknowledged_only: true,
+            except: Some(session.id()),
+            ..Search::anybody(QoS::AtMostOnce)
+        };
+        if !parcels.is_empty() {
+            self.give(now, session, parcels, search, effects);
+        }
+    }
+
+    /// Gives messages of a session that goes on to other members. What nobody takes stays. True if
+    /// anything was given.
+    fn give(
+        &self,
+        now: Timestamp,
+        session: &Arc<Session>,
+        mut parcels: Vec<Parcel>,
+        search: Search,
+        effects: &mut Effects,
+    ) -> bool {
+        let begun = parcels.len();
+        self.pass_on(
+            now,
+            &mut parcels,
+            search,
+            Origin::Taken,
+            effects,
+            |sequence, batch| {
+                session.note_dequeued(sequence, batch);
+            },
+        );
+        let moved = parcels.len() < begun;
+        let mut state = session.state();
+        if moved {
+            let release = Release::new(session, Change::Given);
+            effects.ticket.releases.push(release);
+        }
+        if state.ended {
+            drop(state);
+            self.inherit(now, session, parcels, effects);
+            return moved;
+        }
+        state.outgoing.keep(&parcels);
+        // What stays may hold up what came after it.
+        effects.wakes.extend(state.take_waker());
+        moved
+    }
+
+    /// A session has ended, and others get what it had not acknowledged.
+    pub(super) fn inherit(
+        &self,
+        now: Timestamp,
+        session: &Session,
+        mut parcels: Vec<Parcel>,
+        effects: &mut Effects,
+    ) {
+        let search = Search {
+            except: Some(session.id()),
+            ..Search::anybody(QoS::AtMostOnce)
+        };
+        self.pass_on(
+            now,
+            &mut parcels,
+            search,
+            Origin::Inherited,
+            effects,
+            |_, _| {},
+        );
+        let lost = parcels.len() as u64;
+        self.counters.dropped_shared.add(lost);
+    }
+
+    /// Offers messages to the members of their groups; leaves those that nobody takes.
+    fn pass_on(
+        &self,
+        now: Timestamp,
+        parcels: &mut Vec<Parcel>,
+        search: Search,
+        origin: Origin,
+        effects: &mut Effects,
+        mut note_taken: impl FnMut(u64, &mut crate::persistence::Batch),
+    ) {
+        let rules = self.rules(now);
+        // The group as it is now: by the one that the message came through, which may be gone.
+        let mut found: Option<(Arc<str>, Option<Arc<Group>>)> = None;
+        parcels.retain(|parcel| {
+            let text = parcel.group.text();
+            if found.as_ref().is_none_or(|(known, _)| known != text) {
+                found = Some((Arc::clone(text), self.groups.get(text)));
+            }
+            let Some((_, Some(group))) = &found else {
+                return true;
+            };
+            let search = Search {
+                qos: parcel.message.qos(),
+                ..search
+            };
+            let (scratch, mut rest) = effects.split();
+            let mut publication = Publication::of(&parcel.message, scratch.frames, now);
+            let taken = self
+                .offer(group, search, origin, &mut publication, rules, &mut rest)
+                .is_ok();
+            if taken {
+                note_taken(parcel.sequence, &mut effects.batch);
+                self.counters.redistributed_shared.add(1);
+            }
+            !taken
+        });
+    }
+}
