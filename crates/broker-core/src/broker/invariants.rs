@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asked, Broker};
 use crate::Timestamp;
-use crate::session::Session;
+use crate::session::{Session, State};
 
 impl Broker {
     /// Checks what must hold whenever no call is under way. For tests and the fuzz target.
@@ -22,52 +22,9 @@ impl Broker {
             .collect();
         for session in &sessions {
             let state = session.state();
-            assert!(!state.ended, "what has ended is not in the registry");
-            state.outgoing.check(usize::from(self.options.max_inflight));
-            assert_eq!(
-                session.owed() as usize,
-                state.outgoing.len(),
-                "groups know what it is owed"
-            );
-            assert_eq!(
-                session.is_connected(),
-                state.link.is_some(),
-                "groups know whether it is connected"
-            );
-            if let Some(link) = &state.link {
-                let unacknowledged = state.outgoing.unacknowledged();
-                assert!(
-                    unacknowledged <= usize::from(link.receive_maximum),
-                    "receive maximum"
-                );
-                assert!(
-                    !link.asleep || state.outbox.is_empty(),
-                    "nobody sleeps on output"
-                );
-            } else {
-                assert!(
-                    session.is_durable(),
-                    "only a durable session is without a connection"
-                );
-                assert!(state.outbox.is_empty(), "nothing is written to nobody");
-            }
-            assert_eq!(
-                state.will.is_some(),
-                state.has_stored_will,
-                "the store knows each will"
-            );
-            assert!(
-                state.has_shared || !state.outgoing.has_shared(),
-                "what is shared is noticed"
-            );
+            self.check_session(session, &state);
             filters += state.filters.len();
             deadlines += usize::from(state.deadline != Timestamp::MAX);
-            for filter in &state.filters {
-                assert!(
-                    self.is_routed(session, filter),
-                    "what a session subscribed to is routed to it"
-                );
-            }
         }
         assert_eq!(
             filters,
@@ -89,6 +46,53 @@ impl Broker {
             self.groups.memberships(),
             "members are counted right"
         );
+    }
+
+    fn check_session(&self, session: &Arc<Session>, state: &State) {
+        assert!(!state.ended, "what has ended is not in the registry");
+        state.outgoing.check(usize::from(self.options.max_inflight));
+        assert_eq!(
+            session.owed() as usize,
+            state.outgoing.len(),
+            "groups know what it is owed"
+        );
+        assert_eq!(
+            session.is_connected(),
+            state.link.is_some(),
+            "groups know whether it is connected"
+        );
+        if let Some(link) = &state.link {
+            let unacknowledged = state.outgoing.unacknowledged();
+            assert!(
+                unacknowledged <= usize::from(link.receive_maximum),
+                "receive maximum"
+            );
+            assert!(
+                !link.asleep || state.outbox.is_empty(),
+                "nobody sleeps on output"
+            );
+        } else {
+            assert!(
+                session.is_durable(),
+                "only a durable session is without a connection"
+            );
+            assert!(state.outbox.is_empty(), "nothing is written to nobody");
+        }
+        assert_eq!(
+            state.will.is_some(),
+            state.has_stored_will,
+            "the store knows each will"
+        );
+        assert!(
+            state.has_shared || !state.outgoing.has_shared(),
+            "what is shared is noticed"
+        );
+        for filter in &state.filters {
+            assert!(
+                self.is_routed(session, filter),
+                "what a session subscribed to is routed to it"
+            );
+        }
     }
 
     fn is_routed(&self, session: &Session, text: &str) -> bool {
