@@ -18,7 +18,7 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::{BrokerOptions, MessageParts, Timestamp};
+use broker_core::{BrokerOptions, MessageParts, ShareStrategy, Timestamp};
 use mqtt_codec::{
     Connect, Disconnect, OwnedPacket, Packet, PacketId, PayloadFormat, PropertiesBuf, Property,
     PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
@@ -42,6 +42,15 @@ const FILTERS: [&str; 9] = [
     "gone",
     "$share/g/a",
     "a/#/b",
+];
+/// What is asked for in place of the one shared filter above: inputs that were found before there
+/// were several mean what they meant.
+const SHARED: [&str; 3] = ["$share/g/a", "$share/g/+", "$share/h/#"];
+const STRATEGIES: [ShareStrategy; 4] = [
+    ShareStrategy::RoundRobin,
+    ShareStrategy::Random,
+    ShareStrategy::Sticky,
+    ShareStrategy::LeastInflight,
 ];
 const STEPS_MAX: usize = 300;
 
@@ -72,6 +81,14 @@ impl Input<'_> {
         self.one_of(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce])
     }
 
+    /// A filter. Which one of several shared ones is for the caller to say.
+    fn filter(&mut self, which: usize) -> &'static str {
+        match self.one_of(&FILTERS) {
+            "$share/g/a" => SHARED[which % SHARED.len()],
+            filter => filter,
+        }
+    }
+
     fn id(&mut self) -> PacketId {
         PacketId::new(1 + self.below(12) as u16).unwrap_or(PacketId::MIN)
     }
@@ -89,6 +106,7 @@ struct Play<'a> {
 
 /// Plays what `data` says.
 pub fn packets(data: &[u8]) {
+    let strategy = usize::from(data.last().copied().unwrap_or(0)) % STRATEGIES.len();
     let mut input = Input(data);
     // Bits of the first byte, and no bytes of their own where there are none: inputs that were found
     // before there were aliases mean what they meant.
@@ -108,6 +126,7 @@ pub fn packets(data: &[u8]) {
         outbound_topic_alias_maximum: if first & 0x40 != 0 { 2 } else { 100 },
         check_payload_format: aliases && first & 0x80 != 0,
         topic_cache_entries: input.below(3),
+        shared_subscription_strategy: STRATEGIES[strategy],
         ..BrokerOptions::default()
     };
     let (net, store) = if input.flag() {
@@ -206,7 +225,8 @@ impl Play<'_> {
                 ]),
                 ..SubscriptionOptions::new(input.qos())
             };
-            let _ = filters.push(input.one_of(&FILTERS), options);
+            let which = options.retain_handling as usize;
+            let _ = filters.push(input.filter(which), options);
         }
         let mut properties = PropertiesBuf::new();
         if input.flag() {
@@ -222,7 +242,8 @@ impl Play<'_> {
 
     fn unsubscribe(&mut self, line: usize) {
         let mut filters = UnsubscribeFiltersBuf::new();
-        let _ = filters.push(self.input.one_of(&FILTERS));
+        let which = self.input.0.len();
+        let _ = filters.push(self.input.filter(which));
         let unsubscribe = Unsubscribe {
             packet_id: self.input.id(),
             properties: mqtt_codec::Properties::EMPTY,

@@ -33,6 +33,7 @@ mod restart;
 mod resume;
 mod retained;
 mod shared;
+mod shared_model;
 mod shared_moves;
 mod subscribe;
 mod takeover;
