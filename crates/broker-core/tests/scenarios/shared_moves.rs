@@ -105,6 +105,22 @@ fn what_was_never_sent_goes_at_every_quality_and_in_its_order() {
     }
 }
 
+/// Also if it had to wait before it was sent, in a session that keeps nothing that was.
+#[test]
+fn what_was_sent_out_of_the_queue_can_move_too() {
+    let net = Net::with(narrow());
+    let lost = member(&net.dial("member").v5(), 1);
+    let publisher = net.connect("publisher");
+    publisher.publish(qos1("a", "1"));
+    publisher.publish(qos1("a", "2"));
+    lost.expect(1, "a", "1");
+    lost.expect_unacknowledged(1, "a", "2");
+    let other = net.connect("other");
+    other.subscribe(SHARE, 1);
+    lost.lose();
+    other.expect(1, "a", "2");
+}
+
 /// MQTT 5.0: [MQTT-4.8.2-4]
 #[test]
 fn a_delivery_at_qos_2_that_has_begun_is_completed_by_the_same_member() {
