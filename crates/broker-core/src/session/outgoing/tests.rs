@@ -379,3 +379,10 @@ fn what_was_stored_with_an_identifier_behind_one_without_was_never_sent() {
         [(Next::Publish(id(1)), true), (Next::Release(id(9)), true)]
     );
 }
+
+/// Paid for every message that waits.
+#[test]
+fn an_entry_is_small() {
+    let bytes = size_of::<Entry>();
+    assert!(bytes <= 64, "an entry takes {bytes} bytes");
+}
