@@ -5,6 +5,8 @@
 //! can see of them: no packet identifier is used twice, windows are respected, no packet is larger
 //! than the client takes, and each topic alias stands for a topic and is one that the client takes. At the end everybody goes for ever, and nothing may be left.
 
+mod obedient;
+
 #[allow(dead_code)]
 #[path = "../../crates/broker-core/tests/scenarios/harness/ledger.rs"]
 mod ledger;
@@ -20,12 +22,13 @@ use std::time::Duration;
 
 use broker_core::{BrokerOptions, MessageParts, ShareStrategy, Timestamp};
 use mqtt_codec::{
-    Connect, Disconnect, OwnedPacket, Packet, PacketId, PayloadFormat, PropertiesBuf, Property,
-    PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
+    Auth, Connect, Disconnect, OwnedPacket, Packet, PacketId, PayloadFormat, PropertiesBuf,
+    Property, PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
     SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf, Version, Will,
 };
 
 use net::Net;
+use obedient::{METHOD, Obedient};
 use store::{Mood, Store};
 
 const CLIENTS: [&str; 4] = ["", "c1", "c2", "c3"];
@@ -102,6 +105,19 @@ struct Play<'a> {
     lines: [usize; 4],
     /// Whether clients use topic aliases and say what their payloads are.
     aliases: bool,
+    /// Whether some clients name the authentication method.
+    authenticates: bool,
+}
+
+/// The method, nearly always the one there is, and data.
+fn put_method(input: &mut Input<'_>, properties: &mut PropertiesBuf) {
+    let method = if input.below(16) == 0 { "N" } else { METHOD };
+    let _ = properties.push(Property::AuthenticationMethod(method));
+    let data = [input.byte().unwrap_or(0); 40];
+    let length = input.one_of(&[0, 1, 2, 40]);
+    if length > 0 {
+        let _ = properties.push(Property::AuthenticationData(&data[..length]));
+    }
 }
 
 /// Plays what `data` says.
@@ -112,6 +128,7 @@ pub fn packets(data: &[u8]) {
     // before there were aliases mean what they meant.
     let first = input.byte().unwrap_or(0);
     let aliases = first & 0x60 != 0;
+    let authenticates = first & 0x50 == 0x50;
     let options = BrokerOptions {
         max_inflight: 1 + u16::from(first % 4),
         receive_maximum: 2,
@@ -121,6 +138,8 @@ pub fn packets(data: &[u8]) {
         max_retained_messages: 3,
         max_subscriptions_per_session: 4,
         max_packet_size_bytes: 6_000,
+        authentication_methods: vec![Arc::new(Obedient)],
+        max_authentication_rounds: 3,
         max_sessions: input.one_of(&[3, 100]),
         topic_alias_maximum: 3,
         outbound_topic_alias_maximum: if first & 0x40 != 0 { 2 } else { 100 },
@@ -142,6 +161,7 @@ pub fn packets(data: &[u8]) {
         store,
         lines,
         aliases,
+        authenticates,
     };
     for _ in 0..STEPS_MAX {
         let Some(step) = play.input.byte() else { break };
@@ -163,6 +183,7 @@ impl Play<'_> {
             17..32 => self.publish(line),
             32..40 => drop(self.answer(line)),
             40..44 => while self.answer(line) {},
+            46..48 if self.authenticates => self.authenticate(line),
             44..48 => self.acknowledge_anything(line),
             48..51 => self.send_raw(line),
             51..53 => self.send_damaged(line),
@@ -192,6 +213,9 @@ impl Play<'_> {
             if self.aliases && input.flag() {
                 let _ = properties.push(Property::TopicAliasMaximum(input.one_of(&[1, 1, 2, 40])));
             }
+            if self.authenticates && input.below(4) != 0 {
+                put_method(input, &mut properties);
+            }
             let delay = input.one_of(&[0, 1, 50]);
             let _ = will_properties.push(Property::WillDelayInterval(delay));
         }
@@ -209,6 +233,24 @@ impl Play<'_> {
             ..Connect::new(version, input.one_of(&CLIENTS))
         };
         self.net.send(line, &Packet::Connect(connect));
+    }
+
+    fn authenticate(&mut self, line: usize) {
+        let mut properties = PropertiesBuf::new();
+        put_method(&mut self.input, &mut properties);
+        let reason_code = self.input.one_of(&[
+            ReasonCode::ContinueAuthentication,
+            ReasonCode::ReAuthenticate,
+            ReasonCode::ContinueAuthentication,
+            ReasonCode::Success,
+        ]);
+        let auth = Auth {
+            reason_code,
+            properties: properties.as_properties(),
+        };
+        if self.net.version(line).is_v5() {
+            self.net.send(line, &Packet::Auth(auth));
+        }
     }
 
     fn subscribe(&mut self, line: usize) {

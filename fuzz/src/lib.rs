@@ -7,3 +7,4 @@ pub mod codec_decode;
 pub mod codec_roundtrip;
 pub mod codec_seeds;
 pub mod core_packets;
+pub mod scram;

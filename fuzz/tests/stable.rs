@@ -1,7 +1,7 @@
 //! Each property over seeds and over inputs grown from them, on a stable compiler: what
 //! `cargo fuzz` does for minutes, this does for a second in every test run.
 
-use mosca_fuzz::{codec_chunks, codec_decode, codec_roundtrip, codec_seeds::seeds};
+use mosca_fuzz::{codec_chunks, codec_decode, codec_roundtrip, codec_seeds::seeds, scram::scram};
 
 const ROUNDS: usize = 20_000;
 
@@ -78,6 +78,40 @@ fn roundtrip() {
 #[test]
 fn chunks() {
     run(codec_chunks::chunks, 2);
+}
+
+/// Messages of a client of SCRAM, right up to the proof, changed in a few places.
+#[test]
+fn scram_messages() {
+    let pieces: [&[u8]; 14] = [
+        b"n,,",
+        b"y,,",
+        b"n,a=user,",
+        b"n=user",
+        b"n=u=2Cx",
+        b",r=",
+        b"nonce",
+        b"|",
+        b"c=biws",
+        b",p=",
+        b",x=1",
+        b"AAAA",
+        b"=3D",
+        b"\xE2\x85\xA8",
+    ];
+    scram(b"\x07|");
+    scram(b"\x05user|AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..ROUNDS {
+        let mut input = vec![random.byte()];
+        for _ in 0..random.below(12) {
+            match random.below(4) {
+                0 => input.push(random.byte()),
+                _ => input.extend(pieces[random.below(pieces.len())]),
+            }
+        }
+        scram(&input);
+    }
 }
 
 /// The seeds are worth beginning at: each is a packet of at least one version.

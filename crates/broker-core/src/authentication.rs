@@ -119,6 +119,20 @@ pub struct AuthenticationRequest<'a> {
     pub user: Option<&'a str>,
 }
 
+impl<'a> AuthenticationRequest<'a> {
+    /// A client without user name and password, for tests of a method.
+    #[must_use]
+    pub const fn new(version: Version, client_id: &'a str) -> Self {
+        Self {
+            version,
+            client_id,
+            user_name: None,
+            password: None,
+            user: None,
+        }
+    }
+}
+
 /// What becomes of an exchange after a step of the client's.
 ///
 /// Data is at most 65,535 bytes, as much as MQTT can express; with more the exchange fails with 0x83.

@@ -32,6 +32,7 @@ mod shared;
 mod websocket;
 mod worker;
 
+pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup, ScramSha256};
 pub use broker_core::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
     AuthenticationStep, BrokerOptions, Counters, Message, MessageParts, Redirect,

@@ -18,6 +18,9 @@ mod client;
 #[path = "../harness/websocket.rs"]
 mod websocket_client;
 
+#[path = "../../../auth-scram/tests/client/mod.rs"]
+mod scram_client;
+
 mod authentication;
 mod bad_input;
 mod durable;
@@ -25,5 +28,6 @@ mod fairness;
 mod lifetimes;
 mod listening;
 mod log;
+mod scram;
 mod stream;
 mod websocket;

@@ -167,6 +167,12 @@ impl Net {
         self.0.borrow().lines[line].ledger.unnamed()
     }
 
+    /// The version of the last CONNECT on this line.
+    #[allow(dead_code, reason = "for the fuzz target")]
+    pub(crate) fn version(&self, line: usize) -> Version {
+        self.0.borrow().lines[line].version
+    }
+
     /// Bytes that a client has sent and the broker has not read.
     pub(crate) fn waiting_input(&self, line: usize) -> usize {
         self.0.borrow().lines[line].inbound.len()
