@@ -394,7 +394,7 @@ fn a_refusal_is_told_in_connack_and_what_stands_behind_is_ignored() {
     }
 }
 
-/// MQTT 5.0: [MQTT-3.1.2-30]
+/// MQTT 5.0: [MQTT-3.1.2-30] [MQTT-3.15.1-1] [MQTT-3.14.0-1]
 #[test]
 fn before_connack_nothing_but_auth_and_disconnect_may_come() {
     let bytes = |packet: Packet<'_>| {
@@ -586,6 +586,49 @@ fn what_the_client_has_no_room_for_is_not_sent() {
     assert!(matches!(client.next(), OwnedPacket::Auth(_)));
     go_on(&client, "");
     assert_eq!(connack(&client).reason_code, ReasonCode::Success);
+}
+
+/// AUTH has what the method needs and nothing that a client could lack the room for: where it fits
+/// to the byte it is sent, and where it does not no part of it is.
+///
+/// MQTT 5.0: [MQTT-3.15.2-2] [MQTT-3.15.2-3]
+#[test]
+fn auth_is_no_larger_than_it_has_to_be() {
+    let mut bytes = Vec::new();
+    let auth = auth_of(ReasonCode::ContinueAuthentication, METHOD, &"x".repeat(100));
+    auth.as_auth().encode(Version::V5, &mut bytes).unwrap();
+    let size = u32::try_from(bytes.len()).unwrap();
+    for (maximum, fits) in [(size, true), (size - 1, false)] {
+        let (net, _) = Script::net(&[Line::Large(100, true)]);
+        let client = dial(&net)
+            .property(Property::MaximumPacketSize(maximum))
+            .send();
+        if fits {
+            expect_auth(
+                &client,
+                ReasonCode::ContinueAuthentication,
+                &"x".repeat(100),
+            );
+        } else {
+            expect_refused(&net, &client, ReasonCode::PacketTooLarge);
+        }
+        // And on a live connection, where CONNACK was small enough.
+        let (net, script) = Script::net(&[Line::Accept("")]);
+        let client = dial(&net)
+            .property(Property::MaximumPacketSize(maximum))
+            .connect();
+        script.say(&[Line::Large(100, true)]);
+        send_auth(&client, ReasonCode::ReAuthenticate, "");
+        if fits {
+            expect_auth(
+                &client,
+                ReasonCode::ContinueAuthentication,
+                &"x".repeat(100),
+            );
+        } else {
+            client.expect_disconnected(ReasonCode::PacketTooLarge);
+        }
+    }
 }
 
 #[test]
