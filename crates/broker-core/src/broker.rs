@@ -111,6 +111,12 @@ impl Broker {
         &self.counters
     }
 
+    /// Whether a client with this identifier is connected.
+    pub(crate) fn is_connected(&self, client_id: &str) -> bool {
+        let session = self.sessions.get(client_id).map(|known| Arc::clone(&known));
+        session.is_some_and(|session| session.state().link.is_some())
+    }
+
     /// How much it holds at the moment.
     pub fn sizes(&self) -> Sizes {
         let (retained_messages, retained_bytes) = self.retained.size();

@@ -12,6 +12,7 @@
 //! from one call to the next are only the end of an incomplete packet and what the socket did not
 //! take.
 
+mod giving_way;
 mod input;
 mod reading;
 
@@ -21,7 +22,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
+use self::giving_way::{GivingWay, let_others_run};
 use self::input::handle_input;
 use crate::log;
 use crate::network::Network;
@@ -90,6 +92,7 @@ enum Stage {
 struct Awaiting {
     deadline: Pin<Box<Sleep>>,
     server_closes: Pin<Box<OwnedNotified>>,
+    giving_way: GivingWay,
 }
 
 /// How far writing has come.
@@ -114,6 +117,7 @@ impl<S: Network> Driver<S> {
         let awaiting = Awaiting {
             deadline: Box::pin(tokio::time::sleep(until - now)),
             server_closes: Box::pin(Arc::clone(&shared.closing).notified_owned()),
+            giving_way: GivingWay::default(),
         };
         Self {
             stream,
@@ -470,12 +474,6 @@ fn discard<S: AsyncRead + AsyncWrite + Unpin>(
         *left -= read;
     }
     let_others_run(context)
-}
-
-/// Comes back after the others, and after the runtime has asked the system for what is new: a task
-/// that woke itself would keep it from that for dozens of turns.
-fn let_others_run(context: &mut Context<'_>) -> Poll<()> {
-    pin!(tokio::task::yield_now()).poll(context)
 }
 
 impl<S: Network> Future for Driver<S> {

@@ -33,6 +33,13 @@ struct Settled {
 }
 
 impl Connection {
+    /// Whether this CONNECT, if it is accepted, takes the place of a connection that its client has
+    /// now [MQTT-3.1.4-3]. That one may not have been asked yet for all that came on it, DISCONNECT
+    /// perhaps; a driver can see to that first.
+    pub fn would_displace(&self, connect: &Connect<'_>) -> bool {
+        matches!(self.phase, Phase::Awaiting { .. }) && self.broker.is_connected(connect.client_id)
+    }
+
     pub(super) fn handle_connect(
         &mut self,
         now: Timestamp,

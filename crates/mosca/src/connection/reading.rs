@@ -22,10 +22,13 @@ impl<S: Network> Driver<S> {
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_giving_way() {
+            return self.give_way(now, worker, context).map(Ok);
+        }
         if self.partial.len() > PARTIAL_SMALL {
             return self.read_large(now, worker, context);
         }
-        let Worker { input, effects } = worker;
+        let Worker { input, effects } = &mut *worker;
         let kept = self.partial.len();
         let Some((front, back)) = input.split_at_mut_checked(kept) else {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
@@ -38,6 +41,9 @@ impl<S: Network> Driver<S> {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         let all = input.get(..kept + read).unwrap_or_default();
+        if self.keep_connect(all) {
+            return self.give_way(now, worker, context).map(Ok);
+        }
         let (used, missing) = handle_input(&mut self.connection, all, now, effects);
         let rest = all.get(used..).unwrap_or_default();
         // A new vector even if the old one had room: what is idle owns no memory.

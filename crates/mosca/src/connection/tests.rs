@@ -315,3 +315,64 @@ fn the_task_of_a_connection_is_small() {
     let bytes = size_of::<Driver<TcpStream>>();
     assert!(bytes <= 384, "{bytes} bytes");
 }
+
+/// The bytes of a CONNECT with a will.
+fn connect_with_will() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let connect = Connect {
+        will: Some(mqtt_codec::Will::new("will", b"gone")),
+        ..Connect::new(Version::V311, "client")
+    };
+    Packet::Connect(connect)
+        .encode(Version::V311, &mut bytes)
+        .unwrap();
+    bytes
+}
+
+const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
+
+#[tokio::test]
+async fn a_disconnect_that_came_before_the_next_connect_counts() {
+    let shared = shared();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut watch = |driver: &mut Driver<Script>| Pin::new(driver).poll(&mut context);
+    let mut older = driver(&shared, vec![connect_with_will()], usize::MAX);
+    assert!(watch(&mut older).is_pending());
+    assert_eq!(older.stream.written, CONNACK);
+
+    older.stream.pieces.push_back(vec![0xE0, 0]);
+    let mut newer = driver(&shared, vec![connect_with_will()], usize::MAX);
+    assert!(watch(&mut newer).is_pending());
+    assert!(newer.stream.written.is_empty(), "it waits");
+    assert!(watch(&mut older).is_ready());
+    assert!(watch(&mut newer).is_pending());
+    assert_eq!(newer.stream.written, CONNACK);
+    let counters = shared.broker.counters();
+    assert_eq!(counters.takeovers.get(), 0);
+    let cause = older.connection.closing();
+    assert!(matches!(cause, Some(CloseCause::Disconnected(_))));
+}
+
+#[tokio::test]
+async fn a_connection_that_has_nothing_to_say_loses_its_place_soon() {
+    let shared = shared();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut watch = |driver: &mut Driver<Script>| Pin::new(driver).poll(&mut context);
+    let mut older = driver(&shared, vec![connect_with_will()], usize::MAX);
+    assert!(watch(&mut older).is_pending());
+    let ping = [connect_with_will(), vec![0xC0, 0]].concat();
+    let mut newer = driver(&shared, vec![ping], usize::MAX);
+    let answered = std::future::poll_fn(|context| {
+        assert!(Pin::new(&mut newer).poll(context).is_pending());
+        match newer.stream.written.is_empty() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    });
+    let soon = tokio::time::timeout(Duration::from_secs(10), answered);
+    soon.await.expect("it does not wait for ever");
+    let answers = [&CONNACK[..], &[0xD0, 0]].concat();
+    assert_eq!(newer.stream.written, answers, "what came behind CONNECT");
+    assert_eq!(shared.broker.counters().takeovers.get(), 1);
+    assert!(newer.partial.is_empty());
+}
