@@ -27,6 +27,7 @@ mod disconnect;
 mod errors;
 mod flow_control;
 mod ordering;
+mod packet_identifiers;
 mod ping;
 mod publish;
 mod sessions;

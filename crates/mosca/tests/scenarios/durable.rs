@@ -120,7 +120,7 @@ async fn commits_that_end_in_any_order_acknowledge_each_their_own() {
     }
 }
 
-/// [MQTT-4.8.0-2] of 3.1.1, section 4.13 of 5.0.
+/// MQTT 3.1.1: [MQTT-4.8.0-2]
 #[tokio::test]
 async fn a_commit_that_fails_closes_the_connection_without_puback_and_others_go_on() {
     let (server, store) = server_with_store().await;
