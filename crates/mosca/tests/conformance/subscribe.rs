@@ -2,7 +2,8 @@
 
 use mosca::Server;
 use mqtt_codec::{
-    OwnedPacket, OwnedPublish, Packet, Property, QoS, ReasonCode, SubscriptionOptions, Version,
+    OwnedPacket, OwnedPublish, Packet, Property, QoS, ReasonCode, RetainHandling,
+    SubscriptionOptions, Version,
 };
 use tokio::sync::oneshot;
 
@@ -508,6 +509,55 @@ async fn what_explains_a_suback_is_left_out_where_it_does_not_fit() {
             assert_eq!(properties.reason_string().is_some(), is_explained);
             assert_eq!(properties.user_properties().count(), 0);
             client.nothing_comes().await;
+        }
+    })
+    .await;
+}
+
+/// Messages that waited for their receiver, and retained ones, keep to Retain As Published and Retain
+/// Handling; the subscriptions of a session that is resumed are there already.
+///
+/// MQTT 5.0: [MQTT-3.3.1-10] [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+#[tokio::test]
+async fn retain_options_hold_for_a_session_that_is_resumed() {
+    each(&[Version::V5], async |server, version| {
+        let mut publisher = Client::connect(server, version, "publisher").await;
+        let kept = Message::new("a/kept", b"retained").qos1(1).retain();
+        publisher.publish_whole(&kept).await;
+        for retain_as_published in [false, true] {
+            let if_new = SubscriptionOptions {
+                retain_as_published,
+                retain_handling: RetainHandling::SendIfNew,
+                ..options(QoS::AtLeastOnce)
+            };
+            let name = format!("client-{retain_as_published}");
+            let hello = Hello::new(version, &name).persistent(100);
+            let mut client = hello.connect(server).await;
+            client.subscribe_to(1, &[("a/+", if_new)], &[]).await;
+            // Whatever the option, this is what the flag is for.
+            let publish = client
+                .take_publish("a/kept", b"retained", QoS::AtLeastOnce)
+                .await;
+            assert!(publish.retain);
+            client.disconnect().await;
+            publisher
+                .publish_whole(&Message::new("a/b", b"plain").qos1(2))
+                .await;
+            let message = Message::new("a/b", b"retained").qos1(3).retain();
+            publisher.publish_whole(&message).await;
+            let mut client = hello.connect(server).await;
+            for (payload, retain) in [
+                (&b"plain"[..], false),
+                (&b"retained"[..], retain_as_published),
+            ] {
+                let publish = client.take_publish("a/b", payload, QoS::AtLeastOnce).await;
+                assert_eq!(publish.retain, retain, "{name}");
+            }
+            client.subscribe_to(1, &[("a/+", if_new)], &[]).await;
+            client.nothing_comes().await;
+            publisher
+                .publish_whole(&Message::new("a/b", b"").qos1(4).retain())
+                .await;
         }
     })
     .await;
