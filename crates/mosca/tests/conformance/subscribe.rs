@@ -302,7 +302,12 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
             let filters = [("s/#", options(QOS[1 + replaced % 2]))];
             client.send_subscribe(9, &filters, &[]).await;
             let (mut is_granted, mut is_resent) = (false, false);
+            let much_later = next + 20_000;
             while !(is_granted && is_resent) {
+                assert!(
+                    next < much_later,
+                    "granted {is_granted}, resent {is_resent}"
+                );
                 match client.receive().await {
                     OwnedPacket::Publish(publish) => {
                         client.complete(&publish).await;
