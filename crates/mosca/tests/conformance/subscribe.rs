@@ -341,6 +341,41 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
     .await;
 }
 
+/// Messages that were accepted for the old subscription and have not been sent, since the client has as
+/// many as it may have, are not forgotten with it.
+///
+/// MQTT 3.1.1: [MQTT-3.8.4-3]
+/// MQTT 5.0: [MQTT-3.8.4-4]
+#[tokio::test]
+async fn messages_that_wait_are_not_lost_when_their_subscription_is_replaced() {
+    let narrow = || Server::builder().broker(|options| options.max_inflight = 1);
+    each_with(&NUMBERED, narrow, async |server, version| {
+        let mut publisher = Client::connect(server, version, "publisher").await;
+        let mut client = Client::connect(server, version, "client").await;
+        client.subscribe("a", QoS::ExactlyOnce).await;
+        for number in 1..=6_u16 {
+            let message = Message::new("a", &number.to_be_bytes());
+            let message = match number % 2 {
+                0 => message.qos1(number),
+                _ => message.qos2(number),
+            };
+            publisher.publish_whole(&message).await;
+        }
+        let mut publish = client.receive_publish().await;
+        client.nothing_comes().await;
+        client.subscribe("a", QoS::AtMostOnce).await;
+        for number in 1..=6_u16 {
+            assert_eq!(&publish.payload[..], number.to_be_bytes());
+            client.complete(&publish).await;
+            if number < 6 {
+                publish = client.receive_publish().await;
+            }
+        }
+        client.nothing_comes().await;
+    })
+    .await;
+}
+
 /// Publishes 0, 1, 2 and so on until it is told to stop; how many it were.
 async fn publish_numbers(mut publisher: Client, mut stopped: oneshot::Receiver<()>) -> u32 {
     let mut next = 0_u32;
