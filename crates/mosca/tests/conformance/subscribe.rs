@@ -557,7 +557,7 @@ async fn what_explains_a_suback_is_left_out_where_it_does_not_fit() {
 /// Messages that waited for their receiver, and retained ones, keep to Retain As Published and Retain
 /// Handling; the subscriptions of a session that is resumed are there already.
 ///
-/// MQTT 5.0: [MQTT-3.3.1-10] [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+/// MQTT 5.0: [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT-3.3.1-12] [MQTT-3.3.1-13]
 #[tokio::test]
 async fn retain_options_hold_for_a_session_that_is_resumed() {
     each(&[Version::V5], async |server, version| {
@@ -595,6 +595,15 @@ async fn retain_options_hold_for_a_session_that_is_resumed() {
             }
             client.subscribe_to(1, &[("a/+", if_new)], &[]).await;
             client.nothing_comes().await;
+            let never = SubscriptionOptions {
+                retain_handling: RetainHandling::DoNotSend,
+                ..if_new
+            };
+            // For a subscription that is there, and for a new one.
+            for filter in ["a/+", "a/#"] {
+                client.subscribe_to(1, &[(filter, never)], &[]).await;
+                client.nothing_comes().await;
+            }
             publisher
                 .publish_whole(&Message::new("a/b", b"").qos1(4).retain())
                 .await;
