@@ -1,14 +1,15 @@
 //! Section 3.2: CONNACK, and what it tells the client.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mosca::{Server, ServerBuilder};
+use mosca::{ResponseInformation, Server, ServerBuilder};
 use mqtt_codec::{OwnedConnAck, OwnedPacket, Packet, Property, QoS, ReasonCode, Version};
 use tokio::io::AsyncReadExt;
 
 use crate::harness::{
-    Client, Hello, Message, NUMBERED, WillMessage, each, each_with, options, plain_server, start,
-    within,
+    Client, Hello, Message, NUMBERED, WillMessage, each, each_with, id, options, plain_server,
+    start, within,
 };
 
 /// MQTT 3.1.1: [MQTT-3.2.2-2] [MQTT-3.2.2-3]
@@ -321,5 +322,68 @@ async fn the_keep_alive_that_counts_is_the_one_that_both_know() {
             .await;
         let took = since.elapsed();
         assert!(took > Duration::from_millis(1_400), "{took:?}");
+    }
+}
+
+/// MQTT 5.0: [MQTT-3.1.2-28]
+#[tokio::test]
+async fn response_information_is_for_those_who_ask_for_it() {
+    let make: ResponseInformation = Arc::new(|client| format!("answers/{client}"));
+    let server = start(Server::builder().broker(|o| o.response_information = Some(make))).await;
+    for (asked, expected) in [
+        (None, None),
+        (Some(false), None),
+        (Some(true), Some("answers/client")),
+    ] {
+        let mut hello = Hello::new(Version::V5, "client");
+        if let Some(asked) = asked {
+            hello = hello.property(Property::RequestResponseInformation(asked));
+        }
+        let (_client, connack) = hello.connect_told(&server).await;
+        let properties = connack.properties.as_properties();
+        assert_eq!(properties.response_information(), expected, "{asked:?}");
+    }
+}
+
+/// MQTT 5.0: [MQTT-3.1.2-29]
+#[tokio::test]
+async fn who_asks_for_no_problem_information_gets_it_with_disconnect_at_most() {
+    let server = plain_server().await;
+    for (asked, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
+        let mut hello = Hello::new(Version::V5, "client");
+        if let Some(asked) = asked {
+            hello = hello.property(Property::RequestProblemInformation(asked));
+        }
+        let mut client = hello.connect(&server).await;
+        // Only the server itself speaks on these topics.
+        let message = |number| Message::new("$SYS/a", b"").qos1(number);
+        client.send_message(&message(1)).await;
+        client
+            .send_message(&Message::new("$SYS/a", b"").qos2(2))
+            .await;
+        client.send_pubrel(id(3)).await;
+        client.send_pubrec(id(4)).await;
+        let mut explained = 0;
+        for _ in 0..4 {
+            let packet = client.receive().await;
+            let properties = match &packet {
+                OwnedPacket::PubAck(ack) => &ack.properties,
+                OwnedPacket::PubRec(ack) => &ack.properties,
+                OwnedPacket::PubRel(ack) => &ack.properties,
+                OwnedPacket::PubComp(ack) => &ack.properties,
+                other => panic!("{other:?}"),
+            };
+            let properties = properties.as_properties();
+            assert_eq!(properties.user_properties().count(), 0);
+            explained += usize::from(properties.reason_string().is_some());
+        }
+        assert_eq!(explained, if expected { 4 } else { 0 }, "{asked:?}");
+        // PUBLISH has its user properties in any case: they are not the server's.
+        client.subscribe("a", QoS::AtMostOnce).await;
+        let message = Message::new("a", b"").property(Property::UserProperty("n", "v"));
+        client.send_message(&message).await;
+        let publish = client.receive_publish().await;
+        let properties = publish.properties.as_properties();
+        assert!(properties.user_properties().eq([("n", "v")]));
     }
 }

@@ -244,6 +244,38 @@ async fn a_client_that_returns_within_the_will_delay_stops_its_will() {
     witness.nothing_comes().await;
 }
 
+/// A takeover closes the older network connection (section 3.1.4): the will goes out, unless it waits.
+///
+/// MQTT 3.1.1: [MQTT-3.1.2-8]
+/// MQTT 5.0: [MQTT-3.1.2-8] [MQTT-3.1.3-9]
+#[tokio::test]
+async fn a_takeover_that_resumes_the_session_publishes_the_will_unless_it_waits() {
+    each(&NUMBERED, async |server, version| {
+        let mut witness = witness(server, version).await;
+        let resuming = Hello::new(version, "client").persistent(1_000);
+        if version.is_v5() {
+            let mut older = delayed("client", 1_000, 1_000).connect(server).await;
+            let newer = resuming.connect(server).await;
+            older
+                .assert_disconnected(ReasonCode::SessionTakenOver)
+                .await;
+            newer.disconnect().await;
+            wait_for_connections(server, 1).await;
+            witness.nothing_comes().await;
+        }
+        let mut older = with_will(version).persistent(1_000).connect(server).await;
+        let _newer = resuming.connect(server).await;
+        older
+            .assert_disconnected(ReasonCode::SessionTakenOver)
+            .await;
+        witness
+            .expect_publish("will/1", b"gone", QoS::AtMostOnce)
+            .await;
+        witness.nothing_comes().await;
+    })
+    .await;
+}
+
 /// A new session is none of those for which the will waited.
 ///
 /// MQTT 5.0: [MQTT-3.1.2-8]
