@@ -84,6 +84,9 @@ pub(crate) struct Connected {
     problem_information: bool,
     topics: Option<Box<TopicCache>>,
     topic_aliases: Option<Box<InboundAliases>>,
+    /// QoS 2 messages that the client has begun on this connection and not completed: what counts
+    /// against our receive maximum.
+    begun: u16,
     /// CONNACK has been given out.
     greeted: bool,
     /// With enhanced authentication: how, and who it is.

@@ -94,9 +94,10 @@ pub struct BrokerOptions {
     /// waits in the session's queue.
     pub max_inflight: u16,
 
-    /// QoS 2 messages that one client may have begun and not completed (receive maximum,
-    /// MQTT 5.0 3.2.2.3.3). Default: 1,024, range 1 to 65,535. An MQTT 5 client that exceeds it
-    /// is disconnected with 0x93; a 3.x client, which has not been told, may use up to 65,535.
+    /// QoS 2 messages that one client may have begun on a connection and not completed (receive
+    /// maximum, MQTT 5.0 3.2.2.3.3). Default: 1,024, range 1 to 65,535. An MQTT 5 client that exceeds
+    /// it is disconnected with 0x93. What it began on earlier connections does not count (MQTT 5.0
+    /// 4.9); a 3.x client, which has not been told, may use up to 65,535.
     pub receive_maximum: u16,
 
     /// Topic aliases that one client may set on a connection (MQTT 5.0 3.2.2.3.8), told in CONNACK

@@ -114,6 +114,8 @@ impl Connected {
         let mut state = self.session.state();
         let known = state.is_current(self.epoch) && state.incoming.remove(pubrel.packet_id);
         drop(state);
+        // PUBCOMP gives the client room for one more, whatever it is about (section 4.9).
+        self.begun = self.begun.saturating_sub(1);
         // Also if it is not known: had a commit failed, the store would still know it.
         if self.session.is_durable() {
             context.effects.batch.push(Operation::IncomingReleased {

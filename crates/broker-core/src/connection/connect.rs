@@ -233,6 +233,7 @@ impl Connection {
                 && connect.properties.request_problem_information() != Some(false),
             topics: None,
             topic_aliases: None,
+            begun: 0,
             greeted: false,
             authenticated: granted.map(|granted| Box::new(granted.into_authenticated())),
         })

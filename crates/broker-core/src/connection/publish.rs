@@ -146,8 +146,8 @@ impl Connected {
         }
         let mut reason_code = ReasonCode::Success;
         if !state.incoming.contains(id) {
-            let receive_maximum = usize::from(context.broker.options().receive_maximum);
-            if self.version.is_v5() && state.incoming.len() >= receive_maximum {
+            let receive_maximum = context.broker.options().receive_maximum;
+            if self.version.is_v5() && self.begun >= receive_maximum {
                 return Err(CloseCause::Protocol(Violation::ReceiveMaximum));
             }
             state.incoming.insert(id);
@@ -156,15 +156,9 @@ impl Connected {
             if reason_code.is_error() && self.version.is_v5() {
                 // The flow ends with this PUBREC, and the identifier is free again.
                 self.session.state().incoming.remove(id);
-            } else if self.session.is_durable() {
-                let session = self.session.key().clone();
-                let operation = Operation::IncomingReceived {
-                    session,
-                    packet_id: id,
-                };
-                context.effects.batch.push(operation);
-                let release = Release::new(&self.session, Change::Received(id));
-                context.effects.ticket.releases.push(release);
+            } else {
+                self.begun = self.begun.saturating_add(1);
+                self.note_received(id, context);
             }
         }
         let version = self.version;
@@ -178,6 +172,17 @@ impl Connected {
             pubrec.encode(version, replies)
         });
         Ok(())
+    }
+
+    /// A QoS 2 message has begun: the store is to know it before PUBREC goes out.
+    fn note_received(&self, packet_id: PacketId, context: &mut Context<'_>) {
+        if self.session.is_durable() {
+            let session = self.session.key().clone();
+            let operation = Operation::IncomingReceived { session, packet_id };
+            context.effects.batch.push(operation);
+            let release = Release::new(&self.session, Change::Received(packet_id));
+            context.effects.ticket.releases.push(release);
+        }
     }
 
     /// Retains and routes a message. The reason code is what an MQTT 5 publisher is told; MQTT 3.x

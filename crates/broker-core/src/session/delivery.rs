@@ -272,11 +272,12 @@ impl Session {
             let Some((next, entry)) = outgoing.next(receive_maximum) else {
                 break;
             };
+            let sequence = entry.sequence;
             match next {
                 Next::Release(id) => {
                     outbox.reuse(&mut effects.scratch.outboxes);
                     outbox.put(|flat| put_pubrel(flat, link.version, id));
-                    outgoing.emitted(true);
+                    outgoing.emitted(sequence, true);
                 }
                 Next::Publish(id) => {
                     let Some(message) = entry.message.clone() else {
@@ -316,7 +317,7 @@ impl Session {
                         outbox.put(|flat| flat.extend_from_slice(message.payload()));
                     }
                     let keep = self.is_durable() || entry_moves;
-                    outgoing.emitted(keep);
+                    outgoing.emitted(sequence, keep);
                 }
             }
         }

@@ -16,8 +16,8 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// How many messages have been begun and not released.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.ids.len()
     }
 

@@ -11,7 +11,8 @@
 //! - *admitted* entries own a packet identifier; their number is limited by the window. Choosing
 //!   an identifier and tracking the message under it are one step, so none is given out twice.
 //! - *emitted* entries have been written to the connection of the moment. A new connection starts
-//!   with none, which is all there is to redelivery.
+//!   with none, which is all there is to redelivery. Only a PUBREL may go *ahead* of its place, when
+//!   what is in front of it waits for the client's receive maximum.
 //! - An entry with a durable change still under way is *pending*, and nothing behind it is emitted
 //!   before it: what a crash could make us forget is not sent.
 //! - An entry that was never emitted loses its identifier when the connection ends, so that what
@@ -22,6 +23,7 @@
 //!
 //! Implements sections 4.3, 4.4 and 4.6 (3.1.1 and 5.0), and 4.9 of 5.0 (flow control).
 
+mod acknowledged;
 #[cfg(any(test, feature = "invariants"))]
 mod check;
 mod identifiers;
@@ -38,6 +40,7 @@ use super::Terms;
 use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
 use crate::share::Group;
 use crate::{Message, Timestamp};
+pub(crate) use acknowledged::Acknowledged;
 use identifiers::packet_id;
 pub(crate) use moving::Parcel;
 
@@ -65,6 +68,8 @@ pub(crate) struct Entry {
     pending: u8,
     /// Whether it was ever emitted, and so goes out with DUP the next time.
     pub(crate) sent: bool,
+    /// Whether its PUBREL went out on this connection while a PUBLISH in front of it still waits.
+    ahead: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,21 +87,6 @@ pub(crate) enum Next {
     Publish(PacketId),
     /// PUBREL.
     Release(PacketId),
-}
-
-/// What an acknowledgement did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Acknowledged {
-    /// The delivery with this sequence number is complete.
-    Done(u64),
-    /// It goes on with PUBREL.
-    Release(u64),
-    /// PUBREC once more: only PUBREL is to be sent again.
-    ReleaseAgain,
-    /// No delivery under way has this identifier. Nothing has changed.
-    Unknown,
-    /// A delivery has it, and this is not the packet that comes next in it. Nothing has changed.
-    OutOfOrder,
 }
 
 /// The messages on their way to one client.
@@ -172,6 +162,7 @@ impl Outgoing {
             stage: Stage::Publish,
             pending: 0,
             sent: true,
+            ahead: false,
         });
         self.admitted += 1;
         self.emitted += 1;
@@ -210,6 +201,7 @@ impl Outgoing {
             },
             pending: u8::from(pending),
             sent: false,
+            ahead: false,
         });
         self.admitted += usize::from(is_next);
         self.inflight += usize::from(is_next);
@@ -261,6 +253,7 @@ impl Outgoing {
             pending: 0,
             // Whether it was written before the end is not known; saying DUP is then right.
             sent: ordinal != 0,
+            ahead: false,
         });
     }
 
@@ -307,17 +300,29 @@ impl Outgoing {
     /// messages, and the entry it concerns. After writing it, call [`emitted`](Self::emitted).
     pub(crate) fn next(&mut self, receive_maximum: usize) -> Option<(Next, &mut Entry)> {
         while self.emitted < self.admitted
-            && self
-                .entries
-                .get(self.emitted)
-                .is_some_and(|entry| entry.stage == Stage::Done)
+            && let Some(entry) = self.entries.get_mut(self.emitted)
         {
+            match entry.stage {
+                Stage::Done => {}
+                _ if entry.ahead => {
+                    entry.ahead = false;
+                    self.unacknowledged += 1;
+                }
+                _ => break,
+            }
             self.emitted += 1;
         }
-        if self.emitted >= self.admitted || self.unacknowledged >= receive_maximum {
+        if self.emitted >= self.admitted {
             return None;
         }
-        let entry = self.entries.get_mut(self.emitted)?;
+        let mut index = self.emitted;
+        if self.unacknowledged >= receive_maximum {
+            // Only PUBLISH has to wait [MQTT-3.3.4-10].
+            let mut rest = self.entries.iter().take(self.admitted).skip(self.emitted);
+            let is_release = |entry: &Entry| entry.stage == Stage::Release && !entry.ahead;
+            index += rest.position(is_release)?;
+        }
+        let entry = self.entries.get_mut(index)?;
         if entry.pending > 0 {
             return None;
         }
@@ -329,16 +334,30 @@ impl Outgoing {
         }
     }
 
-    /// The entry that [`next`](Self::next) named was written. Its message is kept for redelivery
-    /// only if asked for.
-    pub(crate) fn emitted(&mut self, keep_message: bool) {
-        if let Some(entry) = self.entries.get_mut(self.emitted) {
-            entry.sent = true;
-            if !keep_message && let Some(message) = entry.message.take() {
-                self.bytes -= message.size_bytes();
+    /// The entry that [`next`](Self::next) named, with this sequence number, was written. Its message
+    /// is kept for redelivery only if asked for.
+    pub(crate) fn emitted(&mut self, sequence: u64, keep_message: bool) {
+        let Some(entry) = self.entries.get_mut(self.emitted) else {
+            return;
+        };
+        if entry.sequence != sequence {
+            if let Some(index) = self.index_of_sequence(sequence) {
+                self.note_ahead(index);
             }
-            self.emitted += 1;
-            self.unacknowledged += 1;
+            return;
+        }
+        entry.sent = true;
+        if !keep_message && let Some(message) = entry.message.take() {
+            self.bytes -= message.size_bytes();
+        }
+        self.emitted += 1;
+        self.unacknowledged += 1;
+    }
+
+    /// PUBREL of this entry goes out now, whatever is in front of it.
+    fn note_ahead(&mut self, index: usize) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.ahead = index >= self.emitted;
         }
     }
 
@@ -369,52 +388,14 @@ impl Outgoing {
         Some(entry.sequence)
     }
 
-    /// PUBACK.
-    pub(crate) fn puback(&mut self, id: PacketId) -> Acknowledged {
-        match self.find(id) {
-            Some((index, Stage::Publish, QoS::AtLeastOnce)) => self.complete(index),
-            Some((_, Stage::Publish | Stage::Release, _)) => Acknowledged::OutOfOrder,
-            _ => Acknowledged::Unknown,
-        }
-    }
-
-    /// PUBREC. With `refused` (an MQTT 5 reason code of 0x80 or above) the delivery ends here.
-    /// With `pending` the new stage has to become durable before a new connection may see it.
-    pub(crate) fn pubrec(&mut self, id: PacketId, refused: bool, pending: bool) -> Acknowledged {
-        match self.find(id) {
-            Some((index, Stage::Publish, QoS::ExactlyOnce)) if refused => self.complete(index),
-            Some((index, Stage::Publish, QoS::ExactlyOnce)) => {
-                let Some(entry) = self.entries.get_mut(index) else {
-                    return Acknowledged::Unknown;
-                };
-                entry.stage = Stage::Release;
-                entry.pending += u8::from(pending);
-                let sequence = entry.sequence;
-                if let Some(message) = entry.message.take() {
-                    self.bytes -= message.size_bytes();
-                }
-                Acknowledged::Release(sequence)
-            }
-            Some((_, Stage::Release, _)) => Acknowledged::ReleaseAgain,
-            Some((_, Stage::Publish, _)) => Acknowledged::OutOfOrder,
-            _ => Acknowledged::Unknown,
-        }
-    }
-
-    /// PUBCOMP.
-    pub(crate) fn pubcomp(&mut self, id: PacketId) -> Acknowledged {
-        match self.find(id) {
-            Some((index, Stage::Release, _)) => self.complete(index),
-            Some((_, Stage::Publish, _)) => Acknowledged::OutOfOrder,
-            _ => Acknowledged::Unknown,
-        }
-    }
-
     /// The connection has ended; nothing has been sent on the next one yet. What was never sent
     /// gives its identifier back.
     pub(crate) fn rewind(&mut self) {
         self.emitted = 0;
         self.unacknowledged = 0;
+        for entry in self.entries.iter_mut().take(self.admitted) {
+            entry.ahead = false;
+        }
         while let Some(last) = self.admitted.checked_sub(1)
             && let Some(entry) = self.entries.get_mut(last)
         {
@@ -436,12 +417,6 @@ impl Outgoing {
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
         }
-    }
-
-    fn complete(&mut self, index: usize) -> Acknowledged {
-        let sequence = self.entries.get(index).map_or(0, |entry| entry.sequence);
-        self.finish(index);
-        Acknowledged::Done(sequence)
     }
 
     /// Ends an admitted entry: its identifier is free from here on.

@@ -35,7 +35,7 @@ fn a_clean_session_ends_with_its_connection() {
     }
 }
 
-/// [MQTT-4.1.0-2]
+/// MQTT 5.0: [MQTT-4.1.0-1] [MQTT-4.1.0-2]
 #[test]
 fn a_session_ends_when_its_expiry_interval_is_over() {
     let net = Net::new();

@@ -1,5 +1,7 @@
 //! Sessions that outlive their connections: what waits, what is sent again, and in which order.
 
+use std::time::Duration;
+
 use broker_core::BrokerOptions;
 use mqtt_codec::{OwnedPublish, Property, ReasonCode};
 
@@ -60,6 +62,25 @@ fn what_was_not_acknowledged_is_sent_again_with_dup_and_its_identifier() {
     client.expect(2, "a", "two");
     client.lose();
     lasting.connect().expect_nothing();
+}
+
+/// MQTT 5.0: [MQTT-4.4.0-1]
+#[test]
+fn nothing_is_sent_again_for_as_long_as_the_connection_lasts() {
+    let net = Net::new();
+    let lasting = net.dial("client").resuming();
+    let client = lasting.connect();
+    client.subscribe("a", 2);
+    let publisher = net.connect("publisher");
+    publisher.publish(qos1("a", "one"));
+    publisher.publish(qos2("a", "two"));
+    client.expect_unacknowledged(1, "a", "one");
+    client.expect_unacknowledged(2, "a", "two");
+    for secs in [1, 60, 3_600, 86_400] {
+        net.advance(Duration::from_secs(secs));
+        client.ping();
+        client.expect_nothing();
+    }
 }
 
 /// [MQTT-4.3.3-5] [MQTT-4.3.3-6]

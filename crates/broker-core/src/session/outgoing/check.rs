@@ -47,6 +47,7 @@ impl Outgoing {
             self.unacknowledged,
             "what is emitted is counted right"
         );
+        self.check_ahead();
         let ordinals: Vec<u64> = admitted().map(|entry| entry.ordinal).collect();
         assert!(
             ordinals.is_sorted_by(|a, b| a < b),
@@ -82,6 +83,15 @@ impl Outgoing {
         self.entries
             .iter()
             .any(|entry| entry.stage != Stage::Done && entry.is_shared())
+    }
+
+    fn check_ahead(&self) {
+        for (index, entry) in self.entries.iter().enumerate() {
+            let may_be_ahead = index >= self.emitted
+                && index < self.admitted
+                && matches!(entry.stage, Stage::Release | Stage::Done);
+            assert!(!entry.ahead || may_be_ahead, "only PUBREL goes ahead");
+        }
     }
 
     /// Messages sent on this connection and not acknowledged.

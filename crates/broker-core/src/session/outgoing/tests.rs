@@ -44,7 +44,8 @@ impl Outgoing {
                 break;
             };
             sent.push((next, entry.sent));
-            self.emitted(true);
+            let sequence = entry.sequence;
+            self.emitted(sequence, true);
             self.check(usize::MAX);
         }
         sent
@@ -385,4 +386,40 @@ fn what_was_stored_with_an_identifier_behind_one_without_was_never_sent() {
 fn an_entry_is_small() {
     let bytes = size_of::<Entry>();
     assert!(bytes <= 64, "an entry takes {bytes} bytes");
+}
+
+/// MQTT 5.0: [MQTT-3.3.4-10]
+#[test]
+fn pubrel_goes_ahead_of_messages_that_wait_for_quota_once_on_each_connection() {
+    let mut outgoing = Outgoing::default();
+    for _ in 0..4 {
+        outgoing.queue(QoS::ExactlyOnce, false, WINDOW);
+    }
+    outgoing.send(WINDOW);
+    assert_eq!(
+        outgoing.pubrec(id(3), false, false),
+        Acknowledged::Release(3)
+    );
+    for _ in 0..2 {
+        outgoing.rewind();
+        let expected = [(Next::Publish(id(1)), true), (Next::Release(id(3)), true)];
+        assert_eq!(outgoing.send(1), expected);
+        assert_eq!(outgoing.unacknowledged(), 1);
+    }
+    // PUBREC for a message that still waits on this connection: PUBREL is the answer to it.
+    assert_eq!(
+        outgoing.pubrec(id(4), false, false),
+        Acknowledged::Release(4)
+    );
+    assert_eq!(outgoing.send(1), []);
+    outgoing.pubrec(id(1), true, false);
+    assert_eq!(outgoing.send(1), [(Next::Publish(id(2)), true)]);
+    outgoing.pubrec(id(2), true, false);
+    // Those that went ahead count when it is their turn.
+    assert_eq!(outgoing.send(2), []);
+    assert_eq!(outgoing.unacknowledged(), 2);
+    assert_eq!(outgoing.pubcomp(id(4)), Acknowledged::Done(4));
+    assert_eq!(outgoing.pubcomp(id(3)), Acknowledged::Done(3));
+    outgoing.check(usize::MAX);
+    assert_eq!(outgoing.len(), 0);
 }
