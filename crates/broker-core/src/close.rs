@@ -95,8 +95,11 @@ pub enum Violation {
     #[error("retained messages not supported")]
     Retain,
     /// A topic filter that is not one [MQTT-4.7.1-1].
-    #[error("invalid topic filter")]
+    #[error("malformed topic filter")]
     TopicFilter,
+    /// A subscription that was refused, in MQTT 3.1, whose SUBACK cannot say so.
+    #[error("subscription refused")]
+    SubscriptionRefused,
     /// A wildcard although the server announced that it has none (section 3.2.2.3.11).
     #[error("wildcard subscriptions not supported")]
     WildcardSubscription,
@@ -131,15 +134,16 @@ impl Violation {
             | Self::SubscriptionIdentifier
             | Self::SharedNoLocal
             | Self::SessionExpiry => ReasonCode::ProtocolError,
-            // "Topic name invalid" is for those that are well-formed and not accepted.
-            Self::TopicName => ReasonCode::MalformedPacket,
+            // "Topic name invalid" and "topic filter invalid" are for those that are well-formed and not
+            // accepted.
+            Self::TopicName | Self::TopicFilter => ReasonCode::MalformedPacket,
             Self::TopicNameLimit => ReasonCode::TopicNameInvalid,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
             Self::PayloadFormat => ReasonCode::PayloadFormatInvalid,
             Self::Qos => ReasonCode::QosNotSupported,
             Self::Retain => ReasonCode::RetainNotSupported,
-            Self::TopicFilter => ReasonCode::TopicFilterInvalid,
+            Self::SubscriptionRefused => ReasonCode::TopicFilterInvalid,
             Self::WildcardSubscription => ReasonCode::WildcardSubscriptionsNotSupported,
             Self::SubscriptionIdentifiers => ReasonCode::SubscriptionIdentifiersNotSupported,
             Self::SharedSubscription => ReasonCode::SharedSubscriptionsNotSupported,
@@ -285,7 +289,8 @@ mod tests {
             (Violation::PayloadFormat, Reason::PayloadFormatInvalid),
             (Violation::Qos, Reason::QosNotSupported),
             (Violation::Retain, Reason::RetainNotSupported),
-            (Violation::TopicFilter, Reason::TopicFilterInvalid),
+            (Violation::TopicFilter, Reason::MalformedPacket),
+            (Violation::SubscriptionRefused, Reason::TopicFilterInvalid),
             (
                 Violation::WildcardSubscription,
                 Reason::WildcardSubscriptionsNotSupported,
@@ -321,6 +326,7 @@ mod tests {
                 | Violation::Qos
                 | Violation::Retain
                 | Violation::TopicFilter
+                | Violation::SubscriptionRefused
                 | Violation::WildcardSubscription
                 | Violation::SubscriptionIdentifiers
                 | Violation::SharedSubscription

@@ -401,10 +401,7 @@ impl Connected {
             }
             Packet::PubComp(pubcomp) => self.handle_pubcomp(&pubcomp, context),
             Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, context),
-            Packet::Unsubscribe(unsubscribe) => {
-                self.handle_unsubscribe(&unsubscribe, context);
-                Ok(())
-            }
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe, context),
             Packet::PingReq => {
                 context.reply(|replies| Packet::PingResp.encode(self.version, replies));
                 Ok(())

@@ -22,8 +22,11 @@ impl Connected {
         subscribe: &Subscribe<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
+        // Before anything is granted: a packet that breaks a rule changes nothing.
+        let filters = subscribe.filters.iter();
+        check_filters(filters.map(|subscription| subscription.filter))
+            .map_err(CloseCause::Protocol)?;
         if self.version.is_v5() {
-            // Before anything is granted: a packet that breaks a rule changes nothing.
             check(subscribe, context.broker.options()).map_err(CloseCause::Protocol)?;
         }
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
@@ -32,7 +35,7 @@ impl Connected {
             let code = self.subscribe(&subscription, identifier, context);
             if code.is_error() && self.version == Version::V31 {
                 // SUBACK of MQTT 3.1 has no way to refuse.
-                return Err(CloseCause::Protocol(Violation::TopicFilter));
+                return Err(CloseCause::Protocol(Violation::SubscriptionRefused));
             }
             codes.push(code);
         }
@@ -108,6 +111,15 @@ impl Connected {
 pub(super) fn words_of_first_error(codes: &[ReasonCode]) -> Option<&'static str> {
     let first = codes.iter().find(|code| code.is_error())?;
     Some(of_subscription(*first))
+}
+
+/// Filters that are not formed as section 4.7 has it end the connection; the codes of SUBACK and
+/// UNSUBACK are for filters that are, and that the server does not accept [MQTT-4.13.1-1].
+pub(super) fn check_filters<'a>(filters: impl Iterator<Item = &'a str>) -> Result<(), Violation> {
+    for filter in filters {
+        Asked::parse(filter).ok_or(Violation::TopicFilter)?;
+    }
+    Ok(())
 }
 
 /// What an MQTT 5 client must not send, having been told or knowing the rules.

@@ -2,19 +2,20 @@
 
 use mqtt_codec::{ReasonCode, UnsubAck, Unsubscribe};
 
-use super::subscribe::words_of_first_error;
+use super::subscribe::{check_filters, words_of_first_error};
 use super::{Connected, Context};
-use crate::broker::Asked;
+use crate::close::CloseCause;
 
 impl Connected {
     pub(super) fn handle_unsubscribe(
         &mut self,
         unsubscribe: &Unsubscribe<'_>,
         context: &mut Context<'_>,
-    ) {
+    ) -> Result<(), CloseCause> {
+        check_filters(unsubscribe.filters.iter()).map_err(CloseCause::Protocol)?;
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
         for text in unsubscribe.filters.iter() {
-            if Asked::parse(text).is_none() {
+            if !context.broker.options().allows_topic(text, text.split('/')) {
                 codes.push(ReasonCode::TopicFilterInvalid);
                 continue;
             }
@@ -39,5 +40,6 @@ impl Connected {
             };
             unsuback.encode(version, replies)
         });
+        Ok(())
     }
 }

@@ -15,7 +15,8 @@ fn words_for_errors(client: &Client) -> Vec<(&'static str, Option<String>)> {
     client.send(Packet::PubRel(PubRel::new(id(99))));
     client.send(Packet::PubRec(mqtt_codec::PubRec::new(id(98))));
     let mut filters = SubscribeFiltersBuf::new();
-    for filter in ["a", "#/a"] {
+    let too_deep = "/".repeat(200);
+    for filter in ["a", &too_deep] {
         filters
             .push(
                 filter,
@@ -29,7 +30,7 @@ fn words_for_errors(client: &Client) -> Vec<(&'static str, Option<String>)> {
         filters: filters.as_filters(),
     }));
     let mut filters = UnsubscribeFiltersBuf::new();
-    filters.push("#/a").expect("a string");
+    filters.push(&too_deep).expect("a string");
     client.send(Packet::Unsubscribe(Unsubscribe {
         packet_id: id(96),
         properties: Properties::EMPTY,

@@ -1,5 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and the options of a subscription.
 
+use broker_core::{CloseCause, Violation};
 use mqtt_codec::{
     OwnedPacket, Packet, Properties, QoS, ReasonCode, RetainHandling, Subscribe,
     SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf,
@@ -16,10 +17,11 @@ fn at(qos: QoS) -> SubscriptionOptions {
 fn suback_has_one_code_for_each_filter_in_their_order() {
     let net = Net::new();
     let client = net.connect_v5("client");
+    let too_deep = "/".repeat(200);
     let mut filters = SubscribeFiltersBuf::new();
     for (filter, qos) in [
         ("a", QoS::ExactlyOnce),
-        ("b/#/c", QoS::AtMostOnce),
+        (&*too_deep, QoS::AtMostOnce),
         ("c/+", QoS::AtMostOnce),
         ("$share/group/a", QoS::AtMostOnce),
         ("d", QoS::AtLeastOnce),
@@ -78,8 +80,9 @@ fn unsubscribing_removes_just_the_filter_with_the_same_text() {
         Some(ReasonCode::NoSubscriptionExisted)
     );
     assert_eq!(
-        client.unsubscribe("a/#/b"),
-        Some(ReasonCode::TopicFilterInvalid)
+        client.unsubscribe(&"/".repeat(200)),
+        Some(ReasonCode::TopicFilterInvalid),
+        "too many levels"
     );
     let publisher = net.connect("publisher");
     publisher.publish(qos0("a/b", "x"));
@@ -237,4 +240,42 @@ fn matching_counts_empty_levels() {
     client.subscribe("b/#", 0);
     publisher.publish(qos0("b", "parent"));
     client.expect(0, "b", "parent");
+}
+
+/// MQTT 3.1.1: [MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.3-1] [MQTT-4.8.0-1]
+/// MQTT 5.0: [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.13.1-1]
+#[test]
+fn a_malformed_filter_ends_the_connection_and_grants_nothing() {
+    let net = Net::new();
+    for filter in ["", "a/#/b", "a#", "+a"] {
+        let malformed = CloseCause::Protocol(Violation::TopicFilter);
+        for dial in [net.dial("client").v31(), net.dial("client")] {
+            let client = dial.connect();
+            client.send_subscribe(client.take_id(), filter, at(QoS::AtMostOnce), None);
+            client.expect_closed(malformed);
+            let client = dial.connect();
+            client.send_unsubscribe(client.take_id(), filter);
+            client.expect_closed(malformed);
+        }
+        let lasting = net.dial("client").expiry(100);
+        let client = lasting.connect();
+        let mut filters = SubscribeFiltersBuf::new();
+        for filter in ["good", filter] {
+            filters.push(filter, at(QoS::AtMostOnce)).expect("a string");
+        }
+        client.send(Packet::Subscribe(Subscribe {
+            packet_id: client.take_id(),
+            properties: Properties::EMPTY,
+            filters: filters.as_filters(),
+        }));
+        client.expect_disconnected(ReasonCode::MalformedPacket);
+        assert_eq!(
+            net.broker().sizes().subscriptions,
+            0,
+            "not even the good one"
+        );
+        let client = lasting.connect();
+        client.send_unsubscribe(client.take_id(), filter);
+        client.expect_disconnected(ReasonCode::MalformedPacket);
+    }
 }

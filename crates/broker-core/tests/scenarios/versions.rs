@@ -33,19 +33,19 @@ fn mqtt_3_1_has_no_session_present_and_no_refusal_in_suback() {
     let packet_id = client.take_id();
     client.send_subscribe(
         packet_id,
-        "a/#/b",
+        &"/".repeat(200),
         SubscriptionOptions::new(QoS::AtMostOnce),
         None,
     );
-    client.expect_closed(CloseCause::Protocol(Violation::TopicFilter));
+    client.expect_closed(CloseCause::Protocol(Violation::SubscriptionRefused));
 }
 
 #[test]
-fn mqtt_3_1_1_is_refused_a_bad_filter_in_suback() {
+fn mqtt_3_1_1_is_refused_a_filter_in_suback() {
     let net = Net::new();
     let client = net.connect("client");
     let options = SubscriptionOptions::new(QoS::AtMostOnce);
-    let refused = client.subscribe_with("a/#/b", options, None);
+    let refused = client.subscribe_with(&"/".repeat(200), options, None);
     assert_eq!(refused, ReasonCode::UnspecifiedError, "0x80");
     client.ping();
 }

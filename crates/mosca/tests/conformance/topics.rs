@@ -235,7 +235,7 @@ async fn matching_compares_characters_and_changes_none() {
 /// MQTT 3.1.1: [MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.3-1]
 /// MQTT 5.0: [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
 #[tokio::test]
-async fn filters_with_wildcards_in_the_wrong_place_and_empty_ones_are_refused() {
+async fn filters_with_wildcards_in_the_wrong_place_and_empty_ones_end_the_connection() {
     let invalid = [
         "",
         "sport#",
@@ -257,36 +257,25 @@ async fn filters_with_wildcards_in_the_wrong_place_and_empty_ones_are_refused() 
         "sport/##",
     ];
     each(&NUMBERED, async |server, version| {
-        let mut client = Client::connect(server, version, "client").await;
-        let filters = invalid.map(|filter| (filter, options(QoS::AtMostOnce)));
-        let suback = client.subscribe_to(1, &filters, &[]).await;
-        for (filter, code) in invalid.iter().zip(&suback.reason_codes) {
-            let expected = if version.is_v5() {
-                ReasonCode::TopicFilterInvalid
-            } else {
-                ReasonCode::UnspecifiedError
-            };
-            assert_eq!(*code, expected, "{filter:?}");
+        for filter in invalid {
+            let lasting = Hello::new(version, "client").persistent(100);
+            let mut client = lasting.connect(server).await;
+            let filters = [
+                ("good", options(QoS::AtMostOnce)),
+                (filter, options(QoS::AtMostOnce)),
+            ];
+            client.send_subscribe(1, &filters, &[]).await;
+            client
+                .assert_disconnected(ReasonCode::MalformedPacket)
+                .await;
+            // Not even the good one was granted.
+            assert_eq!(server.sizes().subscriptions, 0, "{filter:?}");
+            let mut client = lasting.resume().connect(server).await;
+            client.send_unsubscribe(1, &["good", filter], &[]).await;
+            client
+                .assert_disconnected(ReasonCode::MalformedPacket)
+                .await;
         }
-        let mut publisher = Client::connect(server, version, "publisher").await;
-        for topic in [
-            "sport",
-            "sports",
-            "sport/x",
-            "sport/x/ranking",
-            "a",
-            "a/b",
-            "/",
-            "sport/tennis",
-            "sport/tennis/a",
-            "sport/tennisx/a",
-            "xsport",
-            "a/x/b",
-            "x/y/z",
-        ] {
-            publisher.publish_whole(&Message::new(topic, b"")).await;
-        }
-        client.nothing_comes().await;
     })
     .await;
 }
@@ -297,8 +286,7 @@ async fn filters_with_wildcards_in_the_wrong_place_and_empty_ones_are_refused() 
 async fn a_topic_name_with_a_wildcard_ends_the_connection_and_reaches_nobody() {
     each(&NUMBERED, async |server, version| {
         let mut client = Client::connect(server, version, "client").await;
-        let filters =
-            ["#", "a/#", "+", "a/+", "a+"].map(|filter| (filter, options(QoS::AtMostOnce)));
+        let filters = ["#", "a/#", "+", "a/+"].map(|filter| (filter, options(QoS::AtMostOnce)));
         client.subscribe_to(1, &filters, &[]).await;
         for name in [
             "#", "+", "a/#", "a/+", "a/+/b", "a#", "a+", "+a", "#/a", "$a/#",

@@ -341,6 +341,16 @@ impl Client {
     /// Sends UNSUBSCRIBE for one filter; the reason code of UNSUBACK, `None` before MQTT 5.
     pub(crate) fn unsubscribe(&self, filter: &str) -> Option<ReasonCode> {
         let packet_id = self.take_id();
+        self.send_unsubscribe(packet_id, filter);
+        let unsuback = self.take(|packet| match packet {
+            OwnedPacket::UnsubAck(unsuback) => Some(unsuback.clone()),
+            _ => None,
+        });
+        assert_eq!(unsuback.packet_id, packet_id, "[MQTT-3.10.4-5]");
+        unsuback.reason_codes.first().copied()
+    }
+
+    pub(crate) fn send_unsubscribe(&self, packet_id: PacketId, filter: &str) {
         let mut filters = UnsubscribeFiltersBuf::new();
         filters.push(filter).expect("a string");
         self.send(Packet::Unsubscribe(Unsubscribe {
@@ -348,12 +358,6 @@ impl Client {
             properties: PropertiesBuf::new().as_properties(),
             filters: filters.as_filters(),
         }));
-        let unsuback = self.take(|packet| match packet {
-            OwnedPacket::UnsubAck(unsuback) => Some(unsuback.clone()),
-            _ => None,
-        });
-        assert_eq!(unsuback.packet_id, packet_id, "[MQTT-3.10.4-5]");
-        unsuback.reason_codes.first().copied()
     }
 
     /// Publishes and goes through the whole handshake; the reason code of PUBACK or PUBREC.
