@@ -172,7 +172,8 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test [--only PART]...                  everything that must hold before a change lands; PART is
-                                         fmt, clippy, tidy, unit, clients, doc, fuzz or benches
+                                         fmt, clippy, tidy, unit, conformance, clients, doc, fuzz
+                                         or benches
   tidy                                   the rules of the house: layers, sizes, headers, dead paths
   conformance [--check]                  run the tests of the numbered statements and write
                                          docs/conformance.md, or check that it is up to date

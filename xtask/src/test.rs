@@ -18,7 +18,9 @@ pub enum Part {
     Tidy,
     /// All tests of the workspace, doctests and those with real clients included.
     Unit,
-    /// Of these, only the tests with real clients and of the command.
+    /// Of these, those of the numbered statements, and that the page about them is up to date.
+    Conformance,
+    /// Of all tests, only those with real clients and of the command.
     Clients,
     /// The documentation.
     Doc,
@@ -29,11 +31,12 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fmt,
         Self::Clippy,
         Self::Tidy,
         Self::Unit,
+        Self::Conformance,
         Self::Clients,
         Self::Doc,
         Self::Fuzz,
@@ -46,6 +49,7 @@ impl Part {
             Self::Clippy => "clippy",
             Self::Tidy => "tidy",
             Self::Unit => "unit",
+            Self::Conformance => "conformance",
             Self::Clients => "clients",
             Self::Doc => "doc",
             Self::Fuzz => "fuzz",
@@ -95,6 +99,9 @@ pub fn run(workspace: &Workspace, only: &[Part]) -> Result<bool> {
     if wanted(Part::Unit) || wanted(Part::Clients) {
         test_with_clients(workspace, &mut steps, wanted(Part::Unit));
     }
+    if wanted(Part::Conformance) {
+        steps.check("numbered statements", || conformance_or_error(workspace));
+    }
     if wanted(Part::Doc) {
         let mut doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
@@ -112,6 +119,12 @@ pub fn run(workspace: &Workspace, only: &[Part]) -> Result<bool> {
 
 fn tidy_or_error(workspace: &Workspace) -> Result<()> {
     anyhow::ensure!(crate::tidy::run(workspace)?, "see above");
+    Ok(())
+}
+
+fn conformance_or_error(workspace: &Workspace) -> Result<()> {
+    let is_complete = crate::conformance::run(workspace, true)?;
+    anyhow::ensure!(is_complete, "see above");
     Ok(())
 }
 
