@@ -36,6 +36,16 @@ struct Form {
     id_at: usize,
 }
 
+/// A packet for one receiver, before it is put into an outbox.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PreparedPacket {
+    pub(crate) naming: Naming,
+    /// `None` for one that is the receiver's own.
+    form: Option<Form>,
+    /// All of it; `usize::MAX` if it cannot be encoded.
+    pub(crate) bytes: usize,
+}
+
 impl<'a> Publication<'a> {
     pub(crate) fn new(parts: MessageParts<'a>, frames: &'a mut Frames, now: Timestamp) -> Self {
         frames.bytes.clear();
@@ -69,52 +79,60 @@ impl<'a> Publication<'a> {
         self.parts.topic.len() + self.parts.properties.len() + self.parts.payload.len()
     }
 
-    /// Bytes of the packet on these terms; `usize::MAX` if it cannot be encoded.
-    pub(crate) fn packet_bytes(
+    /// The packet on these terms. Asked for once for each receiver; what several can have is encoded
+    /// once for all of them.
+    #[inline]
+    pub(crate) fn packet(
         &mut self,
         version: Version,
         terms: &Terms<'_>,
         naming: Naming,
-    ) -> usize {
+    ) -> PreparedPacket {
         if is_own(version, terms, naming) {
-            let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-            let mut properties = core::mem::take(&mut self.frames.properties);
-            let head = self.own_head(version, terms, naming, id);
-            let bytes = head.packet_bytes(&mut properties).unwrap_or(usize::MAX);
-            self.frames.properties = properties;
-            return bytes;
+            let bytes = self.own_bytes(version, terms, naming);
+            let form = None;
+            return PreparedPacket {
+                naming,
+                form,
+                bytes,
+            };
         }
         let form = self.form(version, terms.qos, terms.retain);
-        if form.start == form.end {
-            return usize::MAX;
-        }
-        let shared = if self.is_shared() {
-            self.parts.payload.len()
-        } else {
-            0
+        let encoded = form.end - form.start;
+        let bytes = match encoded {
+            0 => usize::MAX,
+            _ if self.is_shared() => encoded + self.parts.payload.len(),
+            _ => encoded,
         };
-        form.end - form.start + shared
+        PreparedPacket {
+            naming,
+            form: Some(form),
+            bytes,
+        }
     }
 
-    /// Appends the packet on these terms.
+    fn own_bytes(&mut self, version: Version, terms: &Terms<'_>, naming: Naming) -> usize {
+        let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let mut properties = core::mem::take(&mut self.frames.properties);
+        let head = self.own_head(version, terms, naming, id);
+        let bytes = head.packet_bytes(&mut properties).unwrap_or(usize::MAX);
+        self.frames.properties = properties;
+        bytes
+    }
+
+    /// Appends a packet that was [prepared](Self::packet) on the same terms.
+    #[inline]
     pub(crate) fn put(
         &mut self,
         outbox: &mut Outbox,
         version: Version,
         terms: &Terms<'_>,
-        naming: Naming,
+        packet: PreparedPacket,
         packet_id: Option<PacketId>,
     ) {
-        if is_own(version, terms, naming) {
-            let mut properties = core::mem::take(&mut self.frames.properties);
-            let head = self.own_head(version, terms, naming, packet_id);
-            outbox.put(|flat| head.put(flat, &mut properties));
-            if !self.is_shared() {
-                outbox.put(|flat| flat.extend_from_slice(self.parts.payload));
-            }
-            self.frames.properties = properties;
-        } else {
-            self.put_form(outbox, version, terms, packet_id);
+        match packet.form {
+            Some(form) => self.put_form(outbox, form, packet_id),
+            None => self.put_own(outbox, version, terms, packet.naming, packet_id),
         }
         if self.is_shared() {
             let message = self.message();
@@ -122,21 +140,30 @@ impl<'a> Publication<'a> {
         }
     }
 
-    /// Appends a form that all receivers share to whom nothing is said of their own, up to a payload
-    /// that is shared.
-    fn put_form(
+    /// Appends a packet that is one receiver's own, up to a payload that is shared.
+    fn put_own(
         &mut self,
         outbox: &mut Outbox,
         version: Version,
         terms: &Terms<'_>,
+        naming: Naming,
         packet_id: Option<PacketId>,
     ) {
-        let form = self.form(version, terms.qos, terms.retain);
-        let bytes = self
-            .frames
-            .bytes
-            .get(form.start..form.end)
-            .unwrap_or_default();
+        let mut properties = core::mem::take(&mut self.frames.properties);
+        let head = self.own_head(version, terms, naming, packet_id);
+        outbox.put(|flat| head.put(flat, &mut properties));
+        if !self.is_shared() {
+            outbox.put(|flat| flat.extend_from_slice(self.parts.payload));
+        }
+        self.frames.properties = properties;
+    }
+
+    /// Appends a form that all receivers share to whom nothing is said of their own, up to a payload
+    /// that is shared.
+    #[inline]
+    fn put_form(&self, outbox: &mut Outbox, form: Form, packet_id: Option<PacketId>) {
+        let bytes = self.frames.bytes.get(form.start..form.end);
+        let bytes = bytes.unwrap_or_default();
         outbox.put(|flat| {
             let at = flat.len() + form.id_at;
             flat.extend_from_slice(bytes);
@@ -187,16 +214,23 @@ impl<'a> Publication<'a> {
         }
     }
 
+    #[inline]
     fn is_shared(&self) -> bool {
         self.parts.payload.len() >= SHARED_PAYLOAD_MIN
     }
 
+    #[inline]
     fn form(&mut self, version: Version, qos: QoS, retain: bool) -> Form {
         let index =
             usize::from(version.is_v5()) * 6 + usize::from(qos.as_u8()) * 2 + usize::from(retain);
-        if let Some(Some(form)) = self.frames.forms.get(index) {
-            return *form;
+        match self.frames.forms.get(index) {
+            Some(Some(form)) => *form,
+            _ => self.encode_form(index, version, qos, retain),
         }
+    }
+
+    #[inline(never)]
+    fn encode_form(&mut self, index: usize, version: Version, qos: QoS, retain: bool) -> Form {
         let packet_id = (qos != QoS::AtMostOnce).then_some(PacketId::MIN);
         let start = self.frames.bytes.len();
         let mut bytes = core::mem::take(&mut self.frames.bytes);
@@ -223,6 +257,7 @@ impl<'a> Publication<'a> {
 
 /// Whether a topic alias or subscription identifiers make the packet one receiver's own; before
 /// MQTT 5 there are none.
+#[inline]
 fn is_own(version: Version, terms: &Terms<'_>, naming: Naming) -> bool {
     version.is_v5() && (naming != Naming::Topic || !terms.subscription_ids.as_slice().is_empty())
 }

@@ -125,13 +125,17 @@ pub(crate) struct Remains {
 
 impl Link {
     /// How the next PUBLISH to `topic` is to name it; see [`OutboundAliases::naming`].
+    #[inline]
     pub(crate) fn naming(&self, topic: &str) -> Naming {
-        let aliases = self.topic_aliases.as_ref();
-        aliases.map_or(Naming::Topic, |aliases| aliases.naming(topic))
+        match &self.topic_aliases {
+            None => Naming::Topic,
+            Some(aliases) => aliases.naming(topic),
+        }
     }
 
     /// A PUBLISH to `topic` that names it so was put into the outbox. From here on the client knows
     /// its alias: what is in the outbox is sent in this order or, if the connection ends, not at all.
+    #[inline]
     pub(crate) fn note_named(&mut self, topic: &str, naming: Naming) {
         if let Some(aliases) = &mut self.topic_aliases {
             aliases.note_sent(topic, naming);

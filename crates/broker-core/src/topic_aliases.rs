@@ -121,15 +121,10 @@ impl Naming {
         }
     }
 
-    /// The way to name it that `fits`, if there is one: this one, or without the alias that this
-    /// packet would be the first to have. An alias that is known already is never longer than the
-    /// name.
-    pub(crate) fn that_fits(self, mut fits: impl FnMut(Self) -> bool) -> Option<Self> {
-        if fits(self) {
-            return Some(self);
-        }
-        let without = matches!(self, Self::Both(_)) && fits(Self::Topic);
-        without.then_some(Self::Topic)
+    /// How to name the topic of a packet that is too large by the alias that it would be the first to
+    /// have. An alias that is known already is never longer than the name.
+    pub(crate) fn without_new_alias(self) -> Option<Self> {
+        matches!(self, Self::Both(_)).then_some(Self::Topic)
     }
 }
 
@@ -197,16 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_is_too_large_with_a_new_alias_goes_without() {
-        let both = Naming::Both(NonZeroU16::MIN);
-        let alias = Naming::Alias(NonZeroU16::MIN);
-        assert_eq!(both.that_fits(|_| true), Some(both));
-        assert_eq!(
-            both.that_fits(|it| it == Naming::Topic),
-            Some(Naming::Topic)
-        );
-        assert_eq!(both.that_fits(|_| false), None);
-        assert_eq!(alias.that_fits(|it| it != alias), None);
-        assert_eq!(Naming::Topic.that_fits(|_| false), None);
+    fn only_a_new_alias_can_be_left_out() {
+        let one = NonZeroU16::MIN;
+        assert_eq!(Naming::Both(one).without_new_alias(), Some(Naming::Topic));
+        assert_eq!(Naming::Alias(one).without_new_alias(), None);
+        assert_eq!(Naming::Topic.without_new_alias(), None);
     }
 }

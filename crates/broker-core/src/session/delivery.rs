@@ -16,7 +16,7 @@ use crate::frame::{Head, put_pubrel};
 use crate::options::BrokerOptions;
 use crate::outbox::SHARED_PAYLOAD_MIN;
 use crate::persistence::{Batch, InflightStage, Operation, SubscriptionIds};
-use crate::publication::{Publication, remaining_secs};
+use crate::publication::{PreparedPacket, Publication, remaining_secs};
 use crate::share::Group;
 use crate::topic_aliases::Naming;
 use crate::{Message, Timestamp};
@@ -290,10 +290,13 @@ impl Session {
                     let scratch = &mut effects.scratch.frames.properties;
                     let bytes_max = link.maximum_packet_size as usize;
                     let naming = link.naming(message.topic());
-                    let naming = naming.that_fits(|naming| {
-                        let bytes = head.named(naming).packet_bytes(scratch);
+                    let mut fits = |naming: &Naming| {
+                        let bytes = head.named(*naming).packet_bytes(scratch);
                         bytes.is_some_and(|bytes| bytes <= bytes_max)
-                    });
+                    };
+                    let naming = Some(naming)
+                        .filter(&mut fits)
+                        .or_else(|| naming.without_new_alias().filter(&mut fits));
                     let Some(naming) = naming.filter(|_| !expired) else {
                         let counters = rules.counters;
                         let counter = if expired {
@@ -357,8 +360,8 @@ impl State {
         if self.outbox.len() >= rules.options.max_outbox_bytes {
             return Err(Refused::SlowReader);
         }
-        let naming = self.naming_that_fits(publication, terms)?;
-        self.put(publication, terms, naming, None, effects);
+        let packet = self.packet_that_fits(publication, terms)?;
+        self.put(publication, terms, packet, None, effects);
         Ok(())
     }
 
@@ -375,7 +378,7 @@ impl State {
         }
         let window = self.window(rules.options.max_inflight);
         if self.outgoing.is_open(window) && self.outbox.len() < rules.options.max_outbox_bytes {
-            let naming = self.naming_that_fits(publication, terms)?;
+            let packet = self.packet_that_fits(publication, terms)?;
             // What may have to go to another member is kept, as long as it is under way.
             let kept = match terms.share {
                 Some(share) if terms.qos == QoS::AtLeastOnce => {
@@ -384,7 +387,7 @@ impl State {
                 _ => None,
             };
             let id = self.outgoing.push_sent(terms.qos, kept);
-            self.put(publication, terms, naming, Some(id), effects);
+            self.put(publication, terms, packet, Some(id), effects);
             return Ok(());
         }
         if !self.has_room(publication.size_bytes(), rules) {
@@ -406,21 +409,30 @@ impl State {
             && (bytes == 0 || bytes + size_bytes <= rules.options.max_queued_bytes)
     }
 
-    /// How the packet is to name its topic.
+    /// The packet for the client, with a new topic alias only if there is room for it.
     ///
     /// # Errors
     /// If the client takes no packet of this size.
-    fn naming_that_fits(
+    #[inline]
+    fn packet_that_fits(
         &self,
         publication: &mut Publication<'_>,
         terms: &Terms<'_>,
-    ) -> Result<Naming, Refused> {
+    ) -> Result<PreparedPacket, Refused> {
         let link = self.link.as_ref().ok_or(Refused::Away)?;
         let bytes_max = link.maximum_packet_size as usize;
         let naming = link.naming(publication.parts().topic);
-        naming
-            .that_fits(|naming| publication.packet_bytes(link.version, terms, naming) <= bytes_max)
-            .ok_or(Refused::TooLarge)
+        let packet = publication.packet(link.version, terms, naming);
+        if packet.bytes <= bytes_max {
+            return Ok(packet);
+        }
+        let smaller = naming.without_new_alias().ok_or(Refused::TooLarge)?;
+        let packet = publication.packet(link.version, terms, smaller);
+        if packet.bytes <= bytes_max {
+            Ok(packet)
+        } else {
+            Err(Refused::TooLarge)
+        }
     }
 
     /// Whether it is still the right one for a message at QoS 1 or 2 that others could get too.
@@ -433,7 +445,7 @@ impl State {
         match &self.link {
             None if share.connected => Err(Refused::Away),
             None => Ok(()),
-            Some(_) => self.naming_that_fits(publication, terms).map(drop),
+            Some(_) => self.packet_that_fits(publication, terms).map(drop),
         }
     }
 
@@ -442,7 +454,7 @@ impl State {
         &mut self,
         publication: &mut Publication<'_>,
         terms: &Terms<'_>,
-        naming: Naming,
+        packet: PreparedPacket,
         packet_id: Option<PacketId>,
         effects: &mut DeliveryEffects<'_>,
     ) {
@@ -455,8 +467,8 @@ impl State {
             return;
         };
         outbox.reuse(effects.outboxes);
-        publication.put(outbox, link.version, terms, naming, packet_id);
-        link.note_named(publication.parts().topic, naming);
+        publication.put(outbox, link.version, terms, packet, packet_id);
+        link.note_named(publication.parts().topic, packet.naming);
         effects.wakes.extend(link.rouse());
     }
 }
