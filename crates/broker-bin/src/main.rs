@@ -4,6 +4,7 @@
 //! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
 
 mod args;
+mod log;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -38,7 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    start_logging(args);
+    // Held to the end, for the last lines.
+    let _log = log::start(level(args)).context("cannot start the log")?;
     // Each connection is an open file; the usual soft limit of 1,024 is no limit of the machine's.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
@@ -109,18 +111,13 @@ fn announce(server: &Server, schemes: &[&str]) -> std::io::Result<()> {
     stdout.flush()
 }
 
-fn start_logging(args: &Args) {
-    let level = match args {
+/// How much is logged.
+fn level(args: &Args) -> Level {
+    match args {
         Args {
             very_verbose: true, ..
         } => Level::DEBUG,
         Args { verbose: true, .. } => Level::INFO,
         _ => Level::WARN,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
+    }
 }

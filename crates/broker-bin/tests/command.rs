@@ -13,10 +13,12 @@
 #[path = "real_clients/process.rs"]
 mod process;
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
-use process::{Line, Process, Signal};
+use process::{Line, PATIENCE, Process, Signal};
 
 fn mosca(arguments: &[&str]) -> Process {
     Process::start(
@@ -93,6 +95,55 @@ fn interrupt_and_terminate_end_it_without_complaint() {
             "still listening"
         );
     }
+}
+
+/// Ends with the test.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // Both fail if the process has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A log of which nobody takes any notice is full after 64 KiB on Linux. That is not for clients to feel.
+#[test]
+fn clients_are_served_while_nobody_reads_the_log() {
+    let mut process = Unread(
+        Command::new(env!("CARGO_BIN_EXE_mosca"))
+            .args(["--very-verbose", "-p", "0", "--host", "127.0.0.1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    let mut out = BufReader::new(process.0.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    let (_, port) = line.trim().rsplit_once(':').unwrap();
+    let port: u16 = port.parse().unwrap();
+    // MQTT 3.1.1, clean session; two lines with the client identifier for each: 120 KiB at least.
+    let id = [b'x'; 240];
+    let connect = [&b"\x10\xFC\x01\0\x04MQTT\x04\x02\0\0\0\xF0"[..], &id].concat();
+    for number in 0..300 {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(&connect).unwrap();
+        let mut connack = [0; 4];
+        let read = client.read_exact(&mut connack);
+        assert!(read.is_ok(), "client {number} was not answered: {read:?}");
+        assert_eq!(connack, [0x20, 2, 0, 0]);
+        client.write_all(&[0xE0, 0]).unwrap();
+    }
+    let id = process.0.id().to_string();
+    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    // Its standard output closes when it ends, although its log was never read.
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || sender.send(out.read_line(&mut String::new()).unwrap()));
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(0), "it did not end");
+    assert!(process.0.wait().unwrap().success());
 }
 
 #[test]
