@@ -36,9 +36,15 @@
 //!   composed characters equals one in decomposed ones.
 //! - Whether a user exists is not told: one who does not is asked for a proof like everybody else,
 //!   with a salt that stays the same, and then fails in the same words. For that to hold all
-//!   credentials need the same number of iterations; see [`ScramSha256::with_iterations`].
+//!   credentials need the same number of iterations and salts of 16 bytes; see
+//!   [`ScramSha256::with_iterations`].
 //! - The [`user`](broker_core::Connection::user) of the connection is the name inside the exchange.
 //!   The user name of CONNECT has no part in it.
+//! - Which client identifiers a user may take is not its business: every user who is let in may take any,
+//!   and with it the session, the messages and the will of whoever has it. Where users do not trust each
+//!   other, wrap the method in one that compares [`AuthenticationRequest::client_id`] with the user's name.
+//!
+//! [`AuthenticationRequest::client_id`]: broker_core::AuthenticationRequest::client_id
 
 mod credential;
 mod credentials;

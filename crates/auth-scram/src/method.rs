@@ -68,7 +68,9 @@ impl ScramSha256 {
     }
 
     /// The iterations that a user who does not exist is told: those of the users who do, or their
-    /// number tells who exists. Default: [`ITERATIONS_MIN`].
+    /// number tells who exists. So do their salts if they are not of 16 bytes, as those made by
+    /// [`ScramCredential::from_password`] are. Default: [`ITERATIONS_MIN`]. To be called before the
+    /// method is cloned; later it has no effect.
     #[must_use]
     pub fn with_iterations(self, iterations: u32) -> Self {
         let shared = match Arc::try_unwrap(self.shared) {
@@ -126,12 +128,11 @@ impl AuthenticationExchange for Beginning {
 
 impl Shared {
     fn challenge(&self, first: ClientFirst, lookup: ScramLookup) -> AuthenticationStep {
+        // Made for those who exist as well, so that it takes as long.
+        let fake = ScramCredential::fake(&self.secret, &first.user, self.iterations);
         let (credential, exists) = match lookup {
             ScramLookup::Known(credential) => (credential, true),
-            ScramLookup::Unknown => {
-                let fake = ScramCredential::fake(&self.secret, &first.user, self.iterations);
-                (fake, false)
-            }
+            ScramLookup::Unknown => (fake, false),
             ScramLookup::Unavailable => return unavailable(),
         };
         let Ok(nonce) = random::<18>() else {

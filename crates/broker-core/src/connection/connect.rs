@@ -36,8 +36,16 @@ impl Connection {
     /// Whether this CONNECT, if it is accepted, takes the place of a connection that its client has
     /// now [MQTT-3.1.4-3]. That one may not have been asked yet for all that came on it, DISCONNECT
     /// perhaps; a driver can see to that first.
+    ///
+    /// False for a CONNECT that is refused whoever else is there, and for one that begins an
+    /// authentication: how long its answer takes must not tell a stranger who is connected. An
+    /// authentication takes its time anyway, in which the others are heard.
     pub fn would_displace(&self, connect: &Connect<'_>) -> bool {
-        matches!(self.phase, Phase::Awaiting { .. }) && self.broker.is_connected(connect.client_id)
+        matches!(self.phase, Phase::Awaiting { .. })
+            && connect.properties.authentication_method().is_none()
+            && !self.broker.options().require_enhanced_authentication
+            && self.broker.redirected().is_none()
+            && self.broker.is_connected(connect.client_id)
     }
 
     pub(super) fn handle_connect(

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use broker_core::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
-    AuthenticationStep, BrokerOptions, CloseCause, Verdict, Violation,
+    AuthenticationStep, BrokerOptions, CloseCause, Connection, Redirect, Timestamp, Verdict,
+    Violation,
 };
 use mqtt_codec::{
     Connect, DecodeError, Disconnect, OwnedAuth, OwnedConnAck, OwnedPacket, Packet, PropertiesBuf,
@@ -686,6 +687,39 @@ fn whoever_has_no_method_stays_outside_where_one_is_required() {
     let client = dial(&net).connect();
     client.disconnect();
     net.shut_down();
+}
+
+/// A driver gives way before a takeover, and that takes time.
+#[test]
+fn a_stranger_does_not_learn_from_the_time_it_takes_who_is_connected() {
+    for require in [false, true] {
+        let (net, _) = Script::net_with(&[Line::Accept("")], |options| {
+            options.require_enhanced_authentication = require;
+        });
+        let _client = dial(&net).connect();
+        let connection = Connection::new(&net.broker(), Timestamp::default());
+        let would_displace = |client_id, method: Option<&str>| {
+            let mut properties = PropertiesBuf::new();
+            if let Some(method) = method {
+                let method = Property::AuthenticationMethod(method);
+                properties.push(method).unwrap();
+            }
+            connection.would_displace(&Connect {
+                properties: properties.as_properties(),
+                ..Connect::new(Version::V5, client_id)
+            })
+        };
+        for client_id in ["client", "other"] {
+            assert!(!would_displace(client_id, Some(METHOD)));
+            assert!(!would_displace(client_id, Some("UNKNOWN")));
+        }
+        // Whoever may come in without showing who he is may know.
+        assert_eq!(would_displace("client", None), !require);
+        assert!(!would_displace("other", None));
+        let other = Redirect::temporary("other.example.org");
+        net.broker().redirect(Some(other));
+        assert!(!would_displace("client", None), "redirected");
+    }
 }
 
 /// MQTT 5.0: [MQTT-4.12.1-1]

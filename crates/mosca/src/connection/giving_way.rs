@@ -4,6 +4,8 @@
 //! them is heard first is a matter of chance between two tasks. If the second one were heard first,
 //! DISCONNECT would never count: the client's own will would be published, and its session would
 //! keep an expiry interval that it has changed.
+//!
+//! Whoever has to show who he is first does not wait here; see [`Connection::would_displace`].
 
 use std::future::Future;
 use std::mem;
