@@ -16,11 +16,11 @@ fn main() -> std::io::Result<()> {
             .join("corpus")
             .join(target);
         std::fs::create_dir_all(&folder)?;
-        for (number, seed) in seeds().enumerate() {
+        for (number, seed) in seeds().iter().enumerate() {
             // 1 and 2 are MQTT 3.1.1 and 5.0, without a limit of size for the chunks.
             for version in [7, 8].into_iter().take(1 + prefix.min(&1)) {
-                let input = [&[version, 0][..*prefix], &seed].concat();
-                std::fs::write(folder.join(format!("seed-{number:02}-{version}")), input)?;
+                let input = [&[version, 0][..*prefix], seed].concat();
+                std::fs::write(folder.join(format!("seed-{number:03}-{version}")), input)?;
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Packets to begin at.
 
+use std::sync::LazyLock;
+
 /// One packet of each kind and form, for the mutations to begin at: the first byte, then the
 /// body; the remaining length goes between them.
 const SEEDS: &[&[u8]] = &[
@@ -31,10 +33,28 @@ const SEEDS: &[&[u8]] = &[
     b"\xF0\x18\x08\x15\0\x01m\x16\0\x01d",
 ];
 
-/// Each seed as the packet that it is.
-pub fn seeds() -> impl Iterator<Item = Vec<u8>> {
+/// Rows of the wire table that are longer than this (bytes) are about length alone.
+const ROW_BYTES_MAX: usize = 512;
+
+/// Each of the packets above as the packet that it is.
+pub fn packets() -> impl Iterator<Item = Vec<u8>> {
     SEEDS.iter().map(|seed| {
         let (first, body) = seed.split_first().expect("a seed has a first byte");
         [&[*first, body.len() as u8], body].concat()
     })
+}
+
+/// All that there is to begin at: those packets, and what the rows of the wire table send, most of
+/// which breaks one rule.
+pub fn seeds() -> &'static [Vec<u8>] {
+    static ALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let cases = wire_table::cases().expect("the table is in order");
+        let rows = cases.into_iter().map(|case| case.sent);
+        let rows = rows.filter(|sent| sent.len() <= ROW_BYTES_MAX);
+        let mut all: Vec<Vec<u8>> = packets().chain(rows).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    });
+    &ALL
 }
