@@ -289,21 +289,19 @@ impl Broker {
         }
     }
 
-    /// Removes a subscription. False if there was none.
-    pub(crate) fn unsubscribe(
+    /// Removes a subscription and says what it was; `None` if there was none. What waits of one
+    /// that was shared is the caller's to hand over.
+    pub(crate) fn unsubscribe<'a>(
         &self,
-        now: Timestamp,
         session: &Arc<Session>,
         epoch: u32,
-        filter: &str,
-        effects: &mut Effects,
-    ) -> bool {
-        let Some(asked) = Asked::parse(filter) else {
-            return false;
-        };
+        filter: &'a str,
+        batch: &mut Batch,
+    ) -> Option<Asked<'a>> {
+        let asked = Asked::parse(filter)?;
         let mut state = session.state();
         if !state.is_current(epoch) || !state.filters.remove(filter) {
-            return false;
+            return None;
         }
         if let (Some(replays), Asked::Own(filter)) = (&mut state.replays, asked) {
             replays.remove(filter);
@@ -312,17 +310,13 @@ impl Broker {
             state.filters = hashbrown::HashSet::new();
         }
         if session.is_durable() {
-            effects.batch.push(Operation::DropSubscription {
+            batch.push(Operation::DropSubscription {
                 session: session.key().clone(),
                 filter: filter.into(),
             });
         }
         self.stop_routing_to(session, filter, asked);
-        drop(state);
-        if matches!(asked, Asked::Shared(_)) {
-            self.hand_over_unsent(now, session, filter, effects);
-        }
-        true
+        Some(asked)
     }
 
     fn remove_expired_retained(&self, now: Timestamp, effects: &mut Effects) {

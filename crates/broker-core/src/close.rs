@@ -31,6 +31,9 @@ pub enum CloseCause {
     ServerShutdown,
     /// The server is going down, and the client is sent to another: 0x9C for now, 0x9D for good.
     Redirected(ReasonCode),
+    /// The client asked for what takes a larger SUBACK or UNSUBACK than its maximum packet size
+    /// [MQTT-3.1.2-24], and would wait for it in vain. Nothing was subscribed or unsubscribed.
+    ReplyTooLarge,
     /// The store did not accept what had to become durable.
     StoreFailed,
 }
@@ -172,6 +175,7 @@ impl CloseCause {
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
             Self::Redirected(reason) => Some(reason),
+            Self::ReplyTooLarge => Some(ReasonCode::PacketTooLarge),
             Self::StoreFailed => Some(ReasonCode::UnspecifiedError),
         }
     }
@@ -207,6 +211,7 @@ impl core::fmt::Display for CloseCause {
             Self::TakenOver => f.write_str("session taken over"),
             Self::ServerShutdown => f.write_str("server shutting down"),
             Self::Redirected(reason) => write!(f, "server shutting down: {reason}"),
+            Self::ReplyTooLarge => f.write_str("the reply is larger than the client's maximum"),
             Self::StoreFailed => f.write_str("store failed"),
         }
     }
@@ -254,6 +259,7 @@ mod tests {
                 CloseCause::Redirected(ReasonCode::ServerMoved),
                 Some(ReasonCode::ServerMoved),
             ),
+            (CloseCause::ReplyTooLarge, Some(ReasonCode::PacketTooLarge)),
             (CloseCause::StoreFailed, Some(ReasonCode::UnspecifiedError)),
         ];
         for error in DecodeError::ALL {
@@ -353,6 +359,7 @@ mod tests {
                 | CloseCause::TakenOver
                 | CloseCause::ServerShutdown
                 | CloseCause::Redirected(_)
+                | CloseCause::ReplyTooLarge
                 | CloseCause::StoreFailed => {}
             }
             assert_eq!(cause.disconnect_reason(), told, "{cause}");

@@ -152,8 +152,8 @@ impl Group {
     }
 
     /// Who else may get it, in the order in which to ask when the one that was chosen does not take
-    /// it: connected members, then those whose sessions keep it.
-    pub(crate) fn others(&self, search: Search, chosen: SessionId) -> Vec<Chosen> {
+    /// it: connected members, then those whose sessions keep it; so many of them at most.
+    pub(crate) fn others(&self, search: Search, chosen: SessionId, limit: usize) -> Vec<Chosen> {
         let members = self.members.lock();
         let find = |connected: bool| {
             let others = members.ring().filter_map(|place| members.list.get(place));
@@ -168,7 +168,7 @@ impl Group {
                     connected,
                 })
         };
-        find(true).chain(find(false)).collect()
+        find(true).chain(find(false)).take(limit).collect()
     }
 }
 
@@ -392,7 +392,7 @@ mod tests {
         }
         let search = Search::anybody(QoS::AtLeastOnce);
         let others = |chosen, search| {
-            let others = group.others(search, SessionId(chosen));
+            let others = group.others(search, SessionId(chosen), usize::MAX);
             let others = others.into_iter();
             others
                 .map(|other| (other.member.session.id().0, other.connected))

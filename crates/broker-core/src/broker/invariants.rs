@@ -62,7 +62,8 @@ impl Broker {
             "groups know whether it is connected"
         );
         if let Some(link) = &state.link {
-            let unacknowledged = state.outgoing.unacknowledged();
+            // PUBREL needs no quota, and there may be more of them from earlier connections.
+            let unacknowledged = state.outgoing.unacknowledged_messages();
             assert!(
                 unacknowledged <= usize::from(link.receive_maximum),
                 "receive maximum"

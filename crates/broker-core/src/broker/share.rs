@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
+use hashbrown::{HashMap, HashSet};
 use mqtt_codec::QoS;
 use topic_trie::{SharedFilter, TopicFilter};
 
@@ -23,6 +24,29 @@ use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
 
 /// When messages that could not be given away yet, or were about to be, are looked at again.
 const HAND_OVER_AGAIN: Duration = Duration::from_millis(200);
+
+/// Members that are asked before the rest of a group is gathered, when the one that was chosen does
+/// not take a message.
+const NEAREST: usize = 8;
+
+/// Messages in a row that none of a group's members has room for, until no more of a move are
+/// offered to it: with full queues all around each would be offered to every member.
+const FULL_MAX: usize = 16;
+
+/// A message that no member of a group takes.
+struct NotTaken {
+    /// Why the first who could not has not taken it.
+    first: Refused,
+    /// Whether a smaller one may find a taker.
+    too_large: bool,
+}
+
+/// A group that messages are moved to.
+struct Taker {
+    group: Option<Arc<Group>>,
+    /// Messages in a row that nobody in it had room for.
+    full: usize,
+}
 
 /// All groups, by the whole texts of their subscriptions.
 ///
@@ -50,6 +74,10 @@ impl Groups {
         self.by_text
             .get(text)
             .map(|group| Arc::clone(group.value()))
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.by_text.contains_key(text)
     }
 
     /// The group of this text, or one without members that stands for it.
@@ -162,15 +190,15 @@ impl Broker {
     ) {
         let search = Search::anybody(publication.parts().qos);
         let origin = Origin::Published;
-        if let Err(refused) = self.offer(group, search, origin, publication, rules, effects) {
-            rules.counters.count_refused(refused);
+        if let Err(not_taken) = self.offer(group, search, origin, publication, rules, effects) {
+            rules.counters.count_refused(not_taken.first);
         }
     }
 
     /// Offers a message to the members of a group until one takes it.
     ///
     /// # Errors
-    /// If nobody does: why the first who could not has not taken it.
+    /// If nobody does.
     fn offer(
         &self,
         group: &Arc<Group>,
@@ -179,10 +207,16 @@ impl Broker {
         publication: &mut Publication<'_>,
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), NotTaken> {
+        let mut not_taken = NotTaken {
+            first: Refused::Away,
+            too_large: false,
+        };
         let strategy = self.options.shared_subscription_strategy;
-        let chosen = group.choose(strategy, search).ok_or(Refused::Away)?;
-        let mut offer = |chosen: &Chosen| {
+        let Some(chosen) = group.choose(strategy, search) else {
+            return Err(not_taken);
+        };
+        let mut takes = |chosen: &Chosen| {
             let options = &chosen.member.options;
             let terms = Terms {
                 // At most what was granted to this one [MQTT-4.8.2-3].
@@ -196,19 +230,30 @@ impl Broker {
                 }),
             };
             let session = &chosen.member.session;
-            session.deliver(publication, &terms, rules, effects)
+            let Err(refused) = session.deliver(publication, &terms, rules, effects) else {
+                return true;
+            };
+            if not_taken.first == Refused::Away {
+                not_taken.first = refused;
+            }
+            not_taken.too_large |= refused == Refused::TooLarge;
+            false
         };
-        let Err(mut first) = offer(&chosen) else {
+        if takes(&chosen) {
             return Ok(());
-        };
-        for other in group.others(search, chosen.member.session.id()) {
-            match offer(&other) {
-                Ok(()) => return Ok(()),
-                Err(refused) if first == Refused::Away => first = refused,
-                Err(_) => {}
+        }
+        // The nearest are mostly enough. If they are not, they are asked again with all others:
+        // who is near may have changed meanwhile.
+        for limit in [NEAREST, usize::MAX] {
+            let others = group.others(search, chosen.member.session.id(), limit);
+            if others.iter().any(&mut takes) {
+                return Ok(());
+            }
+            if others.len() < limit {
+                break;
             }
         }
-        Err(first)
+        Err(not_taken)
     }
 
     /// The session's client is not connected: what it shares with others and has not acknowledged
@@ -245,20 +290,24 @@ impl Broker {
         }
     }
 
-    /// The session has left a group: what came by it and was never sent goes to others, if there
+    /// The session has left groups: what came by them and was never sent goes to others, if there
     /// are any; else it is delivered here [MQTT-3.10.4-3].
-    pub(super) fn hand_over_unsent(
+    pub(crate) fn hand_over_unsent(
         &self,
         now: Timestamp,
         session: &Arc<Session>,
-        text: &str,
+        mut left: HashSet<&str>,
         effects: &mut Effects,
     ) {
+        left.retain(|text| self.groups.has(text));
+        if left.is_empty() {
+            return;
+        }
         let mut state = session.state();
         if !state.has_shared {
             return;
         }
-        let parcels = state.outgoing.begin_move_unsent(text);
+        let parcels = state.outgoing.begin_move_unsent(&left);
         drop(state);
         let search = Search {
             acknowledged_only: true,
@@ -344,13 +393,14 @@ impl Broker {
     ) {
         let rules = self.rules(now);
         // The group as it is now: by the one that the message came through, which may be gone.
-        let mut found: Option<(Arc<str>, Option<Arc<Group>>)> = None;
+        let mut found: HashMap<Arc<str>, Taker> = HashMap::new();
         parcels.retain(|parcel| {
             let text = parcel.group.text();
-            if found.as_ref().is_none_or(|(known, _)| known != text) {
-                found = Some((Arc::clone(text), self.groups.get(text)));
-            }
-            let Some((_, Some(group))) = &found else {
+            let taker = found.entry_ref(text).or_insert_with(|| Taker {
+                group: self.groups.get(text),
+                full: 0,
+            });
+            let Some(group) = taker.group.as_ref().filter(|_| taker.full < FULL_MAX) else {
                 return true;
             };
             let search = Search {
@@ -359,14 +409,18 @@ impl Broker {
             };
             let (scratch, mut rest) = effects.split();
             let mut publication = Publication::of(&parcel.message, scratch.frames, now);
-            let taken = self
-                .offer(group, search, origin, &mut publication, rules, &mut rest)
-                .is_ok();
-            if taken {
-                note_taken(parcel.sequence, &mut effects.batch);
-                self.counters.redistributed_shared.add(1);
+            match self.offer(group, search, origin, &mut publication, rules, &mut rest) {
+                Ok(()) => {
+                    taker.full = 0;
+                    note_taken(parcel.sequence, &mut effects.batch);
+                    self.counters.redistributed_shared.add(1);
+                    false
+                }
+                Err(not_taken) => {
+                    taker.full += usize::from(!not_taken.too_large);
+                    true
+                }
             }
-            !taken
         });
     }
 }

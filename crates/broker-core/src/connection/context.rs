@@ -7,6 +7,7 @@ use mqtt_codec::{EncodeError, Properties, PropertiesBuf};
 use super::Connected;
 use crate::Timestamp;
 use crate::broker::Broker;
+use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::reason::put_explained;
 
@@ -40,8 +41,18 @@ impl Connected {
 }
 
 impl Context<'_> {
+    /// Whether a reply of so many bytes can be sent. To be asked before the packet that asks for it
+    /// has an effect, where the size of the reply is the client's choice.
+    pub(super) fn check_reply(&self, bytes: Result<usize, EncodeError>) -> Result<(), CloseCause> {
+        match bytes {
+            Ok(bytes) if bytes > self.reply_bytes_max => Err(CloseCause::ReplyTooLarge),
+            _ => Ok(()),
+        }
+    }
+
     /// Appends a packet to the replies that go out when the batch has been committed. One that is
-    /// larger than the client takes is not sent [MQTT-3.1.2-24].
+    /// larger than the client takes is not sent [MQTT-3.1.2-24]; those that a client can make so
+    /// large are seen to by [`check_reply`](Self::check_reply).
     pub(super) fn reply<E>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) {
         let replies = &mut self.effects.ticket.replies;
         let before = replies.len();

@@ -30,14 +30,15 @@ impl Connected {
             check(subscribe, context.broker.options()).map_err(CloseCause::Protocol)?;
         }
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
-        let mut codes = Vec::with_capacity(subscribe.filters.len());
-        for subscription in subscribe.filters.iter() {
-            let code = self.subscribe(&subscription, identifier, context);
+        let mut codes = vec![ReasonCode::UnspecifiedError; subscribe.filters.len()];
+        let suback = SubAck::new(subscribe.packet_id, &codes);
+        context.check_reply(suback.encoded_len(self.version))?;
+        for (code, subscription) in codes.iter_mut().zip(subscribe.filters.iter()) {
+            *code = self.subscribe(&subscription, identifier, context);
             if code.is_error() && self.version == Version::V31 {
                 // SUBACK of MQTT 3.1 has no way to refuse.
                 return Err(CloseCause::Protocol(Violation::SubscriptionRefused));
             }
-            codes.push(code);
         }
         let version = self.version;
         context.reply_explained(words_of_first_error(&codes), |properties, replies| {

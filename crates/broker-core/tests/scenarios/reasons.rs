@@ -163,3 +163,58 @@ fn a_refusal_is_explained_where_the_explanation_fits() {
         line.expect_closed(CloseCause::Refused(reason));
     }
 }
+
+/// A SUBACK or UNSUBACK that is not sent is waited for in vain, so what asks for one is answered with
+/// DISCONNECT, and changes nothing.
+/// MQTT 5.0: [MQTT-3.1.2-24]
+#[test]
+fn a_client_that_has_no_room_for_the_acknowledgement_is_disconnected() {
+    let net = Net::new();
+    let dial = net.dial("client").expiry(100).resuming();
+    // The fixed header, the packet identifier and the length of no properties take 5 bytes.
+    let dial = dial.property(Property::MaximumPacketSize(20));
+    let filters: Vec<_> = (0..16).map(|number| number.to_string()).collect();
+    let subscribe = |client: &Client, filters: &[String]| {
+        let mut buf = SubscribeFiltersBuf::new();
+        for filter in filters {
+            let options = SubscriptionOptions::new(mqtt_codec::QoS::AtMostOnce);
+            buf.push(filter, options).expect("a string");
+        }
+        client.send(Packet::Subscribe(Subscribe {
+            packet_id: id(1),
+            properties: Properties::EMPTY,
+            filters: buf.as_filters(),
+        }));
+    };
+    let unsubscribe = |client: &Client, filters: &[String]| {
+        let mut buf = UnsubscribeFiltersBuf::new();
+        for filter in filters {
+            buf.push(filter).expect("a string");
+        }
+        client.send(Packet::Unsubscribe(Unsubscribe {
+            packet_id: id(2),
+            properties: Properties::EMPTY,
+            filters: buf.as_filters(),
+        }));
+    };
+    let client = dial.connect();
+    subscribe(&client, &filters);
+    client.expect_disconnected(ReasonCode::PacketTooLarge);
+    assert_eq!(client.closed(), Some(CloseCause::ReplyTooLarge));
+    assert_eq!(net.broker().sizes().subscriptions, 0);
+
+    let client = dial.connect();
+    subscribe(&client, &filters[1..]);
+    assert!(matches!(client.next(), OwnedPacket::SubAck(_)));
+    assert_eq!(net.broker().sizes().subscriptions, 15);
+    unsubscribe(&client, &filters);
+    client.expect_disconnected(ReasonCode::PacketTooLarge);
+    assert_eq!(client.closed(), Some(CloseCause::ReplyTooLarge));
+    assert_eq!(net.broker().sizes().subscriptions, 15);
+
+    let client = dial.connect();
+    unsubscribe(&client, &filters[1..]);
+    assert!(matches!(client.next(), OwnedPacket::UnsubAck(_)));
+    assert_eq!(net.broker().sizes().subscriptions, 0);
+    client.expect_nothing();
+}

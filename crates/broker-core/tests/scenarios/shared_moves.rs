@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use broker_core::{BrokerOptions, CloseCause};
 use mqtt_codec::{
-    OwnedPacket, Packet, Property, PubAck, PubRec, Publish, QoS, ReasonCode, SubscriptionOptions,
+    OwnedPacket, Packet, Properties, Property, PubAck, PubRec, Publish, QoS, ReasonCode,
+    SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf,
 };
 
 use crate::harness::client::{Dial, id};
@@ -298,6 +299,72 @@ fn who_unsubscribes_finishes_what_has_begun_and_leaves_the_rest_to_others() {
         leaver.acknowledge(&begun);
         leaver.expect(1, "b", "own");
         leaver.expect_nothing();
+    }
+}
+
+#[test]
+fn who_leaves_several_groups_with_one_packet_leaves_the_messages_of_all() {
+    let net = Net::with(narrow());
+    let filters = ["$share/g/b", SHARE, "$share/h/c"];
+    let leaver = net.connect_v5("leaver");
+    for filter in filters {
+        leaver.subscribe(filter, 1);
+    }
+    let publisher = net.connect("publisher");
+    for (topic, payload) in [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4"), ("b", "5")] {
+        publisher.publish(qos1(topic, payload));
+    }
+    leaver.expect_unacknowledged(1, "a", "1");
+    let other = net.connect("other");
+    for filter in &filters[..2] {
+        other.subscribe(filter, 1);
+    }
+    let mut buf = UnsubscribeFiltersBuf::new();
+    for filter in filters {
+        buf.push(filter).expect("a string");
+    }
+    leaver.send(Packet::Unsubscribe(Unsubscribe {
+        packet_id: id(9),
+        properties: Properties::EMPTY,
+        filters: buf.as_filters(),
+    }));
+    assert!(matches!(leaver.next(), OwnedPacket::UnsubAck(_)));
+    for (topic, payload) in [("a", "2"), ("b", "3"), ("b", "5")] {
+        other.expect(1, topic, payload);
+    }
+    other.expect_nothing();
+    leaver.puback(id(1));
+    // It was the last in this one.
+    leaver.expect(1, "c", "4");
+    leaver.expect_nothing();
+}
+
+/// Or a move of many messages would ask all members for each of them.
+#[test]
+fn members_without_room_are_asked_for_a_few_messages_and_not_for_all() {
+    for (large, is_moved) in [(15, true), (16, false)] {
+        let net = Net::with(BrokerOptions {
+            max_queued_bytes: 20_000,
+            ..narrow()
+        });
+        let dial = net.dial("member").expiry(100).resuming();
+        let lost = member(&dial, 1);
+        let publisher = net.connect("publisher");
+        for _ in 0..large {
+            publisher.publish(qos1("a", &"x".repeat(1_000)));
+        }
+        publisher.publish(qos1("a", "small"));
+        let other = net.dial("other").expiry(100).connect();
+        other.subscribe("b", 1);
+        other.subscribe(SHARE, 1);
+        publisher.publish(qos1("b", &"y".repeat(19_500)));
+        lost.lose();
+        let moved = net.broker().counters().redistributed_shared.get();
+        assert_eq!(moved, u64::from(is_moved), "behind {large}");
+        assert_eq!(
+            payloads(&dial.connect()).len(),
+            large + usize::from(!is_moved)
+        );
     }
 }
 

@@ -313,30 +313,6 @@ fn with_short_connack() -> BrokerOptions {
     }
 }
 
-/// [MQTT-3.1.2-24]
-#[test]
-fn no_reply_is_larger_than_the_client_takes() {
-    let net = Net::with(with_short_connack());
-    let client = net
-        .dial("client")
-        .v5()
-        .property(Property::MaximumPacketSize(12))
-        .connect();
-    let mut filters = mqtt_codec::SubscribeFiltersBuf::new();
-    let options = mqtt_codec::SubscriptionOptions::new(mqtt_codec::QoS::AtMostOnce);
-    for filter in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-        filters.push(filter, options).expect("a string");
-    }
-    client.send(mqtt_codec::Packet::Subscribe(mqtt_codec::Subscribe {
-        packet_id: client.take_id(),
-        properties: mqtt_codec::Properties::EMPTY,
-        filters: filters.as_filters(),
-    }));
-    client.expect_nothing();
-    client.ping();
-    assert_eq!(net.broker().sizes().subscriptions, 8);
-}
-
 #[test]
 fn a_client_that_takes_no_packet_as_large_as_connack_is_refused() {
     let net = Net::with(with_short_connack());
@@ -348,4 +324,35 @@ fn a_client_that_takes_no_packet_as_large_as_connack_is_refused() {
     assert_eq!(dial(5).refused().0, Some(ReasonCode::PacketTooLarge));
     assert_eq!(dial(4).refused().0, None);
     dial(10).connect().ping();
+}
+
+/// PUBREL needs no quota, so more of them may be under way than the receive maximum of the new
+/// connection allows; messages wait until they are completed.
+/// MQTT 5.0: [MQTT-3.3.4-10]
+#[test]
+fn more_pubrels_than_the_receive_maximum_go_out_on_a_new_connection() {
+    let net = Net::new();
+    let dial = net.dial("subscriber").expiry(100).resuming();
+    let subscriber = dial.connect();
+    subscriber.subscribe("a", 2);
+    let publisher = net.connect("publisher");
+    for payload in ["1", "2", "3"] {
+        publisher.publish(qos2("a", payload));
+        let publish = subscriber.expect_unacknowledged(2, "a", payload);
+        let id = publish.packet_id.expect("it has one");
+        subscriber.pubrec(id);
+        subscriber.expect_pubrel(id);
+    }
+    subscriber.lose();
+    publisher.publish(qos1("a", "4"));
+    let subscriber = dial.property(Property::ReceiveMaximum(1)).connect();
+    for value in 1..=3 {
+        subscriber.expect_pubrel(id(value));
+    }
+    for value in 1..=3 {
+        subscriber.expect_nothing();
+        subscriber.pubcomp(id(value));
+    }
+    subscriber.expect(1, "a", "4");
+    subscriber.expect_nothing();
 }

@@ -94,7 +94,16 @@ impl Outgoing {
         }
     }
 
-    /// Messages sent on this connection and not acknowledged.
+    /// Messages sent on this connection that the client has not answered.
+    pub(crate) fn unacknowledged_messages(&self) -> usize {
+        let emitted = self.entries.iter().take(self.emitted);
+        emitted
+            .filter(|entry| entry.stage == Stage::Publish)
+            .count()
+    }
+
+    /// What is under way on this connection, PUBREL included.
+    #[cfg(test)]
     pub(crate) fn unacknowledged(&self) -> usize {
         self.unacknowledged
     }

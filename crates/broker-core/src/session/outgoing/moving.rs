@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use mqtt_codec::QoS;
 
 use super::{Entry, Outgoing, Stage};
@@ -52,12 +53,11 @@ impl Outgoing {
         self.begin(|_| true)
     }
 
-    /// Begins a move of what came by this shared subscription and was never sent.
-    pub(crate) fn begin_move_unsent(&mut self, text: &str) -> Vec<Parcel> {
-        self.begin(|entry| {
-            !entry.sent && entry.group.as_ref().is_some_and(|it| **it.text() == *text)
-        })
-        .0
+    /// Begins a move of what came by these shared subscriptions and was never sent.
+    pub(crate) fn begin_move_unsent(&mut self, texts: &HashSet<&str>) -> Vec<Parcel> {
+        let is_of_them = |group: &Arc<Group>| texts.contains(&**group.text());
+        self.begin(|entry| !entry.sent && entry.group.as_ref().is_some_and(is_of_them))
+            .0
     }
 
     fn begin(&mut self, wanted: impl Fn(&Entry) -> bool) -> (Vec<Parcel>, bool) {

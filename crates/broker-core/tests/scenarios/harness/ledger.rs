@@ -36,6 +36,8 @@ impl Traces {
 pub(crate) struct Ledger {
     /// Identifier, quality, and whether PUBREC was sent.
     open: HashMap<PacketId, (QoS, bool)>,
+    /// Those of them that came as PUBREL alone, and need no quota (MQTT 5.0 section 4.9).
+    resumed: BTreeSet<PacketId>,
     window: usize,
     max_packet_size: usize,
     topic_alias_maximum: u16,
@@ -53,6 +55,7 @@ impl Default for Ledger {
     fn default() -> Self {
         Self {
             open: HashMap::new(),
+            resumed: BTreeSet::new(),
             window: usize::MAX,
             max_packet_size: usize::MAX,
             topic_alias_maximum: 0,
@@ -103,6 +106,7 @@ impl Ledger {
         };
         if is_done {
             self.open.remove(&id);
+            self.resumed.remove(&id);
         }
     }
 
@@ -162,11 +166,14 @@ impl Ledger {
                 assert_eq!(before, None, "identifier {} is in use", id.get());
             }
             OwnedPacket::PubRel(pubrel) if !pubrel.reason_code.is_error() => {
-                self.open.insert(pubrel.packet_id, (QoS::ExactlyOnce, true));
+                let id = pubrel.packet_id;
+                if self.open.insert(id, (QoS::ExactlyOnce, true)).is_none() {
+                    self.resumed.insert(id);
+                }
             }
             _ => {}
         }
-        let open = self.open.len();
+        let open = self.open.len() - self.resumed.len();
         assert!(
             open <= self.window,
             "{open} messages open in a window of {}",
