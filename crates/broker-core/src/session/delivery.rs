@@ -124,10 +124,7 @@ impl Session {
         effects: &mut DeliveryEffects<'_>,
     ) -> Result<(), Refused> {
         if !state.has_room(publication.size_bytes(), rules) {
-            while let Some(sequence) = state.outgoing.discard_expired(rules.now) {
-                rules.counters.dropped_expired.add(1);
-                self.note_dequeued(sequence, effects.batch);
-            }
+            self.discard_expired(state, rules, effects.batch);
         }
         if !state.has_room(publication.size_bytes(), rules) {
             return Err(Refused::QueueFull);
@@ -235,10 +232,7 @@ impl Session {
         if state.link.is_none() {
             return;
         }
-        while let Some(sequence) = state.outgoing.discard_expired(rules.now) {
-            rules.counters.dropped_expired.add(1);
-            self.note_dequeued(sequence, &mut effects.batch);
-        }
+        self.discard_expired(state, rules, &mut effects.batch);
         let window = state.window(rules.options.max_inflight);
         while let Some((entry, packet_id)) = state.outgoing.admit(window, self.is_durable()) {
             if self.is_durable() {
@@ -325,6 +319,14 @@ impl Session {
             }
         }
         dropped
+    }
+
+    /// Drops what has expired at the front of the queue.
+    fn discard_expired(&self, state: &mut State, rules: Rules<'_>, batch: &mut Batch) {
+        for sequence in state.outgoing.discard_expired(rules.now) {
+            rules.counters.dropped_expired.add(1);
+            self.note_dequeued(sequence, batch);
+        }
     }
 
     /// Tells the store that a message is done with.

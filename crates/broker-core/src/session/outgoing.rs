@@ -372,20 +372,23 @@ impl Outgoing {
         sequence
     }
 
-    /// Removes waiting entries at the front of the queue whose messages have expired. Returns the
-    /// sequence number of one, to be called until there is none.
-    pub(crate) fn discard_expired(&mut self, now: Timestamp) -> Option<u64> {
-        let entry = self.entries.get(self.admitted)?;
-        let expired = entry
-            .message
-            .as_ref()
-            .is_some_and(|message| message.expires() <= now);
-        if !expired || entry.pending > 0 {
-            return None;
-        }
-        let entry = self.entries.remove(self.admitted)?;
-        self.bytes -= entry.message.map_or(0, |message| message.size_bytes());
-        Some(entry.sequence)
+    /// Removes the waiting entries at the front of the queue whose messages have expired, all at
+    /// once: what is in front of them is moved no more than one time. Returns their sequence numbers.
+    pub(crate) fn discard_expired(&mut self, now: Timestamp) -> Vec<u64> {
+        let is_expired = |entry: &&Entry| {
+            let message = entry.message.as_ref();
+            entry.pending == 0 && message.is_some_and(|message| message.expires() <= now)
+        };
+        let waiting = self.entries.range(self.admitted..);
+        let expired = waiting.take_while(is_expired).count();
+        let bytes = &mut self.bytes;
+        let discarded = self.entries.drain(self.admitted..self.admitted + expired);
+        discarded
+            .map(|entry| {
+                *bytes -= entry.message.map_or(0, |message| message.size_bytes());
+                entry.sequence
+            })
+            .collect()
     }
 
     /// The connection has ended; nothing has been sent on the next one yet. What was never sent

@@ -280,15 +280,16 @@ fn what_expired_at_the_front_of_the_queue_is_discarded_and_what_is_under_way_is_
         share: None,
     };
     let mut outgoing = Outgoing::default();
-    for secs in [1, 1, 9, 1] {
+    for secs in [1, 1, 1, 9, 1] {
         outgoing.push(expiring(secs), &terms, false, 1);
     }
     let now = Timestamp::from_millis(1_000);
-    assert_eq!(outgoing.discard_expired(now), Some(2));
+    assert_eq!(outgoing.discard_expired(now), [2, 3]);
+    outgoing.check(1);
     assert_eq!(
         outgoing.discard_expired(now),
-        None,
-        "3 has not expired, and 4 is behind it"
+        [],
+        "4 has not expired, and 5 is behind it"
     );
     outgoing.check(1);
     assert_eq!(outgoing.len(), 3);
