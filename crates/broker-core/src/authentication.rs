@@ -102,8 +102,8 @@ pub trait AuthenticationExchange: Send {
     fn step(self: Box<Self>, data: Option<Vec<u8>>) -> Verdict<AuthenticationStep>;
 }
 
-/// What CONNECT says of a client that wants to be authenticated.
-#[derive(Clone, Copy, Debug)]
+/// What CONNECT says of a client that wants to be authenticated. `Debug` does not show the password.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct AuthenticationRequest<'a> {
     /// The version that the client speaks.
@@ -130,6 +130,18 @@ impl<'a> AuthenticationRequest<'a> {
             password: None,
             user: None,
         }
+    }
+}
+
+impl core::fmt::Debug for AuthenticationRequest<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AuthenticationRequest")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("user_name", &self.user_name)
+            .field("has_password", &self.password.is_some())
+            .field("user", &self.user)
+            .finish()
     }
 }
 
@@ -201,5 +213,25 @@ impl<T> Verdict<T> {
     /// A decision that `future` will make.
     pub fn pending(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self::Pending(Box::pin(future))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_logged_does_not_show_the_password() {
+        let request = AuthenticationRequest {
+            user_name: Some("name"),
+            password: Some(b"pencil"),
+            ..AuthenticationRequest::new(Version::V5, "client")
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains(r#"user_name: Some("name"), has_password: true"#));
+        assert!(
+            !shown.contains("pencil") && !shown.contains("112"),
+            "{shown}"
+        );
     }
 }

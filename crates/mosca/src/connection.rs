@@ -158,6 +158,7 @@ impl<S: Network> Driver<S> {
             if !waiting && self.hear_verdict(now, worker, context) {
                 continue;
             }
+            let was_open = self.connection.closing().is_none();
             let blocked = match self.write(now, worker, context) {
                 Written::All => false,
                 Written::Blocked => true,
@@ -176,8 +177,9 @@ impl<S: Network> Driver<S> {
             if self.commit.is_some() {
                 continue;
             }
-            if blocked && self.connection.closing().is_none() {
+            if blocked && was_open {
                 self.ask_whether_to_close(now, worker);
+                // The time for last words has begun, perhaps while writing: it is to be watched.
                 if self.connection.closing().is_some() {
                     continue;
                 }

@@ -25,6 +25,8 @@ struct Script {
     pieces: VecDeque<Vec<u8>>,
     written: Vec<u8>,
     takes: usize,
+    /// It takes nothing, and never will.
+    full: bool,
 }
 
 impl AsyncRead for Script {
@@ -51,6 +53,9 @@ impl AsyncWrite for Script {
         _context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.full {
+            return Poll::Pending;
+        }
         let taken = bytes.len().min(self.takes);
         self.written.extend_from_slice(&bytes[..taken]);
         Poll::Ready(Ok(taken))
@@ -79,8 +84,8 @@ fn shared() -> Arc<Shared> {
 fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Script> {
     let script = Script {
         pieces: pieces.into(),
-        written: Vec::new(),
         takes,
+        ..Script::default()
     };
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     Driver::new(script, peer, Arc::clone(shared), Arc::new(()))
@@ -375,4 +380,28 @@ async fn a_connection_that_has_nothing_to_say_loses_its_place_soon() {
     assert_eq!(newer.stream.written, answers, "what came behind CONNECT");
     assert_eq!(shared.broker.counters().takeovers.get(), 1);
     assert!(newer.partial.is_empty());
+}
+
+/// The last words are the first that the socket does not take: nothing but time ends this.
+#[tokio::test]
+async fn a_client_that_does_not_take_the_last_words_is_left_in_time() {
+    let shared = shared();
+    shared.limit_farewell(Duration::from_millis(20));
+    let mut connect = Vec::new();
+    let version = Version::V5;
+    Packet::Connect(Connect::new(version, "client"))
+        .encode(version, &mut connect)
+        .unwrap();
+    let mut driver = driver(&shared, vec![connect], usize::MAX);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+    assert!(!driver.stream.written.is_empty(), "CONNACK");
+
+    driver.stream.full = true;
+    shared.broker.shut_down(&mut broker_core::Effects::new());
+    // A task of its own: the test's own timer must not wake it.
+    let task = tokio::spawn(driver);
+    let left = tokio::time::timeout(Duration::from_secs(10), task).await;
+    left.expect("it does not wait for ever").unwrap();
+    assert_eq!(shared.open_connections(), 0);
 }
