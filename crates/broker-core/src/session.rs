@@ -43,7 +43,7 @@ use crate::will::Will;
 
 pub(crate) use delivery::{DeliveryEffects, Origin, Refused, Rules, Share, Terms};
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Acknowledged, Outgoing, Parcel};
+pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel};
 
 /// Tells sessions apart within one process; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -18,12 +18,21 @@ use super::Broker;
 use crate::Timestamp;
 use crate::effects::{Change, Effects, Release};
 use crate::publication::Publication;
-use crate::session::{DeliveryEffects, Origin, Parcel, Refused, Rules, Session, Share, Terms};
+use crate::session::{
+    DeliveryEffects, Move, Origin, Parcel, Refused, Rules, Session, Share, Terms,
+};
 use crate::share::{Chosen, Group, Member, Search};
 use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
 
 /// When messages that could not be given away yet, or were about to be, are looked at again.
 const HAND_OVER_AGAIN: Duration = Duration::from_millis(200);
+
+/// Messages given away at one time when a client has gone: others wait for the same thread, and a
+/// store takes all of them in one batch.
+const MOVE_MAX: usize = 2_000;
+
+/// When the next of them are, if not all could be given away at one time.
+const GO_ON: Duration = Duration::from_millis(10);
 
 /// Members that are asked before the rest of a group is gathered, when the one that was chosen does
 /// not take a message.
@@ -263,11 +272,14 @@ impl Broker {
         if state.link.is_some() || state.ended || !state.has_shared {
             return;
         }
-        let (parcels, pending) = if effects.uncommitted {
+        let begun = if effects.uncommitted {
             // It would be gone here and not have arrived there, for a store.
-            (Vec::new(), true)
+            Move {
+                pending: true,
+                ..Move::default()
+            }
         } else {
-            state.outgoing.begin_move()
+            state.outgoing.begin_move(MOVE_MAX)
         };
         drop(state);
         let search = Search {
@@ -276,15 +288,21 @@ impl Broker {
             connected_only: true,
             acknowledged_only: true,
         };
-        let begun = !parcels.is_empty();
-        let moved = begun && self.give(now, session, parcels, search, effects);
+        let Move {
+            parcels,
+            pending,
+            more,
+        } = begun;
+        let moved = !parcels.is_empty() && self.give(now, session, parcels, search, effects);
         let mut state = session.state();
         if state.link.is_none() && !state.ended {
-            // A move may fail, and what is not committed yet may not go.
-            let again = moved || pending;
-            state.hand_over_due = match again {
-                true => now + HAND_OVER_AGAIN,
-                false => Timestamp::MAX,
+            state.hand_over_due = match (moved, more) {
+                (true, true) => now + GO_ON,
+                // A move may fail, and what is not committed yet may not go.
+                (true, false) => now + HAND_OVER_AGAIN,
+                (false, _) if pending => now + HAND_OVER_AGAIN,
+                // There is nothing, or the others have no room for it.
+                (false, _) => Timestamp::MAX,
             };
             self.set_deadline(session, &mut state);
         }

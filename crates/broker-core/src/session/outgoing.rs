@@ -42,7 +42,7 @@ use crate::share::Group;
 use crate::{Message, Timestamp};
 pub(crate) use acknowledged::Acknowledged;
 use identifiers::packet_id;
-pub(crate) use moving::Parcel;
+pub(crate) use moving::{Move, Parcel};
 
 /// Done entries tolerated in the middle of the sequence before it is compacted.
 const DONE_MAX: usize = 64;

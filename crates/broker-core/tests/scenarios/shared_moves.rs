@@ -339,6 +339,32 @@ fn who_leaves_several_groups_with_one_packet_leaves_the_messages_of_all() {
     leaver.expect_nothing();
 }
 
+/// Others wait for the thread that moves them.
+#[test]
+fn a_great_many_messages_move_some_at_a_time_and_in_their_order() {
+    let (net, store) = Net::with_store(BrokerOptions::default());
+    let dial = net.dial("member").expiry(100).resuming();
+    member(&dial, 1).disconnect();
+    let publisher = net.connect("publisher");
+    let expected: Vec<_> = (0..2_500).map(|number| number.to_string()).collect();
+    for payload in &expected {
+        publisher.send_publish(qos1("a", payload));
+    }
+    assert_eq!(store.queue("member").len(), 2_500);
+    let lost = dial.connect();
+    lost.stop_reading();
+    let other = net.connect("other");
+    other.subscribe(SHARE, 1);
+    lost.lose();
+    let moved = || net.broker().counters().redistributed_shared.get();
+    assert_eq!(moved(), 2_000);
+    net.advance(A_WHILE);
+    assert_eq!(moved(), 2_500);
+    assert_eq!(payloads(&other), expected);
+    assert_eq!(store.queue("member").len(), 0);
+    dial.connect().expect_nothing();
+}
+
 /// Or a move of many messages would ask all members for each of them.
 #[test]
 fn members_without_room_are_asked_for_a_few_messages_and_not_for_all() {

@@ -25,6 +25,16 @@ pub(crate) struct Parcel {
     pub(crate) group: Arc<Group>,
 }
 
+/// A move that has begun.
+#[derive(Debug, Default)]
+pub(crate) struct Move {
+    pub(crate) parcels: Vec<Parcel>,
+    /// Whether some have to be asked again later, because they are not committed yet.
+    pub(crate) pending: bool,
+    /// Whether there are more than were wanted at one time.
+    pub(crate) more: bool,
+}
+
 impl Entry {
     /// Whether it came by a shared subscription.
     pub(crate) fn is_shared(&self) -> bool {
@@ -47,38 +57,41 @@ impl Entry {
 }
 
 impl Outgoing {
-    /// Begins a move of all entries that may go. None while another is under way. The flag says
-    /// whether some have to be asked again later, because they are not committed yet.
-    pub(crate) fn begin_move(&mut self) -> (Vec<Parcel>, bool) {
-        self.begin(|_| true)
+    /// Begins a move of so many of the entries that may go. None while another is under way.
+    pub(crate) fn begin_move(&mut self, limit: usize) -> Move {
+        self.begin(limit, |_| true)
     }
 
     /// Begins a move of what came by these shared subscriptions and was never sent.
     pub(crate) fn begin_move_unsent(&mut self, texts: &HashSet<&str>) -> Vec<Parcel> {
         let is_of_them = |group: &Arc<Group>| texts.contains(&**group.text());
-        self.begin(|entry| !entry.sent && entry.group.as_ref().is_some_and(is_of_them))
-            .0
+        let wanted = |entry: &Entry| !entry.sent && entry.group.as_ref().is_some_and(is_of_them);
+        self.begin(usize::MAX, wanted).parcels
     }
 
-    fn begin(&mut self, wanted: impl Fn(&Entry) -> bool) -> (Vec<Parcel>, bool) {
+    fn begin(&mut self, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Move {
+        let mut begun = Move::default();
         if self.entries.iter().any(|entry| entry.moving) {
-            return (Vec::new(), true);
+            begun.pending = true;
+            return begun;
         }
-        let mut parcels = Vec::new();
-        let mut pending = false;
         for entry in self.entries.iter_mut().filter(|entry| wanted(entry)) {
             let Some(parcel) = entry.parcel() else {
                 continue;
             };
             if entry.pending > 0 {
-                pending = true;
+                begun.pending = true;
                 continue;
+            }
+            if begun.parcels.len() == limit {
+                begun.more = true;
+                break;
             }
             entry.moving = true;
             entry.pending = 1;
-            parcels.push(parcel);
+            begun.parcels.push(parcel);
         }
-        (parcels, pending)
+        begun
     }
 
     /// Entries that nobody takes stay after all.
