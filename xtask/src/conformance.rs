@@ -35,8 +35,10 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<bool> {
     if check {
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         if written != page {
+            let same = written.lines().zip(page.lines());
+            let line = 1 + same.take_while(|(one, other)| one == other).count();
             complaints.push(format!(
-                "{PAGE}: not up to date: run `cargo xtask conformance`"
+                "{PAGE}:{line}: not up to date: run `cargo xtask conformance` and commit the page"
             ));
         }
     } else {
@@ -87,7 +89,9 @@ impl Verdict {
             Self::Passes => "passes",
             Self::Ignored => "ignored",
             Self::Fails => "fails",
-            Self::Missing => "did not run",
+            Self::Missing => {
+                "did not run (is its file part of its harness, and not left out by a cfg?)"
+            }
         }
     }
 }
@@ -170,7 +174,7 @@ impl Report {
                 }
             }
             match (statement.needs_test(), entry.tests.is_empty()) {
-                (true, true) => complaints.push(format!("{what}: no test")),
+                (true, true) => complaints.push(format!("{what}: no test names it")),
                 (false, false) if statement.untestable_because.is_some() => {
                     complaints.push(format!(
                         "{what}: is shown by a test and said to be untestable"

@@ -29,7 +29,7 @@ impl Test {
     /// How the page names it: the versions of a row are one.
     pub fn title(&self) -> String {
         let (name, _version) = self.name.split_once("::").unwrap_or((&self.name, ""));
-        format!("{} {}{name}", self.harness.target, self.module)
+        format!("{} {}{name}", self.harness.title(), self.module)
     }
 
     /// Whether a harness means this test by `path`. Modules within a file are not told apart.
@@ -110,17 +110,23 @@ fn read(
     complaints: &mut Vec<String>,
 ) {
     let mut shows = Vec::new();
-    let mut is_test = false;
+    let (mut is_test, mut in_attribute) = (false, false);
     for (index, line) in text.lines().enumerate() {
         let place = format!("{path}:{}", index + 1);
         let line = line.trim();
-        if let Some(doc) = line.strip_prefix("///") {
+        if in_attribute {
+            in_attribute = !line.ends_with(']');
+        } else if let Some(doc) = line.strip_prefix("///") {
             match marked(doc) {
+                Ok(_) if !shows.is_empty() && doc.trim_start().starts_with("[MQTT-") => {
+                    complaints.push(format!("{place}: each line of ids begins with its version"));
+                }
                 Ok(ids) => shows.extend(ids),
                 Err(what) => complaints.push(format!("{place}: {what}")),
             }
         } else if line.starts_with("#[") {
             is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+            in_attribute = !line.ends_with(']');
         } else if let Some(name) = function_name(line).filter(|_| is_test || !shows.is_empty()) {
             let shows = std::mem::take(&mut shows);
             if !is_test {
@@ -137,17 +143,12 @@ fn read(
                 });
             }
             is_test = false;
-        } else if !shows.is_empty() && !line.is_empty() && !is_attribute_rest(line) {
+        } else if !shows.is_empty() && !line.is_empty() && !line.starts_with("//") {
             complaints.push(format!("{place}: a statement is shown by what is no test"));
             shows.clear();
             is_test = false;
         }
     }
-}
-
-/// A line inside of an attribute that takes several.
-fn is_attribute_rest(line: &str) -> bool {
-    line.starts_with("//") || line.ends_with([',', ']', '"'])
 }
 
 /// The statements that a line of documentation names, if it is one that does.
@@ -159,7 +160,14 @@ fn marked(doc: &str) -> Result<Vec<(Version, String)>, String> {
         let ids = rest.strip_prefix(':')?;
         ids.contains("MQTT-").then_some((version, ids))
     }) else {
-        return Ok(Vec::new());
+        // It would be lost, and nobody would miss it where other tests show the same.
+        return if doc.starts_with("MQTT ") && doc.contains(": [MQTT-") {
+            Err(format!(
+                "neither `MQTT 3.1.1: […` nor `MQTT 5.0: […`: {doc}"
+            ))
+        } else {
+            Ok(Vec::new())
+        };
     };
     let ids = ids.split_whitespace().map(|id| {
         let id = id.strip_prefix('[').and_then(|id| id.strip_suffix(']'));
@@ -204,6 +212,7 @@ mod tests {
         for head in [
             "#[test]\nfn it_holds() {",
             "#[tokio::test(flavor = \"multi_thread\")]\nasync fn it_holds() {",
+            "#[expect(\n    lint,\n    reason = \"why\"\n)]\n#[test]\nfn it_holds() {",
         ] {
             let (tests, complaints) = read_text(&format!("{MARKERS}{head}\n}}\n"));
             assert!(complaints.is_empty(), "{complaints:?}");
@@ -225,10 +234,24 @@ mod tests {
 
     #[test]
     fn a_marker_that_is_not_on_a_test_is_reported() {
-        for item in ["fn f() {}", "struct S;", "mod m {", "let x = 1;"] {
+        for item in [
+            "fn f() {}",
+            "struct S;",
+            "mod m {",
+            "let x = 1;",
+            "tests!(a, b),",
+            "#[cfg(\n    unix\n)]\nstruct S;",
+        ] {
             let (tests, complaints) = read_text(&format!("{MARKERS}{item}\n"));
             assert_eq!((tests.len(), complaints.len()), (0, 1), "{item}");
         }
+    }
+
+    #[test]
+    fn a_line_of_ids_without_a_version_is_reported() {
+        let more = concat!("//", "/ [MQTT-1.1.1-3]\n");
+        let (tests, complaints) = read_text(&format!("{MARKERS}{more}#[test]\nfn a() {{\n}}\n"));
+        assert_eq!((tests.len(), complaints.len()), (1, 1));
     }
 
     #[test]
@@ -244,6 +267,7 @@ mod tests {
             "MQTT 5.0: MQTT-1.1.1-1",
             "MQTT 5.0: [MQTT-1.1.1-1], [MQTT-1.1.1-2]",
             "MQTT 3.1.1: see [MQTT-1.1.1-1]",
+            "MQTT 5: [MQTT-1.1.1-1]",
         ] {
             assert!(marked(marker).is_err(), "{marker}");
         }

@@ -27,7 +27,8 @@ must hold is said in our words; the specification decides. How a test names what
 
 A test is named by its harness and its path there: `conformance` is `crates/mosca/tests/conformance/`,
 with one module for each section of the specification; `wire_table` is `crates/mosca/tests/wire_table.rs`,
-whose tests are the rows of `crates/wire-table/rows/`.
+whose tests are the rows of `crates/wire-table/rows/`. Of all others the package comes first:
+`broker-core scenarios` is `crates/broker-core/tests/scenarios/`, and a package alone means its unit tests.
 
 Statements that are shown by tests that pass, of those that a test can show: ";
 

@@ -30,6 +30,19 @@ impl Harness {
         }
     }
 
+    /// How the page names it. Two packages may have a target of the same name, so only those for which
+    /// the page is made go without their package.
+    pub fn title(&self) -> String {
+        let Self {
+            package, target, ..
+        } = self;
+        match (&**package, &**target) {
+            ("mosca", "conformance" | "wire_table") => target.clone(),
+            _ if self.is_library => package.clone(),
+            _ => format!("{package} {target}"),
+        }
+    }
+
     pub fn of_library(package: String) -> Self {
         Self {
             target: package.replace('-', "_"),

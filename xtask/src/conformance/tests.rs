@@ -40,7 +40,10 @@ fn all_is_well_if_every_statement_is_shown() {
 fn whatever_is_missing_or_fails_is_reported() {
     let both = [test("x", "MQTT-1.1.1-1"), test("y", "MQTT-1.1.1-4")];
     for (output, complaint) in [
-        ("test x ... ok\n", "MQTT 5.0 MQTT-1.1.1-4: a y: did not run"),
+        (
+            "test x ... ok\n",
+            "MQTT 5.0 MQTT-1.1.1-4: a y: did not run (is its file part of its harness, and not left out by a cfg?)",
+        ),
         (
             "test x ... ok\ntest y ... FAILED\n",
             "MQTT 5.0 MQTT-1.1.1-4: a y: fails",
@@ -58,7 +61,10 @@ fn whatever_is_missing_or_fails_is_reported() {
         );
     }
     let untested = report(&both[..1], "test x ... ok\n");
-    assert_eq!(untested.complaints(), ["MQTT 5.0 MQTT-1.1.1-4: no test"]);
+    assert_eq!(
+        untested.complaints(),
+        ["MQTT 5.0 MQTT-1.1.1-4: no test names it"]
+    );
 }
 
 #[test]

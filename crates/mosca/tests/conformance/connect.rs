@@ -176,7 +176,9 @@ async fn silence_for_one_and_a_half_times_the_keep_alive_is_a_lost_connection() 
             .assert_disconnected(ReasonCode::KeepAliveTimeout)
             .await;
         let took = since.elapsed();
-        assert!(took > Duration::from_millis(1_400), "{took:?}");
+        // Far from it, since others use the machine.
+        let range = Duration::from_millis(1_400)..Duration::from_secs(5);
+        assert!(range.contains(&took), "{took:?}");
         // As if the network had failed: with its will.
         witness
             .expect_publish("will", b"lost", QoS::AtMostOnce)

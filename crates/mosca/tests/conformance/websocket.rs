@@ -96,13 +96,15 @@ async fn packets_may_be_split_and_joined_by_fragments_with_control_frames_betwee
 #[tokio::test]
 async fn frames_may_come_byte_by_byte() {
     let server = start(Server::builder()).await;
-    let (bytes, expected) = conversation(Version::V5);
-    let mut client = WebSocketClient::open(&server, Version::V5).await;
-    for byte in frame(BINARY, &bytes) {
-        client.write(&[byte]).await;
-        tokio::task::yield_now().await;
+    for version in VERSIONS {
+        let (bytes, expected) = conversation(version);
+        let mut client = WebSocketClient::open(&server, version).await;
+        for byte in frame(BINARY, &bytes) {
+            client.write(&[byte]).await;
+            tokio::task::yield_now().await;
+        }
+        assert_answers(&mut client, &expected, "byte by byte").await;
     }
-    assert_answers(&mut client, &expected, "byte by byte").await;
 }
 
 /// MQTT 3.1.1: [MQTT-6.0.0-1]
