@@ -302,13 +302,21 @@ impl Connection {
     }
 
     /// Closes the connection if the broker has asked for it: for keep alive, takeover, or its own
-    /// end. [`poll_output`](Self::poll_output) does the same; this is for a driver that was woken
-    /// while it cannot write, because the client does not read, and so does not call that one.
-    pub fn handle_woken(&mut self, now: Timestamp, effects: &mut Effects) {
+    /// end; otherwise `waker` is woken when it does. [`poll_output`](Self::poll_output) does the same;
+    /// this is for a driver that cannot write, because the client does not read, and so does not
+    /// call that one.
+    pub fn handle_woken(&mut self, now: Timestamp, waker: &Waker, effects: &mut Effects) {
         let Phase::Connected(connected) = &self.phase else {
             return;
         };
-        let held = connected.check_hold(&connected.session.state());
+        let mut state = connected.session.state();
+        let held = connected.check_hold(&state);
+        if held.is_ok()
+            && let Some(link) = &mut state.link
+        {
+            link.rest(waker, link.asleep);
+        }
+        drop(state);
         if let Err(cause) = held {
             self.close(now, cause, effects);
         }

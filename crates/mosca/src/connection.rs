@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
@@ -178,7 +178,7 @@ impl<S: Network> Driver<S> {
                 continue;
             }
             if blocked && was_open {
-                self.ask_whether_to_close(now, worker);
+                self.ask_whether_to_close(now, worker, context.waker());
                 // The time for last words has begun, perhaps while writing: it is to be watched.
                 if self.connection.closing().is_some() {
                     continue;
@@ -244,8 +244,9 @@ impl<S: Network> Driver<S> {
 
     /// Asks whether the broker wants the connection closed. While the socket takes nothing nobody
     /// else does: there is no next output yet.
-    fn ask_whether_to_close(&mut self, now: Timestamp, worker: &mut Worker) {
-        self.connection.handle_woken(now, &mut worker.effects);
+    fn ask_whether_to_close(&mut self, now: Timestamp, worker: &mut Worker, waker: &Waker) {
+        let effects = &mut worker.effects;
+        self.connection.handle_woken(now, waker, effects);
         self.settle(now, worker);
     }
 

@@ -405,3 +405,73 @@ async fn a_client_that_does_not_take_the_last_words_is_left_in_time() {
     left.expect("it does not wait for ever").unwrap();
     assert_eq!(shared.open_connections(), 0);
 }
+
+/// Asks one question, and lets in whoever answers.
+struct Asking;
+
+impl AuthenticationMethod for Asking {
+    fn name(&self) -> &str {
+        "ASKING"
+    }
+
+    fn begin(&self, _client: &AuthenticationRequest<'_>) -> Box<dyn AuthenticationExchange> {
+        Box::new(Self)
+    }
+}
+
+impl AuthenticationExchange for Asking {
+    fn step(self: Box<Self>, data: Option<Vec<u8>>) -> Verdict<AuthenticationStep> {
+        Verdict::Ready(match data {
+            None => AuthenticationStep::Continue {
+                data: None,
+                next: self,
+            },
+            answer => AuthenticationStep::Accept {
+                data: answer,
+                user: None,
+            },
+        })
+    }
+}
+
+/// It is connected without ever having taken anything, and hears nothing of the server's end unless
+/// its task is woken for it.
+#[tokio::test]
+async fn a_client_that_has_not_taken_its_first_packet_is_left_in_time() {
+    let options = BrokerOptions {
+        authentication_methods: vec![Arc::new(Asking)],
+        ..BrokerOptions::default()
+    };
+    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start()));
+    shared.limit_farewell(Duration::from_millis(20));
+    let version = Version::V5;
+    let mut properties = PropertiesBuf::new();
+    let method = Property::AuthenticationMethod("ASKING");
+    properties.push(method).unwrap();
+    let mut input = vec![Vec::new(), Vec::new()];
+    let connect = Connect {
+        properties: properties.as_properties(),
+        ..Connect::new(version, "client")
+    };
+    connect.encode(version, &mut input[0]).unwrap();
+    properties.push(Property::AuthenticationData(b"x")).unwrap();
+    let auth = mqtt_codec::Auth {
+        reason_code: mqtt_codec::ReasonCode::ContinueAuthentication,
+        properties: properties.as_properties(),
+    };
+    auth.encode(version, &mut input[1]).unwrap();
+    let mut driver = driver(&shared, input, usize::MAX);
+    driver.stream.full = true;
+
+    let task = tokio::spawn(driver);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shared.broker.sizes().sessions, 1, "it is connected");
+    let mut effects = broker_core::Effects::new();
+    shared.broker.shut_down(&mut effects);
+    effects.wake();
+    let left = tokio::time::timeout(Duration::from_secs(10), task).await;
+    left.expect("it does not wait for ever").unwrap();
+    assert_eq!(shared.open_connections(), 0);
+}

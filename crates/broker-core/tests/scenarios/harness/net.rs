@@ -350,7 +350,8 @@ impl Inner {
         let mut busy = false;
         if line.closed.is_none() && line.woken.0.swap(false, Ordering::SeqCst) {
             busy = true;
-            line.connection().handle_woken(now, effects);
+            let waker = Waker::from(Arc::clone(&line.woken));
+            line.connection().handle_woken(now, &waker, effects);
             line.settle(now, store, effects);
             line.hear_verdict(now, store, effects, traces);
             line.write(now, store, effects);
