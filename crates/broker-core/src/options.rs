@@ -296,8 +296,8 @@ pub enum ShareStrategy {
     Random,
     /// The same until it disconnects or leaves, then another.
     Sticky,
-    /// The one with the fewest QoS 1 and 2 messages under way or waiting; in turn among equals. Each
-    /// choice looks at all members until one is owed nothing.
+    /// The one with the fewest QoS 1 and 2 messages under way or waiting, of the 256 connected members
+    /// whose turn is next; in turn among equals.
     LeastInflight,
 }
 

@@ -22,6 +22,10 @@ use crate::subscription::{SubscriberId, SubscriptionOptions};
 /// Members drawn at random before the next connected one behind the last draw is taken.
 const DRAWS: usize = 4;
 
+/// Connected members of which the one that is owed least is taken. They come in turn, so in a larger
+/// group all are compared over time, and a choice costs no more than in one of this size.
+const COMPARED: usize = 256;
+
 /// The sessions that share one filter.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -217,6 +221,7 @@ impl Members {
 
     fn least_owed(&self, search: Search) -> Option<usize> {
         let mut best: Option<(u32, usize)> = None;
+        let mut compared = 0;
         for place in self.ring() {
             let Some(member) = self.list.get(place) else {
                 continue;
@@ -228,7 +233,8 @@ impl Members {
             if best.is_none_or(|(least, _)| owed < least) {
                 best = Some((owed, place));
             }
-            if owed == 0 {
+            compared += 1;
+            if owed == 0 || compared == COMPARED {
                 break;
             }
         }
@@ -381,6 +387,23 @@ mod tests {
         assert_eq!(chosen(&group, LeastInflight, 4), [2, 3, 2, 3]);
         with_session(&group, 1, |session| session.set_owed(0));
         assert_eq!(chosen(&group, LeastInflight, 2), [1, 1]);
+    }
+
+    /// Whoever publishes waits for the choice.
+    #[test]
+    fn least_inflight_compares_so_many_members_at_one_time_and_all_of_them_in_turn() {
+        use ShareStrategy::LeastInflight;
+        let group = group(600);
+        for number in 1..=600 {
+            let owed = if number == 300 { 1 } else { 2 };
+            with_session(&group, number, |session| session.set_owed(owed));
+        }
+        assert_eq!(chosen(&group, LeastInflight, 1), [1], "of the first 256");
+        assert_eq!(
+            chosen(&group, LeastInflight, 43),
+            (2..=44).collect::<Vec<_>>()
+        );
+        assert_eq!(chosen(&group, LeastInflight, 1), [300], "of 45 to 300");
     }
 
     #[test]
