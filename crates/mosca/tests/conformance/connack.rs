@@ -1,4 +1,5 @@
-//! Section 3.2: CONNACK, and what it tells the client.
+//! Section 3.2: CONNACK, and what it tells the client of the server. What Session Present tells is shown
+//! with the sessions, in `connect.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,38 +12,6 @@ use crate::harness::{
     Client, Hello, Message, NUMBERED, WillMessage, each, each_with, id, options, plain_server,
     start, within,
 };
-
-/// MQTT 3.1.1: [MQTT-3.2.2-2] [MQTT-3.2.2-3]
-/// MQTT 5.0: [MQTT-3.2.2-3]
-#[tokio::test]
-async fn session_present_tells_whether_a_session_was_stored() {
-    each(&NUMBERED, async |server, version| {
-        let hello = Hello::new(version, "client").persistent(100);
-        for is_present in [false, true] {
-            let (client, connack) = hello.connect_told(server).await;
-            assert_eq!(connack.session_present, is_present);
-            assert_eq!(connack.reason_code, ReasonCode::Success);
-            client.disconnect().await;
-        }
-    })
-    .await;
-}
-
-/// MQTT 3.1.1: [MQTT-3.2.2-1]
-/// MQTT 5.0: [MQTT-3.2.2-2]
-#[tokio::test]
-async fn session_present_is_0_for_a_clean_start_though_a_session_was_stored() {
-    each(&NUMBERED, async |server, version| {
-        let stored = Hello::new(version, "client").persistent(100);
-        stored.connect(server).await.disconnect().await;
-        let (_, connack) = stored.connect_told(server).await;
-        assert!(connack.session_present, "it was stored");
-        let (_, connack) = Hello::new(version, "client").connect_told(server).await;
-        assert!(!connack.session_present);
-        assert_eq!(connack.reason_code, ReasonCode::Success);
-    })
-    .await;
-}
 
 /// MQTT 5.0: [MQTT-3.2.2-1]
 #[tokio::test]
