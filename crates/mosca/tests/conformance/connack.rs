@@ -9,8 +9,8 @@ use mqtt_codec::{OwnedConnAck, OwnedPacket, Property, QoS, ReasonCode, Version};
 use tokio::io::AsyncReadExt;
 
 use crate::harness::{
-    Client, Hello, Message, NUMBERED, WillMessage, each, each_with, id, options, plain_server,
-    start, within,
+    Client, Hello, Message, NUMBERED, WillMessage, each_with, id, options, plain_server, start,
+    within,
 };
 
 /// MQTT 5.0: [MQTT-3.2.2-1]
