@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use args::Args;
 use clap::Parser as _;
+use log::Log;
 use mosca::{Interface, Server, ServerBuilder};
 use persistence_memory::MemoryPersistence;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     // Held to the end, for the last lines.
-    let _log = log::start(level(args)).context("cannot start the log")?;
+    let _log = Log::start(level(args));
     // Each connection is an open file; the usual soft limit of 1,024 is no limit of the machine's.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
