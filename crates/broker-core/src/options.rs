@@ -76,8 +76,8 @@ pub struct BrokerOptions {
     /// the connection with 0x90; a longer filter is refused in SUBACK with 0x8F (3.x: 0x80).
     pub max_topic_bytes: usize,
 
-    /// Most levels of a topic name or topic filter. Default: 200. Answered like
-    /// [`max_topic_bytes`](Self::max_topic_bytes).
+    /// Most levels of a topic name or topic filter. Default: 201, which have 200 times `/` between
+    /// them. Answered like [`max_topic_bytes`](Self::max_topic_bytes).
     pub max_topic_levels: usize,
 
     /// Subscriptions that one session may hold. Default: 100,000. One more is refused in SUBACK
@@ -237,7 +237,7 @@ impl Default for BrokerOptions {
             max_client_id_chars_v31: 23,
             max_sessions: 10_000_000,
             max_topic_bytes: 65_535,
-            max_topic_levels: 200,
+            max_topic_levels: 201,
             max_subscriptions_per_session: 100_000,
             max_qos: QoS::ExactlyOnce,
             max_inflight: 1_024,

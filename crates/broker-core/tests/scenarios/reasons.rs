@@ -15,7 +15,7 @@ fn words_for_errors(client: &Client) -> Vec<(&'static str, Option<String>)> {
     client.send(Packet::PubRel(PubRel::new(id(99))));
     client.send(Packet::PubRec(mqtt_codec::PubRec::new(id(98))));
     let mut filters = SubscribeFiltersBuf::new();
-    let too_deep = "/".repeat(200);
+    let too_deep = "/".repeat(201);
     for filter in ["a", &too_deep] {
         filters
             .push(

@@ -17,7 +17,7 @@ fn at(qos: QoS) -> SubscriptionOptions {
 fn suback_has_one_code_for_each_filter_in_their_order() {
     let net = Net::new();
     let client = net.connect_v5("client");
-    let too_deep = "/".repeat(200);
+    let too_deep = "/".repeat(201);
     let mut filters = SubscribeFiltersBuf::new();
     for (filter, qos) in [
         ("a", QoS::ExactlyOnce),
@@ -80,7 +80,7 @@ fn unsubscribing_removes_just_the_filter_with_the_same_text() {
         Some(ReasonCode::NoSubscriptionExisted)
     );
     assert_eq!(
-        client.unsubscribe(&"/".repeat(200)),
+        client.unsubscribe(&"/".repeat(201)),
         Some(ReasonCode::TopicFilterInvalid),
         "too many levels"
     );

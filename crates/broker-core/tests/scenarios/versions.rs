@@ -33,7 +33,7 @@ fn mqtt_3_1_has_no_session_present_and_no_refusal_in_suback() {
     let packet_id = client.take_id();
     client.send_subscribe(
         packet_id,
-        &"/".repeat(200),
+        &"/".repeat(201),
         SubscriptionOptions::new(QoS::AtMostOnce),
         None,
     );
@@ -45,7 +45,7 @@ fn mqtt_3_1_1_is_refused_a_filter_in_suback() {
     let net = Net::new();
     let client = net.connect("client");
     let options = SubscriptionOptions::new(QoS::AtMostOnce);
-    let refused = client.subscribe_with(&"/".repeat(200), options, None);
+    let refused = client.subscribe_with(&"/".repeat(201), options, None);
     assert_eq!(refused, ReasonCode::UnspecifiedError, "0x80");
     client.ping();
 }

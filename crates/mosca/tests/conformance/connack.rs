@@ -351,7 +351,7 @@ async fn who_asks_for_no_problem_information_gets_it_with_disconnect_at_most() {
         }
         assert_eq!(explained, if expected { 4 } else { 0 }, "{asked:?}");
         // More levels than the server takes.
-        let deep = "/".repeat(200);
+        let deep = "/".repeat(201);
         let filters = [(&*deep, options(QoS::AtMostOnce))];
         let suback = client.subscribe_to(5, &filters, &[]).await;
         let unsuback = client.unsubscribe_from(6, &[&deep]).await;
