@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use broker_core::persistence::{
@@ -15,8 +16,14 @@ use topic_trie::TopicFilter;
 
 use crate::client::{Client, Pair, encoded, id, plain_server, start, wait_for_connections, within};
 
-/// Writes as fast as the server reads, from a thread of its own, until told to stop.
-fn flood(server: &Server, stop: &Arc<AtomicBool>, name: &str) -> std::thread::JoinHandle<u64> {
+/// Writes as fast as the server reads, from a thread of its own, until told to stop. Says when it has
+/// begun.
+fn flood(
+    server: &Server,
+    stop: &Arc<AtomicBool>,
+    name: &str,
+    begun: mpsc::Sender<()>,
+) -> std::thread::JoinHandle<u64> {
     let mut stream = std::net::TcpStream::connect(server.local_addresses()[0]).unwrap();
     let hello = encoded(
         Packet::Connect(Connect::new(Version::V311, name)),
@@ -34,6 +41,8 @@ fn flood(server: &Server, stop: &Arc<AtomicBool>, name: &str) -> std::thread::Jo
         while !stop.load(Ordering::Relaxed) {
             stream.write_all(&messages).unwrap();
             written += messages.len() as u64;
+            // If nobody waits for it any more the test has failed already.
+            let _told = begun.send(());
         }
         written
     })
@@ -45,7 +54,15 @@ async fn others_get_their_turn() {
     receiver.subscribe("flood/#", QoS::AtMostOnce).await;
     let pair = Pair::start(&server).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let floods = [1, 2, 3].map(|number| flood(&server, &stop, &format!("flood-{number}")));
+    let mut all_begun = Vec::new();
+    let floods = [1, 2, 3].map(|number| {
+        let (begun, has_begun) = mpsc::channel();
+        all_begun.push(has_begun);
+        flood(&server, &stop, &format!("flood-{number}"), begun)
+    });
+    let wait = move || all_begun.into_iter().all(|begun| begun.recv().is_ok());
+    let begun = within("floods to begin", tokio::task::spawn_blocking(wait)).await;
+    assert!(begun.unwrap());
     let mut bystander = Client::connect(&server, Version::V5, "bystander").await;
     for _ in 0..20 {
         bystander.ping().await;
