@@ -126,6 +126,13 @@ impl Group {
         true
     }
 
+    /// Lets go of all members: the broker ends.
+    pub(crate) fn release_members(&self) {
+        let members = core::mem::take(&mut *self.members.lock());
+        // With the lock given back: the last hold on a session may be among them.
+        drop(members);
+    }
+
     /// How many members there are.
     pub(crate) fn len(&self) -> usize {
         self.members.lock().list.len()

@@ -99,6 +99,14 @@ impl Groups {
         SubscriberId::group(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Lets go of all members: messages in their queues name the groups by which they came, and so
+    /// each would keep the other in memory after the broker is gone.
+    pub(super) fn release_members(&self) {
+        for group in &self.by_text {
+            group.release_members();
+        }
+    }
+
     #[cfg(any(test, feature = "invariants"))]
     pub(super) fn all(&self) -> Vec<Arc<Group>> {
         let groups = self.by_text.iter();

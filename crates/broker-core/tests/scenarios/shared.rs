@@ -1,9 +1,14 @@
 //! Shared subscriptions: who may have one, and which member gets a message (MQTT 5.0 section 4.8.2).
 
-use broker_core::{BrokerOptions, CloseCause, MessageParts, ShareStrategy, Timestamp, Violation};
+use std::sync::Arc;
+
+use broker_core::{
+    Broker, BrokerOptions, CloseCause, Connection, Effects, Message, MessageParts, ShareStrategy,
+    Timestamp, Violation,
+};
 use mqtt_codec::{
-    OwnedPacket, Packet, PropertiesBuf, Property, QoS, ReasonCode, RetainHandling, Subscribe,
-    SubscribeFiltersBuf, SubscriptionOptions,
+    Connect, OwnedPacket, Packet, PacketId, Properties, PropertiesBuf, Property, QoS, ReasonCode,
+    RetainHandling, Subscribe, SubscribeFiltersBuf, SubscriptionOptions, Version,
 };
 
 use crate::harness::*;
@@ -554,4 +559,38 @@ fn while_nobody_is_connected_messages_wait_with_one_whose_session_lasts() {
         }
     }
     assert_eq!(net.broker().counters().dropped_shared.get(), 0);
+}
+
+/// A message in the queue of a member names its group, and the group its members.
+#[test]
+fn a_broker_that_is_dropped_leaves_no_message_in_memory() {
+    let message = Message::new(MessageParts {
+        topic: "a",
+        properties: &[],
+        payload: b"x",
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        expires: Timestamp::MAX,
+    });
+    let broker = Broker::new(BrokerOptions::default());
+    let (now, mut effects) = (Timestamp::from_millis(1), Effects::new());
+    let mut connection = Connection::new(&broker, now);
+    let mut connect = Connect::new(Version::V311, "member");
+    connect.clean_start = false;
+    connection.handle_packet(now, Packet::Connect(connect), &mut effects);
+    let mut filters = SubscribeFiltersBuf::new();
+    let options = SubscriptionOptions::new(QoS::AtLeastOnce);
+    filters.push("$share/g/a", options).unwrap();
+    let subscribe = Subscribe {
+        packet_id: PacketId::MIN,
+        properties: Properties::EMPTY,
+        filters: filters.as_filters(),
+    };
+    connection.handle_packet(now, Packet::Subscribe(subscribe), &mut effects);
+    broker.publish(now, &message, &mut effects).unwrap();
+    assert!(Arc::strong_count(&message) > 1, "it waits for the client");
+    drop((connection, effects));
+    assert!(Arc::strong_count(&message) > 1, "it waits in the session");
+    drop(broker);
+    assert_eq!(Arc::strong_count(&message), 1);
 }
