@@ -46,7 +46,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Of two clients that have sent something the first is to be heard first. With the slot for the
+    // last task woken it would be the last.
+    #[cfg(tokio_unstable)]
+    runtime.disable_lifo_slot();
+    let runtime = runtime
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
