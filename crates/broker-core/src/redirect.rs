@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt_codec::ReasonCode;
+use mqtt_codec::{PropertiesBuf, Property, ReasonCode};
 
 /// Where clients are to go instead of here, and for how long; see
 /// [`Broker::redirect`](crate::Broker::redirect).
@@ -50,6 +50,14 @@ impl Redirect {
     /// Whether they are to stay away for good.
     pub fn is_permanent(&self) -> bool {
         self.permanent
+    }
+
+    /// What stands beside the reason code: the server reference, unless it is one that cannot be
+    /// expressed.
+    pub(crate) fn properties(&self) -> PropertiesBuf {
+        let mut properties = PropertiesBuf::new();
+        let _pushed = properties.push(Property::ServerReference(&self.server_reference));
+        properties
     }
 
     /// What they are told.

@@ -104,16 +104,9 @@ impl Connection {
             // If it is the version that is not known, the form of 3.1.1 is the one that every
             // client of an older or unknown version can read [MQTT-3.1.2-2].
             let version = version.unwrap_or(Version::V311);
-            let encode = |properties: Properties<'_>, flat: &mut Vec<u8>| {
-                let connack = ConnAck {
-                    properties,
-                    ..ConnAck::new(false, reason)
-                };
-                connack.encode(version, flat)
-            };
             let none = PropertiesBuf::new();
             // What the client's maximum is cannot be known of a packet that cannot be decoded.
-            outbox.put(|flat| put_explained(&none, &error.to_string(), usize::MAX, flat, encode));
+            outbox = refusing_connack(version, reason, &none, &error.to_string(), usize::MAX);
         }
         let last = LastWords {
             outbox,
@@ -142,28 +135,15 @@ impl Connection {
         words: Option<&str>,
         bytes_max: usize,
     ) -> Outbox {
-        let version = self.version;
-        let mut base = PropertiesBuf::new();
-        if matches!(
-            reason_code,
-            ReasonCode::UseAnotherServer | ReasonCode::ServerMoved
-        ) && let Some(redirect) = self.broker.redirected()
-        {
-            // A reference that cannot be expressed is left out.
-            let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
-        }
-        // A reason for which 3.x has no return code is not sent: the connection just closes.
-        let encode = |properties: Properties<'_>, flat: &mut Vec<u8>| {
-            let connack = ConnAck {
-                properties,
-                ..ConnAck::new(false, reason_code)
-            };
-            connack.encode(version, flat)
+        let base = match reason_code {
+            ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => {
+                self.broker.redirected().map(|to| to.properties())
+            }
+            _ => None,
         };
         let words = words.unwrap_or(of_refusal(reason_code));
-        let mut outbox = Outbox::default();
-        outbox.put(|flat| put_explained(&base, words, bytes_max, flat, encode));
-        outbox
+        let base = base.unwrap_or_default();
+        refusing_connack(self.version, reason_code, &base, words, bytes_max)
     }
 
     pub(super) fn refuse(&mut self, reason: ReasonCode, words: Option<&str>, bytes_max: usize) {
@@ -246,6 +226,27 @@ impl Connection {
             authenticated: granted.map(|granted| Box::new(granted.into_authenticated())),
         })
     }
+}
+
+/// CONNACK with this reason. One for which 3.x has no return code is not sent: the connection just
+/// closes.
+fn refusing_connack(
+    version: Version,
+    reason_code: ReasonCode,
+    base: &PropertiesBuf,
+    words: &str,
+    bytes_max: usize,
+) -> Outbox {
+    let encode = |properties: Properties<'_>, flat: &mut Vec<u8>| {
+        let connack = ConnAck {
+            properties,
+            ..ConnAck::new(false, reason_code)
+        };
+        connack.encode(version, flat)
+    };
+    let mut outbox = Outbox::default();
+    outbox.put(|flat| put_explained(base, words, bytes_max, flat, encode));
+    outbox
 }
 
 /// What the session has to know of the connection.

@@ -1,6 +1,6 @@
 //! What is still said on a connection that closes: replies under way, then DISCONNECT (section 3.14).
 
-use mqtt_codec::{Disconnect, PropertiesBuf, Property, ReasonCode, Version};
+use mqtt_codec::{Disconnect, ReasonCode, Version};
 
 use crate::broker::Broker;
 use crate::close::CloseCause;
@@ -27,13 +27,11 @@ impl LastWords {
         let reason_code = cause
             .disconnect_reason()
             .unwrap_or(ReasonCode::UnspecifiedError);
-        let mut base = PropertiesBuf::new();
-        if matches!(cause, CloseCause::Redirected(_))
-            && let Some(redirect) = broker.redirected()
-        {
-            // A reference that cannot be expressed is left out.
-            let _pushed = base.push(Property::ServerReference(redirect.server_reference()));
-        }
+        let base = match cause {
+            CloseCause::Redirected(_) => broker.redirected().map(|to| to.properties()),
+            _ => None,
+        };
+        let base = base.unwrap_or_default();
         let bytes_max = self.bytes_max;
         let words = self.words.take().unwrap_or_else(|| cause.to_string());
         self.outbox.put(|flat| {
