@@ -20,7 +20,8 @@ use persistence_memory::MemoryPersistence;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
 
-/// Many small messages that come and go on several threads are what it is good at.
+/// Many small messages that come and go on several threads are what it is good at. It is built not to
+/// ask the system for huge pages: memory that it holds in reserve would count as used, 2 MiB at a time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
