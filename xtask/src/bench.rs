@@ -1,19 +1,25 @@
-//! `cargo xtask bench`: runs the criterion benches. Each is a workspace of its own, because they
-//! compile other people's crates for comparison, and these must not reach our lock file.
+//! `cargo xtask bench`: runs the criterion benches, or with `--peers` the comparison with other
+//! brokers. Each bench is a workspace of its own, because they compile other people's crates, and
+//! these must not reach our lock file.
 
-use anyhow::{Result, ensure};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
 
 use crate::step::Steps;
 use crate::workspace::Workspace;
 
-/// Runs all benches, or the one in `benches/<only>`, and passes `pass_on` to criterion.
+/// Runs all criterion benches, or the one in `benches/<only>`, and passes `pass_on` to criterion.
 pub fn run(workspace: &Workspace, only: Option<&str>, pass_on: &[String]) -> Result<bool> {
     let projects = workspace.bench_projects()?;
     let mut steps = Steps::default();
     let mut ran = 0;
     for project in &projects {
         let name = project.file_name().unwrap_or_default().to_string_lossy();
-        if only.is_some_and(|only| only != name) {
+        // What has no benches is an instrument, such as the load generator.
+        let is_wanted = only.is_none_or(|only| only == name);
+        if !is_wanted || !project.join("benches").is_dir() {
             continue;
         }
         let mut command = workspace.cargo(&["bench", "--locked", "--bench", "*"]);
@@ -27,4 +33,82 @@ pub fn run(workspace: &Workspace, only: Option<&str>, pass_on: &[String]) -> Res
         only.map_or_else(|| "project".to_owned(), |name| format!("`{name}`"))
     );
     Ok(steps.finish())
+}
+
+/// Builds what the comparison needs and runs it with `arguments`; see `benches/peers`.
+pub fn peers(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
+    let needed = Needed::by(arguments);
+    let built = workspace.target.join("benches");
+    let mut mosca = None;
+    if needed.mosca {
+        let arguments = ["build", "--release", "--locked", "-p", "broker-bin"];
+        let status = workspace.cargo(&arguments).status()?;
+        ensure!(status.success(), "cannot build mosca");
+        mosca = Some(workspace.target.join("release/mosca"));
+    }
+    let build = |name: &str| -> Result<PathBuf> {
+        let mut command = workspace.cargo(&["build", "--release", "--locked", "--target-dir"]);
+        command
+            .arg(&built)
+            .current_dir(workspace.root.join("benches").join(name));
+        let status = command.status()?;
+        ensure!(status.success(), "cannot build benches/{name}");
+        Ok(built.join("release").join(name))
+    };
+    let load = needed.load.then(|| build("load")).transpose()?;
+    let mut command = std::process::Command::new(build("peers")?);
+    // Paths on the command line and in its defaults count from the root.
+    command.current_dir(&workspace.root).args(arguments);
+    for (variable, program) in [("PEERS_MOSCA", mosca), ("PEERS_LOAD", load)] {
+        if let Some(program) = program {
+            command.env(variable, program);
+        }
+    }
+    let status = command.status().context("cannot run benches/peers")?;
+    Ok(status.success())
+}
+
+/// Which programs have to be built: not those that are given, and none to write a page again.
+#[derive(Debug, PartialEq, Eq)]
+struct Needed {
+    mosca: bool,
+    load: bool,
+}
+
+impl Needed {
+    fn by(arguments: &[String]) -> Self {
+        let has = |flag: &str| {
+            arguments.iter().any(|argument| {
+                let name = argument
+                    .split_once('=')
+                    .map_or(argument.as_str(), |(name, _)| name);
+                OsStr::new(name) == flag
+            })
+        };
+        let measures = !has("--render") && !has("--list") && !has("--help") && !has("-h");
+        Self {
+            mosca: measures && !has("--mosca"),
+            load: measures && !has("--load"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_needed_is_built() {
+        let needed = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+            let needed = Needed::by(&arguments);
+            (needed.mosca, needed.load)
+        };
+        assert_eq!(needed(&[]), (true, true));
+        assert_eq!(needed(&["--peer", "x=--load"]), (true, true));
+        assert_eq!(needed(&["--mosca", "old"]), (false, true));
+        assert_eq!(needed(&["--load=other", "--quick"]), (true, false));
+        assert_eq!(needed(&["--render", "a.json"]), (false, false));
+        assert_eq!(needed(&["--list"]), (false, false));
+    }
 }

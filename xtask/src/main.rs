@@ -59,12 +59,20 @@ enum Command {
         name: Option<String>,
         pass_on: Vec<String>,
     },
+    Peers {
+        arguments: Vec<String>,
+    },
 }
 
 impl Command {
     fn parse(arguments: &[&str]) -> Result<Self, String> {
         let (command, rest) = match arguments {
             [] | ["-h" | "--help" | "help", ..] => return Ok(Self::Help),
+            // What comes behind is for the comparison, which has a help of its own.
+            ["bench", "--peers", rest @ ..] => {
+                let arguments = rest.iter().map(|&argument| argument.to_owned()).collect();
+                return Ok(Self::Peers { arguments });
+            }
             [_, rest @ ..] if rest.contains(&"--help") => return Ok(Self::Help),
             [command, rest @ ..] => (*command, rest),
         };
@@ -96,6 +104,7 @@ impl Command {
             Self::Bench { name, pass_on } => {
                 bench::run(&Workspace::find()?, name.as_deref(), &pass_on)
             }
+            Self::Peers { arguments } => bench::peers(&Workspace::find()?, &arguments),
         }
     }
 }
@@ -179,7 +188,9 @@ Usage: cargo xtask <command>
                                          docs/conformance.md, or check that it is up to date
   tools                                  install what the tests need and print where it is
   fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
-  bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)";
+  bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)
+  bench --peers [ARGS]                   compare mosca with other brokers on this machine and write
+                                         docs/benchmarks.md; `bench --peers --help` has the rest";
 
 #[cfg(test)]
 mod tests {
@@ -191,7 +202,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 11] = [
+        let cases: [(&[&str], Command); 13] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (&["test"], Command::Test { only: Vec::new() }),
@@ -220,6 +231,15 @@ mod tests {
                     pass_on: vec!["--quick".to_owned()],
                 },
             ),
+            (
+                &["bench", "--peers", "--peer", "x=x -p {port}", "--help"],
+                Command::Peers {
+                    arguments: ["--peer", "x=x -p {port}", "--help"]
+                        .map(str::to_owned)
+                        .to_vec(),
+                },
+            ),
+            (&["bench", "--help"], Command::Help),
         ];
         for (arguments, expected) in cases {
             assert_eq!(Command::parse(arguments), Ok(expected), "{arguments:?}");
@@ -228,7 +248,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let cases: [&[&str]; 9] = [
+        let cases: [&[&str]; 10] = [
             &["conformance", "--check", "--check"],
             &["tset"],
             &["tidy", "now"],
@@ -238,6 +258,7 @@ mod tests {
             &["fuzz", "--seconds", "long"],
             &["fuzz", "one", "two"],
             &["bench", "codec", "--quick"],
+            &["bench", "codec", "--peers"],
         ];
         for arguments in cases {
             assert!(

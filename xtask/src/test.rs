@@ -26,7 +26,7 @@ pub enum Part {
     Doc,
     /// The bodies of the fuzz targets, over their seeds, on the stable compiler.
     Fuzz,
-    /// That the benches compile.
+    /// That the benches compile, and the tests of the instruments beside them.
     Benches,
 }
 
@@ -170,9 +170,16 @@ fn check_benches(workspace: &Workspace, steps: &mut Steps) {
     });
     for project in projects {
         let name = project.file_name().unwrap_or_default().to_string_lossy();
-        let mut check = workspace.cargo(&["check", "--locked", "--all-targets"]);
-        check.current_dir(&project);
-        steps.command(&format!("bench {name} compiles"), check);
+        if project.join("benches").is_dir() {
+            let mut check = workspace.cargo(&["check", "--locked", "--all-targets"]);
+            check.current_dir(&project);
+            steps.command(&format!("bench {name} compiles"), check);
+        } else {
+            // An instrument is believed only if it passes its own tests.
+            let mut test = workspace.cargo(&["test", "--locked"]);
+            test.current_dir(&project);
+            steps.tests(&format!("tests of benches/{name}"), test);
+        }
     }
 }
 

@@ -1,0 +1,273 @@
+//! mosca beside other brokers on the same machine: runs them by turns under the same load, and writes
+//! what came out as tables and plots. `cargo xtask bench --peers` builds what is needed and calls this.
+//!
+//! Start at [`rounds`] for how it is measured, at [`summary`] for what becomes of the runs, and at
+//! [`page`] for how that is shown.
+
+mod broker;
+mod disturbance;
+mod figure;
+mod laws;
+mod machine;
+mod options;
+mod page;
+mod plot;
+mod process;
+mod results;
+mod rounds;
+#[cfg(test)]
+mod sample;
+mod scenario;
+mod slope;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use regex_lite::Regex;
+
+use crate::broker::Broker;
+use crate::machine::{Machine, without_folders};
+use crate::options::Options;
+use crate::results::{Facts, Results, Session};
+use crate::rounds::Plan;
+use crate::scenario::Scenario;
+
+/// Where xtask says the programs are that it has built.
+const MOSCA: &str = "PEERS_MOSCA";
+const LOAD: &str = "PEERS_LOAD";
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    options.check()?;
+    let scenarios = std::fs::read_to_string(&options.scenarios)
+        .with_context(|| format!("cannot read {}", options.scenarios.display()))?;
+    let scenarios = scenario::parse(&scenarios)
+        .with_context(|| format!("in {}", options.scenarios.display()))?;
+    let names: Vec<String> = scenarios.iter().map(|one| one.name.clone()).collect();
+    if !options.render.is_empty() {
+        return finish(options, rendered(&options.render)?, &names);
+    }
+    let only = options.only.as_deref().map(Regex::new).transpose()?;
+    let chosen = scenario::select(&scenarios, options.set(), only.as_ref());
+    ensure!(!chosen.is_empty(), "no scenario matches");
+    if options.list {
+        for one in &chosen {
+            println!("{} | {} | {}", one.section, one.name, one.arguments);
+        }
+        return Ok(());
+    }
+    measure(options, chosen, &names)
+}
+
+/// Several files of results as one.
+fn rendered(files: &[PathBuf]) -> Result<Results> {
+    let (first, others) = files.split_first().context("no file")?;
+    let mut results = Results::read(first)?;
+    for file in others {
+        let later = Results::read(file)?;
+        let merged = results.merge(later, false);
+        merged.with_context(|| format!("cannot take in {}", file.display()))?;
+    }
+    Ok(results)
+}
+
+fn measure(options: &Options, scenarios: Vec<Scenario>, names: &[String]) -> Result<()> {
+    let earlier = if options.add && options.results.exists() {
+        Some(Results::read(&options.results)?)
+    } else {
+        None
+    };
+    let plan = Plan {
+        brokers: brokers(options)?,
+        scenarios,
+        load: program(options.load.as_deref(), LOAD, "load")?,
+        rounds: options.rounds(),
+        seconds: options.seconds(),
+        limit: Duration::from_secs_f64(options.limit),
+    };
+    let open_files = process::raise_open_files();
+    let machine = Machine::read();
+    let facts: Vec<Facts> = plan.brokers.iter().map(|one| facts(one, options)).collect();
+    let mut session = Session {
+        began: machine::now(),
+        ended: machine::now(),
+        arguments: shown_arguments(std::env::args().skip(1)),
+        rounds: plan.rounds,
+        seconds: plan.seconds,
+        load: machine::first_line(Command::new(&plan.load).arg("--version"))
+            .map_or_else(|| "unknown".to_owned(), |version| without_folders(&version)),
+        open_files,
+    };
+    let so_far = |rows: &[results::Row], session: &Session| -> Result<Results> {
+        let new = Results {
+            machine: machine.clone(),
+            sessions: vec![session.clone()],
+            brokers: facts.clone(),
+            rows: rows.to_vec(),
+            laws: Vec::new(),
+        };
+        let Some(mut all) = earlier.clone() else {
+            return Ok(new);
+        };
+        all.merge(new, true)?;
+        Ok(all)
+    };
+    // Refuses results of another machine before anything is measured.
+    so_far(&[], &session)?;
+    // What was measured is kept whatever becomes of the rest.
+    let rows = plan.measure(|rows| so_far(rows, &session)?.write(&options.results))?;
+    session.ended = machine::now();
+    finish(options, so_far(&rows, &session)?, names)
+}
+
+/// mosca first, then mosquitto, then the others as given.
+fn brokers(options: &Options) -> Result<Vec<Broker>> {
+    let mut brokers = Vec::new();
+    brokers.push(Broker::mosca(&program(
+        options.mosca.as_deref(),
+        MOSCA,
+        "mosca",
+    )?));
+    let is_given = options.peers.iter().any(|peer| peer.name == "mosquitto");
+    if !options.no_mosquitto && !is_given {
+        match broker::on_path("mosquitto") {
+            Some(program) => brokers.push(Broker::mosquitto(&program)),
+            None => eprintln!("there is no mosquitto on the PATH"),
+        }
+    }
+    for peer in &options.peers {
+        ensure!(
+            brokers.iter().all(|known| known.name != peer.name),
+            "two brokers are called `{}`",
+            peer.name
+        );
+        brokers.push(Broker::named(peer)?);
+    }
+    if brokers.len() < 2 {
+        eprintln!("nobody to compare with: give --peer NAME=COMMAND");
+    }
+    Ok(brokers)
+}
+
+fn program(given: Option<&Path>, variable: &str, name: &str) -> Result<PathBuf> {
+    let given = given.map(Path::to_owned);
+    let program = given.or_else(|| std::env::var_os(variable).map(PathBuf::from));
+    match program {
+        // Brokers run in a folder of their own.
+        Some(program) => program
+            .canonicalize()
+            .with_context(|| format!("there is no {}", program.display())),
+        None => bail!("--{name} is missing (cargo xtask bench --peers gives it)"),
+    }
+}
+
+fn facts(broker: &Broker, options: &Options) -> Facts {
+    let named = options
+        .versions
+        .iter()
+        .find(|named| named.name == broker.name);
+    let version = match (named, broker.name.as_str()) {
+        (Some(named), _) => named.words.split_first().and_then(|(program, arguments)| {
+            machine::first_line(Command::new(program).args(arguments))
+        }),
+        (None, "mosca") => broker.program().and_then(|program| {
+            let version = machine::first_line(Command::new(program).arg("--version"))?;
+            Some(match machine::revision() {
+                Some(revision) => format!("{version} ({revision})"),
+                None => version,
+            })
+        }),
+        (None, "mosquitto") => broker
+            .program()
+            .and_then(|program| machine::first_line(Command::new(program).arg("-h"))),
+        _ => None,
+    };
+    Facts {
+        name: broker.name.clone(),
+        versions: version
+            .iter()
+            .map(|version| without_folders(version))
+            .collect(),
+        command: without_folders(&broker.command()),
+        configuration: broker.configuration().map(|text| without_folders(&text)),
+    }
+}
+
+/// As they would be typed, without folders of this machine.
+fn shown_arguments(arguments: impl Iterator<Item = String>) -> String {
+    let quoted: Vec<String> = arguments
+        .map(|argument| {
+            let is_plain = |c: char| c.is_alphanumeric() || "-_=./,:".contains(c);
+            if !argument.is_empty() && argument.chars().all(is_plain) {
+                argument
+            } else {
+                format!("'{}'", argument.replace('\'', "'\\''"))
+            }
+        })
+        .collect();
+    without_folders(&quoted.join(" "))
+}
+
+/// Writes results, plots and page.
+fn finish(options: &Options, mut results: Results, names: &[String]) -> Result<()> {
+    if !options.laws.is_empty() {
+        results.laws.clear();
+        for file in &options.laws {
+            results.laws.extend(laws::read(file)?);
+        }
+    }
+    results.sort(names);
+    results.write(&options.results)?;
+    let folder = options.page.with_extension("");
+    std::fs::create_dir_all(&folder)?;
+    // Plots of rows that are no more would be left.
+    for entry in std::fs::read_dir(&folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "svg") {
+            std::fs::remove_file(file)?;
+        }
+    }
+    let plots = plot::draw(&results)?;
+    for plot in &plots {
+        std::fs::write(folder.join(&plot.file), &plot.svg)?;
+    }
+    let shown = folder.file_name().unwrap_or_default().to_string_lossy();
+    let page = page::render(&results, &plots, &shown);
+    std::fs::write(&options.page, page)?;
+    eprintln!("wrote {} and {} plots", options.page.display(), plots.len());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_shown_as_it_can_be_typed() {
+        let shown = shown_arguments(
+            [
+                "--peer",
+                "x=/opt/x/broker -p {port}",
+                "--rounds",
+                "2",
+                "it's",
+            ]
+            .map(str::to_owned)
+            .into_iter(),
+        );
+        assert_eq!(shown, "--peer 'x=…/broker -p {port}' --rounds 2 'it'\\''s'");
+    }
+}

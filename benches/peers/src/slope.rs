@@ -1,0 +1,149 @@
+//! What one more of something costs: the slope of memory over several counts, and what a million of
+//! them would take.
+//!
+//! A single figure, growth divided by count, carries what the first connection brings along (threads,
+//! tables, buffers that are kept). The slope does not.
+
+use crate::laws;
+use crate::results::{Results, Row};
+use crate::summary;
+
+/// What is counted: the word in the generator's arguments, and the growth for each.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    scenario: &'static str,
+    flag: &'static str,
+    figure: &'static str,
+    title: &'static str,
+    /// An argument that tells this kind from others of the same scenario.
+    with: Option<&'static str>,
+}
+
+const SUBSCRIBED: &str = "--subs-per-conn 1";
+
+const COUNTED: [Counted; 3] = [
+    Counted {
+        scenario: "idle",
+        flag: "--conns",
+        figure: "rss_per_conn_b",
+        title: "idle connection without a subscription",
+        with: None,
+    },
+    Counted {
+        scenario: "idle",
+        flag: "--conns",
+        figure: "rss_per_conn_subscribed_b",
+        title: "idle connection with one subscription",
+        with: Some(SUBSCRIBED),
+    },
+    Counted {
+        scenario: "wildcards",
+        flag: "--subscriptions",
+        figure: "rss_per_subscription_b",
+        title: "subscription",
+        with: None,
+    },
+];
+
+/// The slope of one kind for every broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slope {
+    /// One more of what.
+    pub title: &'static str,
+    /// At which counts it was measured.
+    pub counts: Vec<u64>,
+    /// Bytes for one more, broker by broker.
+    pub bytes: Vec<Option<f64>>,
+}
+
+/// All slopes for which there are at least two counts.
+pub fn slopes(results: &Results) -> Vec<Slope> {
+    COUNTED
+        .iter()
+        .filter_map(|counted| slope(results, counted))
+        .collect()
+}
+
+fn slope(results: &Results, counted: &Counted) -> Option<Slope> {
+    let mut rows: Vec<(u64, &Row)> = results
+        .rows
+        .iter()
+        .filter_map(|row| Some((count(row, counted)?, row)))
+        .collect();
+    rows.sort_by_key(|(count, _)| *count);
+    // Of several rows with the same count one is enough: they differ in what comes later.
+    rows.dedup_by_key(|(count, _)| *count);
+    if rows.len() < 2 {
+        return None;
+    }
+    let of_broker = |name: &String| {
+        let points: Vec<(f64, f64)> = rows
+            .iter()
+            .filter_map(|(count, row)| {
+                let runs = row.runs.iter();
+                let counting = runs.filter(|run| run.broker == *name && run.failure.is_none());
+                let each: Vec<f64> = counting
+                    .filter_map(|run| run.figures.get(counted.figure).copied())
+                    .collect();
+                let count = *count as f64;
+                Some((count, count * summary::median(&each)?))
+            })
+            .collect();
+        laws::slope(&points)
+    };
+    Some(Slope {
+        title: counted.title,
+        counts: rows.iter().map(|(count, _)| *count).collect(),
+        bytes: summary::names(results).iter().map(of_broker).collect(),
+    })
+}
+
+fn count(row: &Row, counted: &Counted) -> Option<u64> {
+    let is_kind = match counted.with {
+        Some(with) => row.arguments.contains(with),
+        None => !row.arguments.contains(SUBSCRIBED),
+    };
+    let shows_it = row
+        .figures
+        .iter()
+        .any(|shown| shown.figure == counted.figure);
+    let mut words = row.arguments.split_whitespace();
+    if words.next() != Some(counted.scenario) || !is_kind || !shows_it {
+        return None;
+    }
+    words.find(|word| *word == counted.flag)?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{failed, row, run, sample};
+    use crate::scenario::Shown;
+
+    #[test]
+    fn a_slope_leaves_out_what_comes_once() {
+        let mut results = sample();
+        let figure = "rss_per_conn_b";
+        // 1,000 bytes each and a million at the start.
+        let idle = |count: u32| {
+            let each = 1000.0 + 1e6 / f64::from(count);
+            let runs = [run("mosca", 1, &[(figure, each)]), failed("peer", 1, "no")];
+            let mut row = row("memory", &format!("idle {count}"), &runs);
+            row.arguments = format!("idle --conns {count} --seconds 1");
+            row.figures.push(Shown {
+                section: "memory".to_owned(),
+                figure: figure.to_owned(),
+            });
+            row
+        };
+        results.rows = vec![idle(15_000), idle(5_000)];
+        let slopes = slopes(&results);
+        assert_eq!(slopes.len(), 1);
+        assert_eq!(slopes[0].counts, [5_000, 15_000]);
+        assert!((slopes[0].bytes[0].unwrap() - 1000.0).abs() < 0.01);
+        assert_eq!(slopes[0].bytes[1], None);
+        results.rows.pop();
+        assert_eq!(super::slopes(&results), []);
+    }
+}
