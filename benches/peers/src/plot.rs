@@ -63,21 +63,24 @@ pub fn draw(results: &Results) -> Result<Vec<Plot>> {
                 continue;
             }
             let title = format!("{section}: {}", directed(name));
-            let panels: Vec<(String, &Line<'_>)> = lines
-                .iter()
-                .map(|line| (line.row.name.clone(), *line))
-                .collect();
+            let panels: Vec<(String, &Line<'_>)> =
+                lines.iter().map(|line| (line.row.title(), *line)).collect();
             plots.push(bars(&section, name, title, &panels)?);
         }
         if !single.is_empty() {
             let panels: Vec<(String, &Line<'_>)> = single
                 .iter()
                 .map(|line| {
-                    let title = format!("{}: {}", line.row.name, figure::title(line.figure));
+                    let title = format!("{}: {}", line.row.title(), figure::title(line.figure));
                     (title, *line)
                 })
                 .collect();
-            let title = format!("{section}: other figures");
+            let which = if common.is_empty() {
+                ""
+            } else {
+                ", other figures"
+            };
+            let title = format!("{section}{which} (of rates more is better, of all else less)");
             plots.push(bars(&section, "others", title, &panels)?);
         }
     }

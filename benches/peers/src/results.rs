@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::figure;
 use crate::laws::Law;
 use crate::machine::Machine;
 use crate::scenario::Shown;
@@ -85,6 +86,20 @@ pub struct Run {
     pub failure: Option<String>,
     /// What the generator said, by name.
     pub figures: BTreeMap<String, f64>,
+}
+
+impl Row {
+    /// Its name, with the rate if the load has a fixed one: a latency means nothing without it.
+    pub fn title(&self) -> String {
+        let mut words = self.arguments.split_whitespace();
+        let rate = words
+            .find(|word| *word == "--rate")
+            .and_then(|_| words.next());
+        match rate.and_then(|rate| rate.parse().ok()) {
+            Some(rate) => format!("{} ({}/s)", self.name, figure::number(rate)),
+            None => self.name.clone(),
+        }
+    }
 }
 
 impl Results {

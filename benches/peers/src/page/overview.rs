@@ -57,7 +57,7 @@ fn write_misses(page: &mut Page, results: &Results, sections: &[(String, Vec<Lin
         }
         page.line(&format!(
             "| {section} | {} | {} | {} | {} | {} | {} |",
-            line.row.name,
+            line.row.title(),
             figure::title(line.figure),
             value(line.cells.first()),
             best.unwrap_or_default(),

@@ -41,20 +41,12 @@ fn head(page: &mut Page, results: &Results, first: &str) {
     page.line(&format!("| --- |{columns}"));
 }
 
-/// With its rate, if the load has a fixed one, and a mark if it was disturbed.
 fn row_name(line: &Line<'_>) -> String {
-    let mut name = line.row.name.clone();
-    let mut words = line.row.arguments.split_whitespace();
-    let rate = words
-        .find(|word| *word == "--rate")
-        .and_then(|_| words.next());
-    if let Some(rate) = rate.and_then(|rate| rate.parse().ok()) {
-        name.push_str(&format!(" ({}/s)", figure::number(rate)));
-    }
-    if summary::disturbance(line.row).is_some() {
-        name.push_str(" †");
-    }
-    name
+    let mark = match summary::disturbance(line.row) {
+        Some(_) => " †",
+        None => "",
+    };
+    format!("{}{mark}", line.row.title())
 }
 
 fn write_line(page: &mut Page, line: &Line<'_>, title: &str) {

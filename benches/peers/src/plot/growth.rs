@@ -37,6 +37,7 @@ fn chart(area: &Area<'_>, law: &Law) -> Result<()> {
     let ys = powers(points().map(|point| point.1));
     let mut chart = ChartBuilder::on(area)
         .margin(14)
+        .margin_right(36)
         .caption(&law.title, ("sans-serif", 17).into_font().color(&TEXT))
         .x_label_area_size(40)
         .y_label_area_size(70)

@@ -57,7 +57,7 @@ fn panel(
     axis: Axis,
     [p50, p99, p999]: [&Line<'_>; 3],
 ) -> Result<()> {
-    sheet.text(&p50.row.name, (x, y + 12), Side::Right, (12, TEXT))?;
+    sheet.text(&p50.row.title(), (x, y + 12), Side::Right, (12, TEXT))?;
     let top = y + HEAD;
     let bottom = top + ROW * i32::try_from(p50.cells.len())?;
     let zero = x + NAMES;
