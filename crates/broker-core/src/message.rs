@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
+use topic_trie::HasTopic;
 
 use crate::Timestamp;
 
@@ -16,17 +17,17 @@ use crate::Timestamp;
 #[derive(PartialEq, Eq)]
 pub struct Message {
     body: Box<[u8]>,
-    topic_bytes: u32,
+    expires: Timestamp,
     properties_bytes: u32,
+    topic_bytes: u16,
     qos: QoS,
     retain: bool,
-    expires: Timestamp,
 }
 
 /// The parts from which a [`Message`] is made.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageParts<'a> {
-    /// The topic name.
+    /// The topic name, 65,535 bytes at most.
     pub topic: &'a str,
     /// Encoded MQTT 5 properties that travel unchanged from publisher to subscriber: payload
     /// format indicator, content type, response topic, correlation data, user properties; in
@@ -68,7 +69,7 @@ impl Message {
         body.extend_from_slice(parts.payload);
         Arc::new(Self {
             body: body.into_boxed_slice(),
-            topic_bytes: u32::try_from(parts.topic.len()).unwrap_or(u32::MAX),
+            topic_bytes: u16::try_from(parts.topic.len()).unwrap_or(u16::MAX),
             properties_bytes: u32::try_from(parts.properties.len()).unwrap_or(u32::MAX),
             qos: parts.qos,
             retain: parts.retain,
@@ -78,17 +79,13 @@ impl Message {
 
     /// The topic name.
     pub fn topic(&self) -> &str {
-        let bytes = self
-            .body
-            .get(..self.topic_bytes as usize)
-            .unwrap_or_default();
         // Checked once more rather than trusted: it costs nanoseconds on paths that wait anyway.
-        core::str::from_utf8(bytes).unwrap_or_default()
+        core::str::from_utf8(self.topic_bytes()).unwrap_or_default()
     }
 
     /// The encoded properties that travel with it; see [`MessageParts::properties`].
     pub fn properties(&self) -> &[u8] {
-        let start = self.topic_bytes as usize;
+        let start = usize::from(self.topic_bytes);
         self.body
             .get(start..start + self.properties_bytes as usize)
             .unwrap_or_default()
@@ -96,7 +93,7 @@ impl Message {
 
     /// The application's bytes.
     pub fn payload(&self) -> &[u8] {
-        let start = self.topic_bytes as usize + self.properties_bytes as usize;
+        let start = usize::from(self.topic_bytes) + self.properties_bytes as usize;
         self.body.get(start..).unwrap_or_default()
     }
 
@@ -130,6 +127,15 @@ impl Message {
             retain: self.retain,
             expires: self.expires,
         }
+    }
+}
+
+impl HasTopic for Message {
+    #[inline]
+    fn topic_bytes(&self) -> &[u8] {
+        self.body
+            .get(..usize::from(self.topic_bytes))
+            .unwrap_or_default()
     }
 }
 

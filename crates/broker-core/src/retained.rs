@@ -58,14 +58,15 @@ impl RetainedMessages {
             }
             return Retained::Yes;
         }
-        let replaced = kept.topics.get(topic).map(|old| old.size_bytes());
-        let messages = kept.topics.len() + usize::from(replaced.is_none());
-        let bytes = kept.bytes + message.size_bytes() - replaced.unwrap_or(0);
-        if messages > options.max_retained_messages || bytes > options.max_retained_bytes {
+        let replaced = kept.insert(Arc::clone(message));
+        let messages = kept.topics.len();
+        if messages > options.max_retained_messages || kept.bytes > options.max_retained_bytes {
+            // It is as before. That is rare, and to ask first would be a search for each message.
+            kept.remove(topic);
+            replaced.map(|replaced| kept.insert(replaced));
             counters.refused_retained.add(1);
             return Retained::Refused;
         }
-        kept.insert(topic, Arc::clone(message));
         // Under the lock, so that batches name the messages of one topic in the order in which
         // they replaced each other here.
         batch.push(Operation::PutRetained {
@@ -76,8 +77,8 @@ impl RetainedMessages {
 
     /// Puts back what a store kept.
     pub(crate) fn restore(&self, message: Arc<Message>) {
-        if let Ok(topic) = TopicName::new(message.topic()) {
-            self.kept.write().insert(topic, Arc::clone(&message));
+        if TopicName::new(message.topic()).is_ok() {
+            self.kept.write().insert(message);
         }
     }
 
@@ -98,12 +99,11 @@ impl RetainedMessages {
             found.extend(message.cloned());
             return Progress::Done;
         }
-        kept.topics
-            .matches_from(filter, cursor, STEP, |_, message| {
-                if message.expires() > now {
-                    found.push_back(Arc::clone(message));
-                }
-            })
+        kept.topics.matches_from(filter, cursor, STEP, |message| {
+            if message.expires() > now {
+                found.push_back(Arc::clone(message));
+            }
+        })
     }
 
     /// Whether there is any that expires at some time.
@@ -119,14 +119,14 @@ impl RetainedMessages {
             bytes,
             expiring,
         } = &mut *kept;
-        topics.retain(|topic, message| {
+        topics.retain(|message| {
             let keep = message.expires() > now;
             if !keep {
                 *bytes -= message.size_bytes();
                 *expiring -= 1;
                 counters.dropped_expired.add(1);
                 batch.push(Operation::DropRetained {
-                    topic: topic.as_str().into(),
+                    topic: message.topic().into(),
                 });
             }
             keep
@@ -141,12 +141,13 @@ impl RetainedMessages {
 }
 
 impl Kept {
-    fn insert(&mut self, topic: TopicName<'_>, message: Arc<Message>) {
+    /// Returns what it replaces.
+    fn insert(&mut self, message: Arc<Message>) -> Option<Arc<Message>> {
         self.bytes += message.size_bytes();
         self.expiring += usize::from(message.expires() < Timestamp::MAX);
-        if let Some(old) = self.topics.insert(topic, message) {
-            self.uncount(&old);
-        }
+        let replaced = self.topics.insert(message)?;
+        self.uncount(&replaced);
+        Some(replaced)
     }
 
     fn remove(&mut self, topic: TopicName<'_>) -> bool {

@@ -100,7 +100,7 @@ impl State {
         while found.len() < limit {
             let progress = self
                 .retained
-                .matches_from(filter, &mut cursor, STEP, |_, message| {
+                .matches_from(filter, &mut cursor, STEP, |message| {
                     if found.len() < limit {
                         found.push(Arc::clone(message));
                     }
@@ -117,7 +117,7 @@ impl State {
             .retained
             .iter_after(after.unwrap_or_default())
             .take(limit);
-        page.map(|(_, message)| Arc::clone(message)).collect()
+        page.cloned().collect()
     }
 }
 

@@ -413,7 +413,7 @@ impl State {
         let topic = TopicName::new(topic).ok()?;
         self.counts.message_added(message);
         let before = match message {
-            Some(message) => self.retained.insert(topic, Arc::clone(message)),
+            Some(message) => self.retained.insert(Arc::clone(message)),
             None => self.retained.remove(topic),
         };
         self.counts.message_removed(before.as_ref());

@@ -6,8 +6,8 @@
 //!   topic. [`SharedFilterTrie`] is the same for many threads at once, with a
 //!   [generation](SharedFilterTrie::generation) for each topic by which a publisher can remember
 //!   what it found.
-//! - [`TopicMap`] is the mirror, for retained messages: topic to value. It finds all topics that a
-//!   filter matches, in [steps](TopicMap::matches_from) if there are many.
+//! - [`TopicMap`] is the mirror, for retained messages: values that [have a topic](HasTopic). It finds
+//!   all whose topics a filter matches, in [steps](TopicMap::matches_from) if there are many.
 //!
 //! The crate knows topics only: not packets, clients or quality of service.
 //!
@@ -53,5 +53,5 @@ pub use levels::Levels;
 pub use name::{TopicName, TopicNameBuf};
 pub use share::SharedFilter;
 pub use shared::SharedFilterTrie;
-pub use topic_map::{Cursor, Progress, TopicMap};
+pub use topic_map::{Cursor, HasTopic, Progress, TopicMap};
 pub use trie::FilterTrie;

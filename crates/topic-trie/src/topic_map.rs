@@ -1,51 +1,86 @@
 //! `TopicMap`: the mirror of the trie. Topic names are stored, and a filter asks for them; this is
 //! what retained messages need (MQTT 3.1.1 section 3.3.1.3).
 //!
-//! An ordered map with the topic's text as key. All topics below a level stand next to each other
-//! (`a/b/…` is between `a/b/` and `a/b0`, `0` being the character after the slash), so a filter is
-//! a range of the map for its literal start, and a wildcard is a jump to the next range. A place in
-//! that order, unlike a place in a tree of nodes, stays meaningful whatever is removed or added.
+//! An ordered set of values, in the order of their topics' bytes. All topics below a level stand next
+//! to each other (`a/b/…` is between `a/b/` and `a/b0`, `0` being the character after the slash), so a
+//! filter is a range of the set for its literal start, and a wildcard is a jump to the next range. A
+//! place in that order, unlike a place in a tree of nodes, stays meaningful whatever is removed or
+//! added.
+//!
+//! A value has its topic in it, as a message does, so that the text is not kept a second time.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::collections::btree_set::Range;
 use std::fmt;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::filter::TopicFilter;
 use crate::levels::Levels;
-use crate::name::TopicName;
+use crate::name::{TopicName, TopicNameBuf};
+
+/// A value that belongs to a topic, and can be stored in a [`TopicMap`].
+pub trait HasTopic {
+    /// The bytes of its topic name. While it is stored they must stay the same; otherwise it may not
+    /// be found, and others neither.
+    fn topic_bytes(&self) -> &[u8];
+}
+
+impl<T: HasTopic + ?Sized> HasTopic for Arc<T> {
+    #[inline]
+    fn topic_bytes(&self) -> &[u8] {
+        (**self).topic_bytes()
+    }
+}
+
+impl HasTopic for TopicNameBuf {
+    fn topic_bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+}
+
+/// A topic with something beside it.
+impl<V> HasTopic for (TopicNameBuf, V) {
+    fn topic_bytes(&self) -> &[u8] {
+        self.0.topic_bytes()
+    }
+}
 
 /// Stores one value per topic name and finds those that match a topic filter.
 ///
 /// # Cost
 /// With `n` topics stored, `insert`, `remove` and `get` take time in proportion to `log n`.
 /// [`TopicMap::matches`] does as well for each hit and, where a `+` is followed by a level with a
-/// text, for each topic level that the `+` stands for. A topic takes about 50 bytes beyond its text
-/// and value.
+/// text, for each topic level that the `+` stands for. A value of a pointer's size takes about 25
+/// bytes, what it points to not included.
 ///
 /// ```
-/// use topic_trie::{TopicFilter, TopicMap, TopicName};
+/// use topic_trie::{TopicFilter, TopicMap, TopicName, TopicNameBuf};
 ///
+/// let topic = |text: &str| text.parse::<TopicNameBuf>();
 /// let mut map = TopicMap::new();
-/// map.insert(TopicName::new("plant/1/pressure")?, 20);
-/// map.insert(TopicName::new("plant/2/pressure")?, 30);
+/// map.insert((topic("plant/1/pressure")?, 20));
+/// map.insert((topic("plant/2/pressure")?, 30));
 ///
 /// let mut found = Vec::new();
-/// map.matches(TopicFilter::new("plant/+/pressure")?, |topic, &value| {
-///     found.push((topic.as_str().to_owned(), value));
-/// });
-/// assert_eq!(found, [("plant/1/pressure".to_owned(), 20), ("plant/2/pressure".to_owned(), 30)]);
+/// map.matches(TopicFilter::new("plant/+/pressure")?, |(_, value)| found.push(*value));
+/// assert_eq!(found, [20, 30]);
 /// # Ok::<(), topic_trie::TopicError>(())
 /// ```
-pub struct TopicMap<V> {
-    topics: BTreeMap<Box<str>, V>,
+pub struct TopicMap<T> {
+    values: BTreeSet<ByTopic<T>>,
 }
+
+/// A value that is compared by its topic alone.
+struct ByTopic<T>(T);
 
 /// Where an enumeration in steps has come to; see [`TopicMap::matches_from`].
 #[derive(Debug, Clone, Default)]
 pub struct Cursor {
     /// All topics that come before this one in the order of their bytes are done with.
-    from: String,
+    from: Vec<u8>,
     is_done: bool,
 }
 
@@ -69,16 +104,16 @@ impl Cursor {
     /// had reported that topic.
     ///
     /// ```
-    /// use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicName};
+    /// use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicNameBuf};
     ///
-    /// let mut map = TopicMap::new();
+    /// let mut map = TopicMap::<TopicNameBuf>::new();
     /// for topic in ["a", "a/b", "b"] {
-    ///     map.insert(TopicName::new(topic)?, ());
+    ///     map.insert(topic.parse()?);
     /// }
     /// let mut found = Vec::new();
     /// let mut cursor = Cursor::after("a");
-    /// let progress = map.matches_from(TopicFilter::new("#")?, &mut cursor, 10, |topic, _| {
-    ///     found.push(topic.as_str().to_owned());
+    /// let progress = map.matches_from(TopicFilter::new("#")?, &mut cursor, 10, |topic| {
+    ///     found.push(topic.to_string());
     /// });
     /// assert_eq!((progress, found), (Progress::Done, vec!["a/b".to_owned(), "b".to_owned()]));
     /// # Ok::<(), topic_trie::TopicError>(())
@@ -86,7 +121,7 @@ impl Cursor {
     pub fn after(topic: &str) -> Self {
         Self {
             // The smallest text that comes after the topic.
-            from: [topic, "\0"].concat(),
+            from: [topic.as_bytes(), b"\0"].concat(),
             is_done: false,
         }
     }
@@ -95,90 +130,87 @@ impl Cursor {
     pub fn is_done(&self) -> bool {
         self.is_done
     }
+
+    fn set(&mut self, parts: [&[u8]; 3]) {
+        self.from.clear();
+        for part in parts {
+            self.from.extend_from_slice(part);
+        }
+    }
 }
 
-impl<V> TopicMap<V> {
+impl<T: HasTopic> TopicMap<T> {
     /// An empty map.
     pub fn new() -> Self {
-        Self {
-            topics: BTreeMap::new(),
-        }
+        Self::default()
     }
 
     /// How many topics are stored.
     pub fn len(&self) -> usize {
-        self.topics.len()
+        self.values.len()
     }
 
     /// Whether nothing is stored.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty()
+        self.values.is_empty()
     }
 
-    /// Stores `value` for `topic` and returns the value that it replaces.
-    pub fn insert(&mut self, topic: TopicName<'_>, value: V) -> Option<V> {
-        // Copying the text costs less than a second search, should the topic be new.
-        self.topics.insert(topic.as_str().into(), value)
+    /// Stores `value` for its topic and returns the value that it replaces. The topic is to be a
+    /// valid topic name; one that is none may be found by filters that do not match it.
+    pub fn insert(&mut self, value: T) -> Option<T> {
+        let replaced = self.values.replace(ByTopic(value))?;
+        Some(replaced.0)
     }
 
     /// Removes what is stored for `topic`, and frees its memory.
-    pub fn remove(&mut self, topic: TopicName<'_>) -> Option<V> {
-        self.topics.remove(topic.as_str())
+    pub fn remove(&mut self, topic: TopicName<'_>) -> Option<T> {
+        let removed = self.values.take(topic.as_str().as_bytes())?;
+        Some(removed.0)
     }
 
     /// What is stored for `topic`.
-    pub fn get(&self, topic: TopicName<'_>) -> Option<&V> {
-        self.topics.get(topic.as_str())
+    pub fn get(&self, topic: TopicName<'_>) -> Option<&T> {
+        let found = self.values.get(topic.as_str().as_bytes())?;
+        Some(&found.0)
     }
 
-    /// What is stored for `topic`, to be changed in place.
-    pub fn get_mut(&mut self, topic: TopicName<'_>) -> Option<&mut V> {
-        self.topics.get_mut(topic.as_str())
+    /// All values, in the order of their topics' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.values.iter().map(|ByTopic(value)| value)
     }
 
-    /// All topics with their values, in the order of the topics' bytes.
-    pub fn iter(&self) -> impl Iterator<Item = (TopicName<'_>, &V)> {
-        self.topics
-            .iter()
-            .map(|(text, value)| (TopicName::of_stored(text), value))
-    }
-
-    /// Topics that come behind `topic` in the order of their bytes, with their values. `topic` need
-    /// not be stored; behind the empty text come all.
+    /// The values whose topics come behind `topic` in the order of their bytes. `topic` need not be
+    /// stored; behind the empty text come all.
     ///
     /// ```
-    /// use topic_trie::{TopicMap, TopicName};
+    /// use topic_trie::{TopicMap, TopicNameBuf};
     ///
-    /// let mut map = TopicMap::new();
+    /// let mut map = TopicMap::<TopicNameBuf>::new();
     /// for topic in ["$a", "a", "a/b", "b"] {
-    ///     map.insert(TopicName::new(topic)?, ());
+    ///     map.insert(topic.parse()?);
     /// }
-    /// let behind = |topic| map.iter_after(topic).map(|(topic, _)| topic.as_str()).collect::<Vec<_>>();
+    /// let behind = |topic| map.iter_after(topic).map(TopicNameBuf::as_str).collect::<Vec<_>>();
     /// assert_eq!(behind("a"), ["a/b", "b"]);
     /// assert_eq!(behind("a/a"), ["a/b", "b"]);
     /// assert_eq!(behind(""), ["$a", "a", "a/b", "b"]);
     /// # Ok::<(), topic_trie::TopicError>(())
     /// ```
-    pub fn iter_after(&self, topic: &str) -> impl Iterator<Item = (TopicName<'_>, &V)> {
-        self.topics
-            .range::<str, _>((Bound::Excluded(topic), Bound::Unbounded))
-            .map(|(text, value)| (TopicName::of_stored(text), value))
+    pub fn iter_after(&self, topic: &str) -> impl Iterator<Item = &T> {
+        self.values
+            .range::<[u8], _>((Bound::Excluded(topic.as_bytes()), Bound::Unbounded))
+            .map(|ByTopic(value)| value)
     }
 
-    /// Keeps only the topics for which `keep` returns `true`.
-    pub fn retain(&mut self, mut keep: impl FnMut(TopicName<'_>, &mut V) -> bool) {
-        self.topics
-            .retain(|text, value| keep(TopicName::of_stored(text), value));
+    /// Keeps only the values for which `keep` returns `true`.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.values.retain(|ByTopic(value)| keep(value));
     }
 
-    /// Calls `report` with each topic that `filter` matches, by the rules of MQTT section 4.7, and
-    /// its value, in the order of the topics' bytes.
-    pub fn matches(&self, filter: TopicFilter<'_>, report: impl FnMut(TopicName<'_>, &V)) {
+    /// Calls `report` with each value whose topic `filter` matches, by the rules of MQTT section 4.7,
+    /// in the order of the topics' bytes.
+    pub fn matches(&self, filter: TopicFilter<'_>, report: impl FnMut(&T)) {
         if let Some(name) = filter.as_name() {
-            let mut report = report;
-            if let Some(value) = self.get(name) {
-                report(name, value);
-            }
+            self.get(name).map(report);
             return;
         }
         let _done = self.matches_from(filter, &mut Cursor::new(), usize::MAX, report);
@@ -197,38 +229,38 @@ impl<V> TopicMap<V> {
         filter: TopicFilter<'_>,
         cursor: &mut Cursor,
         limit: usize,
-        mut report: impl FnMut(TopicName<'_>, &V),
+        mut report: impl FnMut(&T),
     ) -> Progress {
         if cursor.is_done {
             return Progress::Done;
         }
         let hides_dollar = matches!(filter.as_str().as_bytes().first(), Some(b'+' | b'#'));
         let mut left = limit.max(1);
-        let mut topics = self.from(&cursor.from);
+        let mut values = self.from(&cursor.from);
         let mut found = None;
         loop {
-            let Some((text, value)) = found.take().or_else(|| topics.next()) else {
+            let Some(ByTopic(value)) = found.take().or_else(|| values.next()) else {
                 cursor.is_done = true;
                 return Progress::Done;
             };
-            let step = if hides_dollar && text.starts_with('$') {
-                Step::Jump("", "%", "")
+            let topic = value.topic_bytes();
+            let step = if hides_dollar && topic.starts_with(b"$") {
+                Step::Jump(b"", b"%", b"")
             } else {
-                compare(filter.as_str(), text)
+                compare(filter.as_str(), topic)
             };
             match step {
-                Step::Hit => report(TopicName::of_stored(text), value),
+                Step::Hit => report(value),
                 Step::Next => {}
                 Step::Jump(prefix, level, end) => {
-                    cursor.from.clear();
-                    cursor.from.extend([prefix, level, end]);
+                    cursor.set([prefix, level, end]);
                     // Often it is not far, and then a search costs more than to go there.
-                    found = topics
+                    found = values
                         .by_ref()
                         .take(NEAR)
-                        .find(|(text, _)| ***text >= *cursor.from);
+                        .find(|value| value.topic() >= &*cursor.from);
                     if found.is_none() {
-                        topics = self.from(&cursor.from);
+                        values = self.from(&cursor.from);
                     }
                 }
                 Step::End => {
@@ -239,19 +271,17 @@ impl<V> TopicMap<V> {
             left -= 1;
             if left == 0 {
                 if !matches!(step, Step::Jump(..)) {
-                    cursor.from.clear();
-                    cursor.from.push_str(text);
                     // The smallest text that comes after this one.
-                    cursor.from.push('\0');
+                    cursor.set([topic, b"\0", b""]);
                 }
                 return Progress::More;
             }
         }
     }
 
-    fn from(&self, text: &str) -> Range<'_, Box<str>, V> {
-        self.topics
-            .range::<str, _>((Bound::Included(text), Bound::Unbounded))
+    fn from(&self, text: &[u8]) -> Range<'_, ByTopic<T>> {
+        self.values
+            .range::<[u8], _>((Bound::Included(text), Bound::Unbounded))
     }
 }
 
@@ -262,13 +292,13 @@ enum Step<'a> {
     /// It does not match; the one after it may.
     Next,
     /// No topic matches before the one that is spelled by these three parts.
-    Jump(&'a str, &'a str, &'a str),
+    Jump(&'a [u8], &'a [u8], &'a [u8]),
     /// No topic matches from here on.
     End,
 }
 
 /// Compares a topic with a filter; where they differ, finds the next topic that could match.
-fn compare<'a>(filter: &'a str, topic: &'a str) -> Step<'a> {
+fn compare<'a>(filter: &'a str, topic: &'a [u8]) -> Step<'a> {
     let mut wanted_levels = Levels::new(filter);
     // Start of the topic's current level, past its end if there is none.
     let mut start = 0;
@@ -276,11 +306,11 @@ fn compare<'a>(filter: &'a str, topic: &'a str) -> Step<'a> {
     let mut plus_end = None;
     // Past all topics that begin like this one up to the last `+`.
     let after_plus = |plus_end: Option<usize>| match plus_end.and_then(|end| topic.get(..end)) {
-        Some(prefix) => Step::Jump(prefix, AFTER_SLASH, ""),
+        Some(prefix) => Step::Jump(prefix, AFTER_SLASH, b""),
         None => Step::End,
     };
     loop {
-        let Some(wanted) = wanted_levels.next() else {
+        let Some(wanted) = wanted_levels.next().map(str::as_bytes) else {
             // All of the filter is used up: the topic matches if it is as well.
             return if start > topic.len() {
                 Step::Hit
@@ -288,27 +318,25 @@ fn compare<'a>(filter: &'a str, topic: &'a str) -> Step<'a> {
                 after_plus(plus_end)
             };
         };
-        if wanted == "#" {
+        if wanted == b"#" {
             return Step::Hit;
         }
         let Some((prefix, rest)) = topic.split_at_checked(start) else {
             return Step::Next;
         };
         let length = rest
-            .bytes()
-            .position(|byte| byte == b'/')
+            .iter()
+            .position(|&byte| byte == b'/')
             .unwrap_or(rest.len());
-        if wanted == "+" {
+        if wanted == b"+" {
             plus_end = Some(start + length);
         } else if rest.get(..length) != Some(wanted) {
             return match rest.strip_prefix(wanted) {
                 // The level is longer than wanted: it stands between `wanted` and `wanted/`,
-                Some(longer) if longer.as_bytes().first() < Some(&b'/') => {
-                    Step::Jump(prefix, wanted, "/")
-                }
+                Some(longer) if longer.first() < Some(&b'/') => Step::Jump(prefix, wanted, b"/"),
                 // or after both.
                 Some(_) => after_plus(plus_end),
-                None if rest < wanted => Step::Jump(prefix, wanted, ""),
+                None if rest < wanted => Step::Jump(prefix, wanted, b""),
                 None => after_plus(plus_end),
             };
         }
@@ -320,18 +348,55 @@ fn compare<'a>(filter: &'a str, topic: &'a str) -> Step<'a> {
 const NEAR: usize = 8;
 
 /// The character that comes after the slash.
-const AFTER_SLASH: &str = "0";
+const AFTER_SLASH: &[u8] = b"0";
 
-impl<V> Default for TopicMap<V> {
-    fn default() -> Self {
-        Self::new()
+impl<T: HasTopic> ByTopic<T> {
+    #[inline]
+    fn topic(&self) -> &[u8] {
+        self.0.topic_bytes()
     }
 }
 
-impl<V> fmt::Debug for TopicMap<V> {
+impl<T: HasTopic> Borrow<[u8]> for ByTopic<T> {
+    #[inline]
+    fn borrow(&self) -> &[u8] {
+        self.topic()
+    }
+}
+
+impl<T: HasTopic> PartialEq for ByTopic<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.topic() == other.topic()
+    }
+}
+
+impl<T: HasTopic> Eq for ByTopic<T> {}
+
+impl<T: HasTopic> PartialOrd for ByTopic<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: HasTopic> Ord for ByTopic<T> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.topic().cmp(other.topic())
+    }
+}
+
+impl<T> Default for TopicMap<T> {
+    fn default() -> Self {
+        Self {
+            values: BTreeSet::new(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for TopicMap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TopicMap")
-            .field("len", &self.len())
+            .field("len", &self.values.len())
             .finish_non_exhaustive()
     }
 }

@@ -12,12 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{filter, filters, naive_match, name, topics};
 use proptest::prelude::*;
-use topic_trie::{Cursor, Progress, TopicMap};
+use topic_trie::{Cursor, Progress, TopicMap, TopicNameBuf};
 
-fn matches(map: &TopicMap<u32>, text: &str) -> Vec<(String, u32)> {
+type Value = (TopicNameBuf, u32);
+
+fn value(topic: &str, value: u32) -> Value {
+    (topic.parse().unwrap(), value)
+}
+
+fn matches(map: &TopicMap<Value>, text: &str) -> Vec<(String, u32)> {
     let mut found = Vec::new();
-    map.matches(filter(text), |topic, &value| {
-        found.push((topic.as_str().to_owned(), value))
+    map.matches(filter(text), |(topic, value)| {
+        found.push((topic.to_string(), *value))
     });
     found
 }
@@ -37,14 +43,19 @@ proptest! {
     ) {
         let mut model = BTreeMap::new();
         let mut map = TopicMap::new();
-        for (topic, value, adds, text) in steps {
+        for (topic, number, adds, text) in steps {
+            let before = model.get(&topic).map(|&number| value(&topic, number));
             if adds {
-                prop_assert_eq!(map.insert(name(&topic), value), model.insert(topic.clone(), value));
+                prop_assert_eq!(map.insert(value(&topic, number)), before);
+                model.insert(topic.clone(), number);
             } else {
-                prop_assert_eq!(map.remove(name(&topic)), model.remove(&topic));
+                prop_assert_eq!(map.remove(name(&topic)), before);
+                model.remove(&topic);
             }
-            prop_assert_eq!(map.get(name(&topic)), model.get(&topic));
+            let found = map.get(name(&topic)).map(|(_, number)| number);
+            prop_assert_eq!(found, model.get(&topic));
             prop_assert_eq!(map.len(), model.len());
+            prop_assert!(map.iter().map(|(topic, _)| topic.as_str()).eq(model.keys()));
             prop_assert_eq!(matches(&map, &text), expected(&model, &text));
         }
     }
@@ -58,7 +69,7 @@ proptest! {
     ) {
         let mut map = TopicMap::new();
         for topic in &start {
-            map.insert(name(topic), 0);
+            map.insert(value(topic, 0));
         }
         let mut stayed: BTreeSet<_> = start.into_iter().collect();
         let mut changes = changes.into_iter();
@@ -66,7 +77,7 @@ proptest! {
         let mut cursor = Cursor::new();
         loop {
             let mut looked = 0;
-            let progress = map.matches_from(filter(&text), &mut cursor, limit, |topic, _| {
+            let progress = map.matches_from(filter(&text), &mut cursor, limit, |(topic, _)| {
                 looked += 1;
                 assert!(naive_match(&text, topic.as_str()));
                 assert!(reported.insert(topic.as_str().to_owned()), "{topic} came twice");
@@ -77,7 +88,7 @@ proptest! {
             }
             if let Some((topic, adds)) = changes.next() {
                 if adds {
-                    map.insert(name(&topic), 0);
+                    map.insert(value(&topic, 0));
                 } else {
                     map.remove(name(&topic));
                     stayed.remove(&topic);
@@ -98,7 +109,7 @@ fn dollar_topics_and_parents_follow_the_specification() {
     for topic in [
         "$SYS/up", "a", "a!", "a/", "a/b", "a/b/c", "a0", "/", "!/b", "%/b",
     ] {
-        map.insert(name(topic), 0);
+        map.insert(value(topic, 0));
     }
     let topics = |text| {
         matches(&map, text)
@@ -121,12 +132,12 @@ fn dollar_topics_and_parents_follow_the_specification() {
 fn a_match_skips_what_cannot_match() {
     let mut map = TopicMap::new();
     for (site, sensor) in (0..10).flat_map(|site| (0..1000).map(move |sensor| (site, sensor))) {
-        map.insert(name(&format!("{site}/sensors/{sensor}/value")), 0);
+        map.insert(value(&format!("{site}/sensors/{sensor}/value"), 0));
     }
-    map.insert(name("7/state"), 7);
+    map.insert(value("7/state", 7));
     let steps = |text: &str| {
         let (mut cursor, mut steps, mut hits) = (Cursor::new(), 1, 0);
-        while map.matches_from(filter(text), &mut cursor, 1, |_, _| hits += 1) == Progress::More {
+        while map.matches_from(filter(text), &mut cursor, 1, |_| hits += 1) == Progress::More {
             steps += 1;
         }
         (hits, steps)
