@@ -38,7 +38,7 @@
 //!
 //! | operation | cost |
 //! | --- | --- |
-//! | on the contents of a session | a hash lookup, then O(log n) in what the session has of that kind |
+//! | on the contents of a session | a hash lookup, then O(log n) in what the session has of that kind; for a queued message in front of all others, or behind them, no more |
 //! | on a session | O(log n) in the number of sessions; dropping it, its size as well |
 //! | on a retained message | O(log n) in their number |
 //! | on a will | O(log n) in their number, for each node that has stored any |
@@ -51,6 +51,7 @@
 
 mod limits;
 mod lookup;
+mod queue;
 mod small_map;
 mod state;
 mod undo;

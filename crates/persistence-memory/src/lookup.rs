@@ -9,8 +9,9 @@ use broker_core::persistence::{
 use mqtt_codec::PacketId;
 use topic_trie::{Cursor, Progress, TopicFilter};
 
+use crate::queue::Queued;
 use crate::small_map::behind;
-use crate::state::{Queued, Session, State};
+use crate::state::{Session, State};
 
 /// Retained messages looked at between two looks at how full the page is.
 const STEP: usize = 256;
@@ -59,8 +60,8 @@ impl State {
         let Some(session) = self.sessions.get(client) else {
             return Vec::new();
         };
-        let page = session.queue.iter_after(after.as_ref()).take(limit);
-        page.map(|(sequence, queued)| queued.stored(*sequence))
+        let page = session.queue.iter_after(after).take(limit);
+        page.map(|(sequence, queued)| queued.stored(sequence))
             .collect()
     }
 
@@ -136,13 +137,14 @@ impl Session {
 
 impl Queued {
     fn stored(&self, sequence: u64) -> StoredOutgoing {
+        let extra = self.extra.as_deref().cloned().unwrap_or_default();
         StoredOutgoing {
             sequence,
             message: self.message.clone(),
             qos: self.qos,
             retain: self.retain,
-            subscription_ids: self.subscription_ids.clone(),
-            shared: self.shared.clone(),
+            subscription_ids: extra.subscription_ids,
+            shared: extra.shared,
             inflight: self.inflight,
         }
     }

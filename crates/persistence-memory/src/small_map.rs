@@ -1,8 +1,8 @@
-//! An ordered map that is small while it has few entries, as the queue and the subscriptions of most
-//! sessions do, and as fast as a tree while it has many.
+//! An ordered map that is small while it has few entries, as the subscriptions of most sessions
+//! do, and as fast as a tree while it has many.
 //!
 //! A node of a [`BTreeMap`] has room for eleven entries from the first one on; that alone would be
-//! some 500 bytes for a single queued message.
+//! some 300 bytes for a single subscription.
 
 use core::borrow::Borrow;
 use core::ops::Bound;
@@ -99,20 +99,6 @@ impl<K: Ord, V> SmallMap<K, V> {
         }
     }
 
-    pub(crate) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: Borrow<Q>,
-        Q: Ord + ?Sized,
-    {
-        match self {
-            Self::Few(entries) => {
-                let at = position(entries, key)?;
-                entries.get_mut(at).map(|(_, value)| value)
-            }
-            Self::Many(entries) => entries.get_mut(key),
-        }
-    }
-
     /// The entries behind `after`, or all, in order.
     pub(crate) fn iter_after<Q>(&self, after: Option<&Q>) -> impl Iterator<Item = (&K, &V)>
     where
@@ -131,10 +117,6 @@ impl<K: Ord, V> SmallMap<K, V> {
         few.iter()
             .map(|(key, value)| (key, value))
             .chain(many.into_iter().flatten())
-    }
-
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.iter_after(None::<&K>).map(|(_, value)| value)
     }
 }
 
@@ -172,7 +154,6 @@ mod tests {
                 }
                 prop_assert_eq!(map.len(), model.len());
                 prop_assert_eq!(map.get(&key), model.get(&key));
-                prop_assert_eq!(map.get_mut(&key), model.get_mut(&key));
                 prop_assert!(map.iter_after(None::<&u8>).eq(model.iter()));
                 let behind = (Bound::Excluded(&key), Bound::Unbounded);
                 prop_assert!(map.iter_after(Some(&key)).eq(model.range(behind)));

@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use broker_core::persistence::{
-    ClientId, InflightStage, Operation, SessionKey, StoredSession, StoredWill, SubscriptionIds,
+    ClientId, InflightStage, Operation, SessionKey, StoredSession, StoredWill,
 };
 use broker_core::{Message, SubscriptionOptions, Timestamp};
 use hashbrown::HashMap;
-use mqtt_codec::{PacketId, QoS};
+use mqtt_codec::PacketId;
 use topic_trie::{TopicMap, TopicName};
 
 use crate::limits::{MemorySizes, MessageBytes};
+use crate::queue::{Extra, Queue, Queued};
 use crate::small_map::SmallMap;
 use crate::undo::{Journal, Undo};
 use crate::wills::Wills;
@@ -47,19 +48,8 @@ pub(crate) struct Session {
     pub(crate) expiry_interval_secs: u32,
     pub(crate) disconnected_at: Option<Timestamp>,
     pub(crate) subscriptions: SmallMap<Box<str>, SubscriptionOptions>,
-    pub(crate) queue: SmallMap<u64, Queued>,
+    pub(crate) queue: Queue,
     pub(crate) incoming: BTreeSet<PacketId>,
-}
-
-/// A message in a session's queue, where the sequence number is the key.
-#[derive(Clone, Debug)]
-pub(crate) struct Queued {
-    pub(crate) message: Option<Arc<Message>>,
-    pub(crate) subscription_ids: SubscriptionIds,
-    pub(crate) shared: Option<Arc<str>>,
-    pub(crate) inflight: Option<(PacketId, InflightStage)>,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
 }
 
 impl Session {
@@ -129,8 +119,7 @@ impl State {
                 let message = Some(message);
                 let queued = Queued {
                     message,
-                    subscription_ids,
-                    shared,
+                    extra: Extra::of(subscription_ids, shared),
                     inflight,
                     qos,
                     retain,
@@ -264,7 +253,7 @@ impl State {
             expiry_interval_secs,
             disconnected_at,
             subscriptions: SmallMap::default(),
-            queue: SmallMap::default(),
+            queue: Queue::default(),
             incoming: BTreeSet::new(),
         };
         self.insert_session(key.client, session);
@@ -326,7 +315,7 @@ impl State {
         let Some(session) = session_of(&mut self.sessions, &key) else {
             return;
         };
-        let Some(queued) = session.queue.get_mut(&sequence) else {
+        let Some(queued) = session.queue.get_mut(sequence) else {
             return;
         };
         journal.note(|| Undo::Queued {
@@ -469,7 +458,7 @@ fn set_queued(
     counts.message_added(queued.as_ref().and_then(|queued| queued.message.as_ref()));
     let before = match queued {
         Some(queued) => session.queue.insert(sequence, queued),
-        None => session.queue.remove(&sequence),
+        None => session.queue.remove(sequence),
     };
     counts.message_removed(before.as_ref().and_then(|queued| queued.message.as_ref()));
     counts.queued += usize::from(is_there);

@@ -6,7 +6,8 @@ use broker_core::persistence::{ClientId, StoredWill};
 use broker_core::{Message, SubscriptionOptions, Timestamp};
 use mqtt_codec::PacketId;
 
-use crate::state::{Queued, Session};
+use crate::queue::Queued;
+use crate::state::Session;
 
 /// One step back: what was in a place before. Steps are taken in the reverse order.
 #[derive(Debug)]

@@ -492,7 +492,7 @@ fn entry_head<'a>(
         topic_alias: None,
         properties: message.properties(),
         expiry_secs: remaining_secs(message.expires(), now),
-        subscription_ids: entry.subscription_ids.as_slice(),
+        subscription_ids: entry.subscription_ids(),
         payload: message.payload(),
     }
 }

@@ -27,6 +27,7 @@ mod acknowledged;
 #[cfg(any(test, feature = "invariants"))]
 mod check;
 mod identifiers;
+mod memory;
 mod moving;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use crate::share::Group;
 use crate::{Message, Timestamp};
 pub(crate) use acknowledged::Acknowledged;
 use identifiers::packet_id;
+use memory::kept;
 pub(crate) use moving::{Move, Parcel};
 
 /// Done entries tolerated in the middle of the sequence before it is compacted.
@@ -56,7 +58,8 @@ pub(crate) struct Entry {
     /// `None` where it will not be needed again: taken by the receiver, or sent in a session that
     /// ends with its connection.
     pub(crate) message: Option<Arc<Message>>,
-    pub(crate) subscription_ids: SubscriptionIds,
+    /// `None` if there are none, as mostly.
+    subscription_ids: Option<Box<SubscriptionIds>>,
     /// By which shared subscription it came.
     group: Option<Arc<Group>>,
     pub(crate) qos: QoS,
@@ -150,11 +153,11 @@ impl Outgoing {
         let sequence = self.take_sequence();
         let (message, group) = kept.unzip();
         self.bytes += message.as_ref().map_or(0, |message| message.size_bytes());
-        self.entries.push_back(Entry {
+        self.append(Entry {
             sequence,
             ordinal,
             message,
-            subscription_ids: SubscriptionIds::None,
+            subscription_ids: None,
             group,
             moving: false,
             qos,
@@ -185,11 +188,11 @@ impl Outgoing {
         let is_next = self.admitted == self.entries.len() && self.inflight < window;
         let ordinal = if is_next { self.take_ordinal() } else { 0 };
         self.bytes += message.size_bytes();
-        self.entries.push_back(Entry {
+        self.append(Entry {
             sequence,
             ordinal,
             message: Some(message),
-            subscription_ids: terms.subscription_ids.clone(),
+            subscription_ids: kept(terms.subscription_ids),
             group: terms.share.map(|share| Arc::clone(share.group)),
             moving: false,
             qos: terms.qos,
@@ -240,11 +243,11 @@ impl Outgoing {
             .as_ref()
             .map_or(0, |message| message.size_bytes());
         self.next_sequence = self.next_sequence.max(stored.sequence + 1);
-        self.entries.push_back(Entry {
+        self.append(Entry {
             sequence: stored.sequence,
             ordinal,
             message: stored.message,
-            subscription_ids: stored.subscription_ids,
+            subscription_ids: kept(&stored.subscription_ids),
             group,
             moving: false,
             qos: stored.qos,
@@ -415,13 +418,6 @@ impl Outgoing {
         }
     }
 
-    /// Gives back memory that a burst left behind.
-    pub(crate) fn shrink(&mut self) {
-        if self.entries.is_empty() && self.entries.capacity() > 0 {
-            self.entries = VecDeque::new();
-        }
-    }
-
     /// Ends an admitted entry: its identifier is free from here on.
     fn finish(&mut self, index: usize) {
         let Some(entry) = self.entries.get_mut(index) else {
@@ -444,6 +440,7 @@ impl Outgoing {
             self.admitted -= 1;
             self.emitted = self.emitted.saturating_sub(1);
         }
+        self.give_back();
         if self.admitted - self.inflight > DONE_MAX + self.inflight {
             self.compact();
         }

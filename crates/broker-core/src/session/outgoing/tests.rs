@@ -382,13 +382,6 @@ fn what_was_stored_with_an_identifier_behind_one_without_was_never_sent() {
     );
 }
 
-/// Paid for every message that waits.
-#[test]
-fn an_entry_is_small() {
-    let bytes = size_of::<Entry>();
-    assert!(bytes <= 64, "an entry takes {bytes} bytes");
-}
-
 /// MQTT 5.0: [MQTT-3.3.4-10]
 #[test]
 fn pubrel_goes_ahead_of_messages_that_wait_for_quota_once_on_each_connection() {
@@ -423,4 +416,43 @@ fn pubrel_goes_ahead_of_messages_that_wait_for_quota_once_on_each_connection() {
     assert_eq!(outgoing.pubcomp(id(3)), Acknowledged::Done(3));
     outgoing.check(usize::MAX);
     assert_eq!(outgoing.len(), 0);
+}
+
+/// So many waiting messages, without a check after each.
+fn waiting(count: u64) -> Outgoing {
+    let message = message("x");
+    let terms = Terms {
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        subscription_ids: &SubscriptionIds::None,
+        share: None,
+    };
+    let mut outgoing = Outgoing::default();
+    for _ in 0..count {
+        outgoing.push(Arc::clone(&message), &terms, false, 0);
+    }
+    outgoing
+}
+
+/// Paid for each message that waits in any session, and for the first one of each.
+#[test]
+fn an_entry_is_small() {
+    assert_eq!(size_of::<Entry>(), 48);
+    assert_eq!(waiting(1).entries.capacity(), 1);
+    assert!(waiting(100_000).entries.capacity() < 126_000);
+}
+
+#[test]
+fn a_long_queue_gives_memory_back_as_it_becomes_short() {
+    let mut outgoing = waiting(100_000);
+    for _ in 0..99_000 {
+        let (entry, given) = outgoing.admit(WINDOW, false).unwrap();
+        let sequence = entry.sequence;
+        assert!(outgoing.next(WINDOW).is_some());
+        outgoing.emitted(sequence, true);
+        assert_eq!(outgoing.puback(given), Acknowledged::Done(sequence));
+    }
+    outgoing.check(usize::MAX);
+    assert_eq!(outgoing.len(), 1_000);
+    assert!(outgoing.entries.capacity() <= 4_096);
 }
