@@ -27,7 +27,8 @@ pub(crate) struct TopicCache {
 struct Place {
     /// The topic that came last and has no entry.
     candidate: u64,
-    entry: Option<Entry>,
+    /// Apart from its place, for most publishers use few of these.
+    entry: Option<Box<Entry>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl TopicCache {
             generation,
             receivers: found.take(),
         };
-        &place.entry.insert(entry).receivers
+        &place.entry.insert(Box::new(entry)).receivers
     }
 }
 
