@@ -8,18 +8,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use broker_core::Effects;
 
-/// Bytes read from a socket at a time.
+/// Bytes read from a socket at a time, unless a large packet is on its way.
 pub(crate) const READ_BYTES: usize = 64 << 10;
 
+/// Bytes read at a time while large packets come. The system acknowledges to the sender what was read:
+/// in larger steps that is less work per byte. Of small packets so many would keep others waiting.
+pub(crate) const READ_BYTES_MAX: usize = 256 << 10;
+
 pub(crate) struct Worker {
-    /// What was read; always [`READ_BYTES`] long.
+    /// What was read; always [`READ_BYTES_MAX`] long. The system gives it memory as it is used.
     pub(crate) input: Box<[u8]>,
     pub(crate) effects: Effects,
 }
 
 thread_local! {
     static WORKER: RefCell<Worker> = RefCell::new(Worker {
-        input: vec![0; READ_BYTES].into_boxed_slice(),
+        input: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         effects: Effects::new(),
     });
 }

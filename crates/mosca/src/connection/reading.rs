@@ -12,7 +12,10 @@ use tokio::io::ReadBuf;
 use super::input::handle_input;
 use super::{Driver, PARTIAL_SMALL};
 use crate::network::Network;
-use crate::worker::{READ_BYTES, Worker};
+use crate::worker::{READ_BYTES, READ_BYTES_MAX, Worker};
+
+/// Bytes from which on a packet is a large one for reading.
+pub(super) const LARGE_PACKET: usize = 4_096;
 
 impl<S: Network> Driver<S> {
     /// Reads once and handles what has come. An error means that nothing more will come.
@@ -30,7 +33,12 @@ impl<S: Network> Driver<S> {
         }
         let Worker { input, effects } = &mut *worker;
         let kept = self.partial.len();
-        let Some((front, back)) = input.split_at_mut_checked(kept) else {
+        // Where one large packet comes, others are likely to follow. What follows CONNECT may have to be
+        // kept.
+        let is_large = kept + self.missing >= LARGE_PACKET && !self.connection.awaits_connect();
+        let room = if is_large { READ_BYTES_MAX } else { READ_BYTES };
+        let room = input.get_mut(..room).unwrap_or_default();
+        let Some((front, back)) = room.split_at_mut_checked(kept) else {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         };
         front.copy_from_slice(&self.partial);
@@ -81,7 +89,7 @@ impl<S: Network> Driver<S> {
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = self.missing.min(READ_BYTES);
+        let room = self.missing.min(READ_BYTES_MAX);
         let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let come = buffer.filled();
@@ -90,7 +98,7 @@ impl<S: Network> Driver<S> {
         }
         let kept = self.partial.len();
         if self.partial.capacity() - kept < come.len() {
-            let step = self.missing.min(kept.max(READ_BYTES));
+            let step = self.missing.min(kept.max(come.len()).max(READ_BYTES));
             self.partial.reserve_exact(step);
         }
         self.partial.extend_from_slice(come);

@@ -15,8 +15,10 @@ use mqtt_codec::{
 use tokio::net::TcpStream;
 
 use super::input::version_named;
+use super::reading::LARGE_PACKET;
 use super::*;
 use crate::clock::Clock;
+use crate::worker::READ_BYTES_MAX;
 
 /// What comes in pieces, one for each read; then nothing more, and no end. What is written is kept,
 /// and taken in portions no larger than `takes`.
@@ -178,7 +180,13 @@ async fn the_replies_are_the_same_wherever_the_input_is_cut() {
 #[tokio::test]
 async fn packets_around_the_size_of_the_buffer_come_through_wherever_they_are_cut() {
     let near = |size: usize| [size - 1, size, size + 1];
-    let sizes = [near(PARTIAL_SMALL), near(READ_BYTES), near(3 * READ_BYTES)];
+    let sizes = [
+        near(LARGE_PACKET),
+        near(PARTIAL_SMALL),
+        near(READ_BYTES),
+        near(READ_BYTES_MAX),
+        near(3 * READ_BYTES_MAX),
+    ];
     for size in sizes.into_iter().flatten() {
         let payload: Vec<u8> = (0..size).map(|at| at.to_le_bytes()[0]).collect();
         let publish = Publish {
@@ -202,6 +210,7 @@ async fn packets_around_the_size_of_the_buffer_come_through_wherever_they_are_cu
             100,
             PARTIAL_SMALL,
             READ_BYTES,
+            READ_BYTES_MAX,
             input.len() - 3,
             input.len() - 1,
         ];
@@ -272,15 +281,24 @@ async fn what_comes_during_a_pending_verdict_is_kept_up_to_a_limit() {
     properties
         .push(Property::AuthenticationMethod("UNDECIDED"))
         .unwrap();
-    let connect = Connect {
-        properties: properties.as_properties(),
-        ..Connect::new(Version::V5, "client")
-    };
-    for behind in [0, 100, READ_BYTES] {
+    let name = "u".repeat(2 * LARGE_PACKET);
+    let cases = [
+        (None, 0),
+        (None, 100),
+        (None, READ_BYTES),
+        (Some(name.as_str()), READ_BYTES_MAX),
+    ];
+    for (username, behind) in cases {
+        let connect = Connect {
+            properties: properties.as_properties(),
+            username,
+            ..Connect::new(Version::V5, "client")
+        };
         let mut input = Vec::new();
         connect.encode(Version::V5, &mut input).unwrap();
         input.resize(input.len() + behind, 0xC0);
-        let mut driver = driver(&shared, vec![input], usize::MAX);
+        let rest = input.split_off(5);
+        let mut driver = driver(&shared, vec![input, rest], usize::MAX);
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..50 {
             driver.stream.pieces.push_back(vec![0xC0; 5_000]);
