@@ -1,6 +1,6 @@
 //! The command line, as typed.
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, value_parser};
 
 /// An MQTT 3.1, 3.1.1 and 5.0 broker.
 #[derive(Debug, Parser)]
@@ -17,6 +17,10 @@ pub(crate) struct Args {
     /// Host name or IP address to listen on [default: all addresses]
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
+
+    /// Threads that serve clients [default: one per processor but one]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1_024))]
+    pub(crate) threads: Option<u16>,
 
     /// Log clients that come and go
     #[arg(short, long)]
@@ -45,6 +49,6 @@ mod tests {
     fn without_arguments_the_defaults_hold() {
         let args = Args::parse_from(["mosca"]);
         assert_eq!((args.port, args.host, args.verbose), (1883, None, false));
-        assert_eq!(args.http_port, None);
+        assert_eq!((args.http_port, args.threads), (None, None));
     }
 }

@@ -6,9 +6,11 @@
 mod args;
 mod log;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,6 +19,7 @@ use clap::Parser as _;
 use log::Log;
 use mosca::{Interface, Server, ServerBuilder};
 use persistence_memory::MemoryPersistence;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
 
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to be done if stderr is gone.
-            let _written = writeln!(std::io::stderr(), "mosca: {error:#}");
+            let _written = writeln!(io::stderr(), "mosca: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -47,16 +50,30 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // Of two clients that have sent something the first is to be heard first. With the slot for the
-    // last task woken it would be the last.
+    let runtime = runtime(threads(args)).context("cannot start the runtime")?;
+    runtime.block_on(serve(args))
+}
+
+/// One processor is left to the system, whose network code works for each message as long as we do,
+/// and to whatever else there is. More threads than processors to run them wake each other in vain.
+fn threads(args: &Args) -> usize {
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    args.threads
+        .map_or_else(|| (processors() - 1).max(1), usize::from)
+}
+
+/// A runtime that hears clients in the order in which they have sent something.
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    let mut runtime = if threads == 1 {
+        // It has nobody to wake and nothing to share.
+        runtime::Builder::new_current_thread()
+    } else {
+        runtime::Builder::new_multi_thread()
+    };
+    // With the slot for the last task woken, the last of two clients would be heard first.
     #[cfg(tokio_unstable)]
     runtime.disable_lifo_slot();
-    let runtime = runtime
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(serve(args))
+    runtime.worker_threads(threads).enable_all().build()
 }
 
 async fn serve(args: &Args) -> anyhow::Result<()> {
@@ -106,8 +123,8 @@ fn interfaces(args: &Args) -> Vec<Interface> {
 }
 
 /// One line per interface, for people and for scripts that wait for it.
-fn announce(server: &Server, schemes: &[&str]) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
+fn announce(server: &Server, schemes: &[&str]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
     for (scheme, address) in schemes.iter().zip(server.local_addresses()) {
         writeln!(
             stdout,

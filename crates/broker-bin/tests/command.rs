@@ -64,6 +64,30 @@ fn the_first_line_tells_a_port_that_accepts_connections() {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
 }
 
+/// With one thread the runtime is of another kind.
+#[test]
+fn clients_are_served_by_any_number_of_threads() {
+    for threads in ["1", "2", "7"] {
+        let arguments = ["-p", "0", "--host", "127.0.0.1", "--threads", threads];
+        let mut process = mosca(&arguments);
+        let port = port_of_first_line(&mut process);
+        for _ in 0..20 {
+            let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            // CONNECT of MQTT 3.1.1 without a client identifier, and PINGREQ.
+            client
+                .write_all(b"\x10\x0C\0\x04MQTT\x04\x02\0\0\0\0\xC0\0")
+                .unwrap();
+            let mut answer = [0; 6];
+            client.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, [0x20, 2, 0, 0, 0xD0, 0]);
+        }
+        process.signal(Signal::Terminate);
+        let (status, _) = process.finish();
+        assert_eq!(status.code(), Some(0), "{threads} threads");
+    }
+}
+
 #[test]
 fn the_second_line_tells_the_port_for_websockets() {
     for flag in ["--http-port", "--ws-port"] {
@@ -178,6 +202,7 @@ fn the_help_names_the_flags() {
             "--http-port",
             "--ws-port",
             "--host",
+            "--threads",
             "-v",
             "--very-verbose",
             "-V",
@@ -193,6 +218,8 @@ fn a_command_line_that_makes_no_sense_is_exit_code_2_with_the_usage() {
         &["--prot", "1883"][..],
         &["-p", "mqtt"],
         &["-p", "65536"],
+        &["--threads", "0"],
+        &["--threads", "1025"],
         &["stray"],
     ] {
         let (code, out, err) = run(arguments);
