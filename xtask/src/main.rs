@@ -7,6 +7,7 @@
 mod bench;
 mod conformance;
 mod fuzz;
+mod instructions;
 mod step;
 mod test;
 mod tidy;
@@ -51,6 +52,9 @@ enum Command {
         check: bool,
     },
     Tools,
+    Instructions {
+        check: bool,
+    },
     Fuzz {
         seconds: u64,
         target: Option<String>,
@@ -79,7 +83,8 @@ impl Command {
         match command {
             "test" => parse_test(rest),
             "tidy" => no_arguments(rest).map(|()| Self::Tidy),
-            "conformance" => parse_conformance(rest),
+            "conformance" => parse_check(rest).map(|check| Self::Conformance { check }),
+            "instructions" => parse_check(rest).map(|check| Self::Instructions { check }),
             "tools" => no_arguments(rest).map(|()| Self::Tools),
             "fuzz" => parse_fuzz(rest),
             "bench" => parse_bench(rest),
@@ -97,6 +102,7 @@ impl Command {
             Self::Test { only } => test::run(&Workspace::find()?, &only),
             Self::Tidy => tidy::run(&Workspace::find()?),
             Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
+            Self::Instructions { check } => instructions::run(&Workspace::find()?, check),
             Self::Tools => tools::run(&Workspace::find()?),
             Self::Fuzz { seconds, target } => {
                 fuzz::run(&Workspace::find()?, seconds, target.as_deref())
@@ -116,10 +122,11 @@ fn no_arguments(rest: &[&str]) -> Result<(), String> {
     }
 }
 
-fn parse_conformance(rest: &[&str]) -> Result<Command, String> {
+/// Whether there is `--check`, and nothing else.
+fn parse_check(rest: &[&str]) -> Result<bool, String> {
     match rest {
-        ["--check", rest @ ..] => no_arguments(rest).map(|()| Command::Conformance { check: true }),
-        rest => no_arguments(rest).map(|()| Command::Conformance { check: false }),
+        ["--check", rest @ ..] => no_arguments(rest).map(|()| true),
+        rest => no_arguments(rest).map(|()| false),
     }
 }
 
@@ -181,11 +188,13 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test [--only PART]...                  everything that must hold before a change lands; PART is
-                                         fmt, clippy, tidy, unit, conformance, clients, doc, fuzz
-                                         or benches
+                                         fmt, clippy, tidy, unit, conformance, clients, doc, fuzz,
+                                         instructions or benches
   tidy                                   the rules of the house: layers, sizes, headers, dead paths
   conformance [--check]                  run the tests of the numbered statements and write
                                          docs/conformance.md, or check that it is up to date
+  instructions [--check]                 count the instructions of single steps and record them, or
+                                         check that none costs more than is recorded
   tools                                  install what the tests need and print where it is
   fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
   bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)
@@ -217,6 +226,11 @@ mod tests {
             (
                 &["conformance", "--check"],
                 Command::Conformance { check: true },
+            ),
+            (&["instructions"], Command::Instructions { check: false }),
+            (
+                &["instructions", "--check"],
+                Command::Instructions { check: true },
             ),
             (&["fuzz"], fuzz(fuzz::DEFAULT_SECONDS, None)),
             (&["fuzz", "--smoke"], fuzz(fuzz::SMOKE_SECONDS, None)),

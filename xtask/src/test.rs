@@ -26,12 +26,14 @@ pub enum Part {
     Doc,
     /// The bodies of the fuzz targets, over their seeds, on the stable compiler.
     Fuzz,
+    /// That no step takes more instructions than is recorded.
+    Instructions,
     /// That the benches compile, and the tests of the instruments beside them.
     Benches,
 }
 
 impl Part {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
         Self::Tidy,
@@ -40,6 +42,7 @@ impl Part {
         Self::Clients,
         Self::Doc,
         Self::Fuzz,
+        Self::Instructions,
         Self::Benches,
     ];
 
@@ -53,6 +56,7 @@ impl Part {
             Self::Clients => "clients",
             Self::Doc => "doc",
             Self::Fuzz => "fuzz",
+            Self::Instructions => "instructions",
             Self::Benches => "benches",
         }
     }
@@ -110,6 +114,13 @@ pub fn run(workspace: &Workspace, only: &[Part]) -> Result<bool> {
     if wanted(Part::Fuzz) {
         let arguments = ["test", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
         steps.tests("fuzz targets over their seeds", workspace.cargo(&arguments));
+    }
+    if wanted(Part::Instructions) {
+        steps.check("instructions of single steps", || {
+            let is_as_recorded = crate::instructions::run(workspace, true)?;
+            anyhow::ensure!(is_as_recorded, "see above");
+            Ok(())
+        });
     }
     if wanted(Part::Benches) {
         check_benches(workspace, &mut steps);

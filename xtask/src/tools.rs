@@ -1,5 +1,5 @@
 //! Installs what the tests need beyond cargo: mosquitto's clients, node with MQTT.js, Python with
-//! paho-mqtt. System packages come from apt; everything else goes below the target directory, so
+//! paho-mqtt; and valgrind, to count instructions. System packages come from apt; everything else goes below the target directory, so
 //! that the source tree stays as it was and `cargo clean` takes it all away.
 //!
 //! The versions are pinned next to the programs that use them, in
@@ -14,6 +14,7 @@ use crate::workspace::Workspace;
 
 /// `cargo xtask tools`: installs, and prints what a plain `cargo test` needs to find it.
 pub fn run(workspace: &Workspace) -> Result<bool> {
+    ensure_valgrind()?;
     let clients = TestClients::install(workspace)?;
     println!("\nto run the tests without xtask:");
     for (name, value) in clients.environment() {
@@ -62,6 +63,14 @@ impl TestClients {
             ("MOSCA_TEST_NODE_PATH", &self.node_modules),
             ("MOSCA_TEST_PYTHON", &self.python),
         ]
+    }
+}
+
+/// Makes sure that instructions can be counted.
+pub fn ensure_valgrind() -> Result<()> {
+    match in_path("valgrind") {
+        Some(_) => Ok(()),
+        None => apt_install(&["valgrind"]),
     }
 }
 

@@ -95,6 +95,13 @@ impl Workspace {
         projects.sort();
         Ok(projects)
     }
+
+    /// The compiler that cargo uses.
+    pub fn rustc(&self) -> Command {
+        let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        command.current_dir(&self.root);
+        command
+    }
 }
 
 /// The cargo that runs us, so that a chosen toolchain is kept.
