@@ -211,7 +211,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 13] = [
+        let cases: [(&[&str], Command); 15] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (&["test"], Command::Test { only: Vec::new() }),
