@@ -17,13 +17,13 @@ pub(crate) fn shrink<T>(list: &mut Vec<T>) {
 /// The index of the next item of a list.
 ///
 /// # Panics
-/// At 2³² − 1 items, which take more than 100 GB.
+/// At 2³¹ − 1 items, which take more than 50 GB.
 #[expect(clippy::expect_used, reason = "memory ends long before the indices do")]
 pub(crate) fn next_index<T>(list: &[T]) -> u32 {
     u32::try_from(list.len())
         .ok()
-        .filter(|&index| index != NONE)
-        .expect("fewer than 2^32 - 1")
+        .filter(|&index| index < NONE >> 1)
+        .expect("fewer than 2^31 - 1")
 }
 
 /// Stands for "no index".

@@ -6,19 +6,24 @@
 use std::hash::Hash;
 
 use crate::dense;
-use crate::hash::{self, Seed};
+use crate::hash::Seed;
 use crate::index::Index;
 use crate::keys::Keys;
+use crate::slots::Slots;
 
 pub(crate) struct Exact<K, V> {
     entries: Vec<Entry<K, V>>,
     index: Index,
+    slots: Slots,
     seed: Seed,
 }
 
 struct Entry<K, V> {
     text: Box<str>,
     keys: Keys<K, V>,
+    slot: u32,
+    /// Of the text.
+    hash: u32,
 }
 
 impl<K, V> Exact<K, V> {
@@ -26,6 +31,7 @@ impl<K, V> Exact<K, V> {
         Self {
             entries: Vec::new(),
             index: Index::new(),
+            slots: Slots::new(),
             seed,
         }
     }
@@ -59,6 +65,17 @@ impl<K, V> Exact<K, V> {
                 .keys
                 .for_each(|key, value| report(&entry.text, key, value));
         }
+    }
+
+    fn entry_at(&self, slot: u32) -> Option<(usize, &Entry<K, V>)> {
+        let at = self.slots.place(slot)? as usize;
+        let entry = self.entries.get(at).filter(|entry| entry.slot == slot)?;
+        Some((at, entry))
+    }
+
+    /// The text of the filter with this slot.
+    pub(crate) fn text_at(&self, slot: u32) -> Option<&str> {
+        self.entry_at(slot).map(|(_, entry)| &*entry.text)
     }
 
     #[inline]
@@ -115,36 +132,54 @@ const FIRST_STEP: usize = 2;
 const SECOND_STEP: usize = 3;
 
 impl<K: Eq + Hash, V> Exact<K, V> {
-    pub(crate) fn insert(&mut self, hash: u32, text: &str, key: K, value: V) -> Option<V> {
+    /// Returns the filter's slot and what was stored for the key.
+    pub(crate) fn insert(&mut self, hash: u32, text: &str, key: K, value: V) -> (u32, Option<V>) {
         if let Some(at) = self.position(hash, text)
             && let Some(entry) = self.entries.get_mut(at)
         {
-            return entry.keys.insert(&self.seed, key, value);
+            return (entry.slot, entry.keys.insert(&self.seed, key, value));
         }
-        let index = dense::next_index(&self.entries);
+        let at = dense::next_index(&self.entries);
+        let slot = self.slots.take(at);
         dense::push(
             &mut self.entries,
             Entry {
                 text: text.into(),
                 keys: Keys::One(key, value),
+                slot,
+                hash,
             },
         );
-        self.index.insert(hash, index);
-        None
+        self.index.insert(hash, at);
+        (slot, None)
     }
 
-    pub(crate) fn remove(&mut self, hash: u32, text: &str, key: &K) -> Option<V> {
+    /// Returns the filter's slot, and what was stored for the key.
+    pub(crate) fn remove(&mut self, hash: u32, text: &str, key: &K) -> Option<(u32, V)> {
         let at = self.position(hash, text)?;
+        let slot = self.entries.get(at)?.slot;
+        Some((slot, self.remove_key(at, key)?))
+    }
+
+    /// Removes a key of the filter with this slot. Returns the hash of the filter as well.
+    pub(crate) fn remove_at(&mut self, slot: u32, key: &K) -> Option<(u32, V)> {
+        let (at, entry) = self.entry_at(slot)?;
+        let hash = entry.hash;
+        Some((hash, self.remove_key(at, key)?))
+    }
+
+    fn remove_key(&mut self, at: usize, key: &K) -> Option<V> {
         let keys = &mut self.entries.get_mut(at)?.keys;
         let value = keys.remove(&self.seed, key)?;
         if keys.is_empty() {
-            self.entries.swap_remove(at);
+            let removed = self.entries.swap_remove(at);
+            self.slots.release(removed.slot);
             let at = u32::try_from(at).unwrap_or(dense::NONE);
-            self.index.remove(hash, at);
+            self.index.remove(removed.hash, at);
             if let Some(moved) = self.entries.get(at as usize) {
                 let last = dense::next_index(&self.entries);
-                let hash = hash::of_text(&self.seed, &moved.text);
-                self.index.renumber(hash, last, at);
+                self.index.renumber(moved.hash, last, at);
+                self.slots.moved(moved.slot, at);
             }
             dense::shrink(&mut self.entries);
         }

@@ -10,6 +10,7 @@ use crate::levels::Levels;
 use crate::name::TopicName;
 use crate::owned_text::impl_owned_text;
 use crate::share::SharedFilter;
+use crate::special;
 
 /// A valid topic filter, borrowed: 1 to 65,535 bytes of UTF-8 without U+0000, in which `+` is the
 /// whole of its level and `#` the whole of the last one.
@@ -37,19 +38,26 @@ impl<'a> TopicFilter<'a> {
     pub fn new(text: &'a str) -> Result<Self, TopicError> {
         check_length(text)?;
         let bytes = text.as_bytes();
-        // What stands before the first byte and after the last one ends a level as well.
-        let mut before = b'/';
-        for (at, &byte) in bytes.iter().enumerate() {
+        let mut from = 0;
+        // Most bytes are none that a rule is about.
+        while let Some(next) = bytes.get(from..).and_then(special::first_in) {
+            let at = from + next;
+            // What stands before the first byte and after the last one ends a level as well.
+            let before = at
+                .checked_sub(1)
+                .and_then(|at| bytes.get(at))
+                .unwrap_or(&b'/');
             let after = bytes.get(at + 1);
-            match byte {
-                0 => return Err(TopicError::NullCharacter { at }),
-                b'#' if before != b'/' || after.is_some() => {
+            let begins_level = *before == b'/';
+            match bytes.get(at) {
+                Some(b'#') if !begins_level || after.is_some() => {
                     return Err(TopicError::MultiLevelWildcard { at });
                 }
-                b'+' if before != b'/' || after.is_some_and(|&after| after != b'/') => {
+                Some(b'+') if !begins_level || after.is_some_and(|&after| after != b'/') => {
                     return Err(TopicError::SingleLevelWildcard { at });
                 }
-                _ => before = byte,
+                Some(0) => return Err(TopicError::NullCharacter { at }),
+                _ => from = at + 1,
             }
         }
         Ok(Self(text))
@@ -80,7 +88,7 @@ impl<'a> TopicFilter<'a> {
     /// Whether there is a `+` or `#`. Without one, a filter matches the one topic that is written
     /// like it.
     pub fn is_wildcard(self) -> bool {
-        self.0.bytes().any(|byte| matches!(byte, b'+' | b'#'))
+        special::is_in(self.0.as_bytes())
     }
 
     /// The topic name that is written like this filter, if it has no wildcards.

@@ -58,12 +58,12 @@ impl Hashes {
     #[inline]
     pub(crate) fn of(seed: &Seed, topic: TopicName<'_>) -> Self {
         let mut levels = topic.levels();
-        let one = hash::of_text(seed, levels.next().unwrap_or_default());
-        let two = levels
-            .next()
-            .map_or(one, |level| hash::mix(one, hash::of_text(seed, level)));
+        let one = hash::of_text(seed, levels.next().unwrap_or_default().as_bytes());
+        let two = levels.next().map_or(one, |level| {
+            hash::mix(one, hash::of_text(seed, level.as_bytes()))
+        });
         Self {
-            exact: hash::of_text(seed, topic.as_str()),
+            exact: hash::of_text(seed, topic.as_str().as_bytes()),
             two,
             one,
         }
@@ -81,14 +81,28 @@ impl Hashes {
 impl Scope {
     pub(crate) fn of(seed: &Seed, filter: TopicFilter<'_>) -> Self {
         if !filter.is_wildcard() {
-            return Self::Exact(hash::of_text(seed, filter.as_str()));
+            return Self::Exact(hash::of_text(seed, filter.as_str().as_bytes()));
         }
         let mut levels = filter.levels();
-        let Some(first) = levels.next().filter(|level| !is_wildcard(level)) else {
+        let first = levels.next().unwrap_or_default();
+        Self::of_levels(seed, first.as_bytes(), levels.next().map(str::as_bytes))
+    }
+
+    /// The hash of what makes the scope; 0 for all topics.
+    pub(crate) fn hash(self) -> u32 {
+        match self {
+            Self::Exact(hash) | Self::Two(hash) | Self::One(hash) => hash,
+            Self::All => 0,
+        }
+    }
+
+    /// Where a filter with wildcards belongs that begins with these levels.
+    pub(crate) fn of_levels(seed: &Seed, first: &[u8], second: Option<&[u8]>) -> Self {
+        if is_wildcard(first) {
             return Self::All;
-        };
+        }
         let one = hash::of_text(seed, first);
-        match levels.next() {
+        match second {
             Some(second) if !is_wildcard(second) => {
                 Self::Two(hash::mix(one, hash::of_text(seed, second)))
             }
@@ -136,8 +150,8 @@ impl Generations {
     }
 }
 
-fn is_wildcard(level: &str) -> bool {
-    matches!(level, "+" | "#")
+fn is_wildcard(level: &[u8]) -> bool {
+    matches!(level, b"+" | b"#")
 }
 
 #[inline]

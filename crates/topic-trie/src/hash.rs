@@ -1,7 +1,7 @@
 //! Hashes of 32 bits, as the indexes of this crate store them. Four bytes are enough: they only
 //! choose a place, equality is always decided on the text.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 /// Keyed with a random seed, because the texts come from strangers.
 #[cfg(not(fixed_seed))]
@@ -12,8 +12,11 @@ pub(crate) type Seed = foldhash::fast::RandomState;
 pub(crate) type Seed = foldhash::fast::FixedState;
 
 #[inline]
-pub(crate) fn of_text(seed: &Seed, text: &str) -> u32 {
-    (seed.hash_one(text) >> 32) as u32
+pub(crate) fn of_text(seed: &Seed, text: &[u8]) -> u32 {
+    // No mark of the end as for a text that is part of something else: there is nothing else.
+    let mut hasher = seed.build_hasher();
+    hasher.write(text);
+    (hasher.finish() >> 32) as u32
 }
 
 /// The hash of a pair of hashes.

@@ -10,141 +10,147 @@ use crate::dense;
 use crate::hash::Seed;
 use crate::index::Index;
 
+/// No larger than a key, a value and what tells the two forms apart.
 pub(crate) enum Keys<K, V> {
     One(K, V),
-    Few(Vec<(K, V)>),
-    Many(Box<Many<K, V>>),
+    List(Box<List<K, V>>),
+    /// The last key was removed; the filter is then removed as well.
+    Empty,
 }
 
-pub(crate) struct Many<K, V> {
+pub(crate) struct List<K, V> {
     entries: Vec<(K, V)>,
-    index: Index,
+    index: Option<Box<Index>>,
 }
 
 impl<K, V> Keys<K, V> {
     #[inline]
     pub(crate) fn for_each(&self, mut report: impl FnMut(&K, &V)) {
-        let entries = match self {
-            Self::One(key, value) => return report(key, value),
-            Self::Few(entries) => entries,
-            Self::Many(many) => &many.entries,
-        };
-        entries.iter().for_each(|(key, value)| report(key, value));
+        match self {
+            Self::One(key, value) => report(key, value),
+            Self::List(list) => {
+                let entries = list.entries.iter();
+                entries.for_each(|(key, value)| report(key, value));
+            }
+            Self::Empty => {}
+        }
     }
 
-    /// After the last key was removed. The filter is then removed as well.
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Self::Few(entries) if entries.is_empty())
-    }
-
-    /// Leaves no keys behind.
-    fn take(&mut self) -> Self {
-        mem::replace(self, Self::Few(Vec::new()))
+        matches!(self, Self::Empty)
     }
 }
 
 impl<K: Eq + Hash, V> Keys<K, V> {
     pub(crate) fn insert(&mut self, seed: &Seed, key: K, value: V) -> Option<V> {
         match self {
-            Self::One(held, old) if *held == key => return Some(mem::replace(old, value)),
+            Self::One(held, old) if *held == key => Some(mem::replace(old, value)),
             Self::One(..) => {
                 let mut entries = Vec::with_capacity(2);
-                if let Self::One(first, of_first) = self.take() {
+                if let Self::One(first, of_first) = mem::replace(self, Self::Empty) {
                     entries.push((first, of_first));
                 }
                 entries.push((key, value));
-                *self = Self::Few(entries);
+                *self = Self::List(Box::new(List::of(entries)));
+                None
             }
-            Self::Few(entries) => {
-                if let Some((_, old)) = entries.iter_mut().find(|(held, _)| *held == key) {
-                    return Some(mem::replace(old, value));
-                }
-                entries.push((key, value));
-                if entries.len() > INDEX_FROM {
-                    let entries = mem::take(entries);
-                    let mut index = Index::new();
-                    for (at, (key, _)) in (0..).zip(&entries) {
-                        index.insert(of_key(seed, key), at);
-                    }
-                    *self = Self::Many(Box::new(Many { entries, index }));
-                }
+            Self::List(list) => list.insert(seed, key, value),
+            Self::Empty => {
+                *self = Self::One(key, value);
+                None
             }
-            Self::Many(many) => return many.insert(seed, key, value),
         }
-        None
     }
 
     pub(crate) fn remove(&mut self, seed: &Seed, key: &K) -> Option<V> {
         match self {
             Self::One(held, _) if held != key => None,
-            Self::One(..) => match self.take() {
+            Self::One(..) => match mem::replace(self, Self::Empty) {
                 Self::One(_, value) => Some(value),
-                Self::Few(_) | Self::Many(_) => None,
+                Self::List(_) | Self::Empty => None,
             },
-            Self::Few(entries) => {
-                let at = entries.iter().position(|(held, _)| held == key)?;
-                let (_, value) = entries.swap_remove(at);
-                if entries.len() == 1
-                    && let Some((key, value)) = entries.pop()
+            Self::List(list) => {
+                let value = list.remove(seed, key)?;
+                if list.entries.len() == 1
+                    && let Some((key, value)) = list.entries.pop()
                 {
                     *self = Self::One(key, value);
                 }
                 Some(value)
             }
-            Self::Many(many) => {
-                let value = many.remove(seed, key)?;
-                if many.entries.len() <= INDEX_FROM / 2 {
-                    let mut entries = mem::take(&mut many.entries);
-                    entries.shrink_to_fit();
-                    *self = Self::Few(entries);
-                }
-                Some(value)
-            }
+            Self::Empty => None,
         }
     }
 
     pub(crate) fn get(&self, seed: &Seed, key: &K) -> Option<&V> {
-        let entry = match self {
-            Self::One(held, value) => return (held == key).then_some(value),
-            Self::Few(entries) => entries.iter().find(|(held, _)| held == key),
-            Self::Many(many) => many
-                .entries
-                .get(many.position(of_key(seed, key), key)? as usize),
-        };
-        entry.map(|(_, value)| value)
+        match self {
+            Self::One(held, value) => (held == key).then_some(value),
+            Self::List(list) => {
+                let at = list.position(seed, key)?;
+                list.entries.get(at as usize).map(|(_, value)| value)
+            }
+            Self::Empty => None,
+        }
     }
 }
 
-impl<K: Eq + Hash, V> Many<K, V> {
-    fn position(&self, hash: u32, key: &K) -> Option<u32> {
+impl<K, V> List<K, V> {
+    fn of(entries: Vec<(K, V)>) -> Self {
+        Self {
+            entries,
+            index: None,
+        }
+    }
+}
+
+impl<K: Eq + Hash, V> List<K, V> {
+    fn position(&self, seed: &Seed, key: &K) -> Option<u32> {
+        let entries = &self.entries;
+        let Some(index) = &self.index else {
+            let mut held = (0..).zip(entries);
+            return held.find(|(_, (held, _))| held == key).map(|(at, _)| at);
+        };
         let is_key = |at: u32| {
-            self.entries
+            entries
                 .get(at as usize)
                 .is_some_and(|(held, _)| held == key)
         };
-        self.index.find(hash, is_key)
+        index.find(of_key(seed, key), is_key)
     }
 
     fn insert(&mut self, seed: &Seed, key: K, value: V) -> Option<V> {
-        let hash = of_key(seed, &key);
-        if let Some(at) = self.position(hash, &key)
+        if let Some(at) = self.position(seed, &key)
             && let Some((_, old)) = self.entries.get_mut(at as usize)
         {
             return Some(mem::replace(old, value));
         }
-        self.index.insert(hash, dense::next_index(&self.entries));
+        if let Some(index) = &mut self.index {
+            index.insert(of_key(seed, &key), dense::next_index(&self.entries));
+        }
         dense::push(&mut self.entries, (key, value));
+        if self.index.is_none() && self.entries.len() > INDEX_FROM {
+            let mut index = Index::new();
+            for (at, (key, _)) in (0..).zip(&self.entries) {
+                index.insert(of_key(seed, key), at);
+            }
+            self.index = Some(Box::new(index));
+        }
         None
     }
 
     fn remove(&mut self, seed: &Seed, key: &K) -> Option<V> {
-        let hash = of_key(seed, key);
-        let at = self.position(hash, key)?;
+        let at = self.position(seed, key)?;
         let (_, value) = self.entries.swap_remove(at as usize);
-        self.index.remove(hash, at);
-        if let Some((moved, _)) = self.entries.get(at as usize) {
-            let last = dense::next_index(&self.entries);
-            self.index.renumber(of_key(seed, moved), last, at);
+        if let Some(index) = &mut self.index {
+            index.remove(of_key(seed, key), at);
+            if let Some((moved, _)) = self.entries.get(at as usize) {
+                let last = dense::next_index(&self.entries);
+                index.renumber(of_key(seed, moved), last, at);
+            }
+            if self.entries.len() <= INDEX_FROM / 2 {
+                self.index = None;
+                self.entries.shrink_to_fit();
+            }
         }
         dense::shrink(&mut self.entries);
         Some(value)

@@ -1,4 +1,5 @@
-//! The text of one level, as a node keeps it: in place if short, which nearly all are.
+//! The text of one level of a node, or of the last levels of a filter: in place if short, which
+//! nearly all are.
 
 pub(crate) enum Label {
     Short { length: u8, bytes: [u8; SHORT] },
@@ -23,6 +24,11 @@ impl Label {
             Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
             Self::Long(bytes) => bytes,
         }
+    }
+
+    /// Checks the bytes again; for all but matching.
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 

@@ -45,9 +45,17 @@ impl<T: Copy + Default, const N: usize> Scratch<T, N> {
         self.spilled.clear();
     }
 
+    /// All items, in two parts: a loop over each is cheaper than an iterator that has to ask at each
+    /// item which part it is in.
     #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = T> {
+    pub(crate) fn parts(&self) -> [&[T]; 2] {
         let inline = self.inline.get(..self.inline_len).unwrap_or_default();
-        inline.iter().chain(&self.spilled).copied()
+        [inline, &self.spilled]
+    }
+
+    #[inline]
+    pub(crate) fn parts_mut(&mut self) -> [&mut [T]; 2] {
+        let inline = self.inline.get_mut(..self.inline_len).unwrap_or_default();
+        [inline, &mut self.spilled]
     }
 }

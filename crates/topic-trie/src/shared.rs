@@ -5,9 +5,10 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::exact::Exact;
-use crate::filter::TopicFilter;
+use crate::filter::{TopicFilter, TopicFilterBuf};
 use crate::generation::{Generations, Hashes, Scope, Watch};
 use crate::hash::Seed;
+use crate::id::FilterId;
 use crate::name::TopicName;
 use crate::shard::Shard;
 use crate::walk::Parts;
@@ -183,11 +184,35 @@ impl<K, V> SharedFilterTrie<K, V> {
         }
     }
 
-    fn wild_of(&self, scope: Scope) -> Option<&Shard<Wild<K, V>>> {
-        match scope {
-            Scope::Exact(hash) | Scope::Two(hash) | Scope::One(hash) => shard(&self.wild, hash),
-            Scope::All => Some(&self.wild_first),
+    /// The filter with this id, if there is one.
+    pub fn filter(&self, id: FilterId) -> Option<TopicFilterBuf> {
+        let text = match self.part(id.part) {
+            Part::Exact(exact) => exact.read()?.text_at(id.slot)?.to_owned(),
+            Part::Wild(wild) => wild.read()?.text_at(id.slot)?,
+        };
+        TopicFilterBuf::try_from(text).ok()
+    }
+
+    /// The part with this number, as in the ids of its filters.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "ids are made here, and all tries have as many parts"
+    )]
+    fn part(&self, number: u32) -> Part<'_, K, V> {
+        match number as usize {
+            number @ ..SHARDS => Part::Exact(&self.exact[number]),
+            number @ SHARDS..WILD_FIRST => Part::Wild(&self.wild[number - SHARDS]),
+            _ => Part::Wild(&self.wild_first),
         }
+    }
+
+    /// The number of the part that holds the filters of a scope.
+    fn part_of(scope: Scope) -> u32 {
+        (match scope {
+            Scope::Exact(hash) => place(hash),
+            Scope::Two(hash) | Scope::One(hash) => SHARDS + place(hash),
+            Scope::All => WILD_FIRST,
+        }) as u32
     }
 }
 
@@ -195,52 +220,111 @@ impl<K: Eq + Hash, V> SharedFilterTrie<K, V> {
     /// Stores `value` under `filter` and `key`, and returns the value that it replaces. When this
     /// has returned, the generation of each matching topic has changed.
     ///
-    /// Each level of the filter can take a node of about 60 bytes: brokers bound
-    /// [`TopicFilter::level_count`] before they call this.
+    /// Each level that the filter has in common with another one can take a node of about 70 bytes:
+    /// brokers bound [`TopicFilter::level_count`] before they call this.
     ///
     /// # Panics
-    /// At 2³² − 1 filters or nodes.
+    /// At 2³¹ − 1 filters or nodes.
     pub fn insert(&self, filter: TopicFilter<'_>, key: K, value: V) -> Option<V> {
+        self.insert_with_id(filter, key, value).1
+    }
+
+    /// [`insert`](Self::insert), which tells the filter's id as well.
+    ///
+    /// ```
+    /// use topic_trie::{SharedFilterTrie, TopicFilter};
+    ///
+    /// let trie = SharedFilterTrie::new();
+    /// let mut of_client_1 = Vec::new();
+    /// for text in ["plant/+/pressure", "plant/2/#", "office"] {
+    ///     let (id, replaced) = trie.insert_with_id(TopicFilter::new(text)?, 1, "at most once");
+    ///     if replaced.is_none() {
+    ///         of_client_1.push(id);
+    ///     }
+    /// }
+    /// assert_eq!(trie.filter(of_client_1[0]).unwrap().as_str(), "plant/+/pressure");
+    ///
+    /// // The client goes.
+    /// for id in of_client_1 {
+    ///     assert_eq!(trie.remove_by_id(id, &1), Some("at most once"));
+    /// }
+    /// assert!(trie.is_empty());
+    /// # Ok::<(), topic_trie::TopicError>(())
+    /// ```
+    pub fn insert_with_id(
+        &self,
+        filter: TopicFilter<'_>,
+        key: K,
+        value: V,
+    ) -> (FilterId, Option<V>) {
         let scope = Scope::of(&self.seed, filter);
-        let replaced = match scope {
-            Scope::Exact(hash) => shard(&self.exact, hash)?.write(|exact| {
-                let replaced = exact.insert(hash, filter.as_str(), key, value);
+        let part = Self::part_of(scope);
+        let (slot, replaced) = match self.part(part) {
+            Part::Exact(exact) => exact.write(|exact| {
+                let inserted = exact.insert(scope.hash(), filter.as_str(), key, value);
                 self.generations.bump(scope);
-                (replaced, exact.filter_count())
+                (inserted, exact.filter_count())
             }),
-            _ => self.wild_of(scope)?.write(|wild| {
-                let replaced = wild.insert(filter, key, value);
+            Part::Wild(wild) => wild.write(|wild| {
+                let inserted = wild.insert(filter, key, value);
                 self.generations.bump(scope);
-                (replaced, wild.filter_count())
+                (inserted, wild.filter_count())
             }),
         };
         if replaced.is_none() {
             self.len.fetch_add(1, Ordering::Relaxed);
         }
-        replaced
+        (FilterId { part, slot }, replaced)
     }
 
     /// Removes what is stored under `filter` and `key`. When this has returned a value, the
     /// generation of each matching topic has changed. Memory goes back to the allocator when three
     /// quarters of a table are unused.
     pub fn remove(&self, filter: TopicFilter<'_>, key: &K) -> Option<V> {
+        self.remove_with_id(filter, key).map(|(_, value)| value)
+    }
+
+    /// [`remove`](Self::remove), which tells the id as well that the filter had for this key.
+    pub fn remove_with_id(&self, filter: TopicFilter<'_>, key: &K) -> Option<(FilterId, V)> {
         let scope = Scope::of(&self.seed, filter);
-        let removed = match scope {
-            Scope::Exact(hash) => shard(&self.exact, hash)?.write(|exact| {
-                let removed = exact.remove(hash, filter.as_str(), key);
-                self.bump_if(removed.is_some(), scope);
+        let part = Self::part_of(scope);
+        let removed = match self.part(part) {
+            Part::Exact(exact) => exact.write(|exact| {
+                let removed = exact.remove(scope.hash(), filter.as_str(), key);
+                self.note_removed(removed.is_some(), scope);
                 (removed, exact.filter_count())
             }),
-            _ => self.wild_of(scope)?.write(|wild| {
+            Part::Wild(wild) => wild.write(|wild| {
                 let removed = wild.remove(filter, key);
-                self.bump_if(removed.is_some(), scope);
+                self.note_removed(removed.is_some(), scope);
                 (removed, wild.filter_count())
             }),
         };
-        if removed.is_some() {
-            self.len.fetch_sub(1, Ordering::Relaxed);
+        removed.map(|(slot, value)| (FilterId { part, slot }, value))
+    }
+
+    /// Removes what is stored for `key` under the filter with this id; otherwise as
+    /// [`remove`](Self::remove).
+    pub fn remove_by_id(&self, id: FilterId, key: &K) -> Option<V> {
+        match self.part(id.part) {
+            Part::Exact(exact) => exact.write(|exact| {
+                let removed = exact.remove_at(id.slot, key);
+                if let Some((hash, _)) = removed {
+                    self.note_removed(true, Scope::Exact(hash));
+                }
+                (removed.map(|(_, value)| value), exact.filter_count())
+            }),
+            Part::Wild(wild) => wild.write(|wild| {
+                let scope = wild
+                    .first_levels_at(id.slot)
+                    .map(|(first, second)| Scope::of_levels(&self.seed, first, second));
+                let removed = wild.remove_at(id.slot, key);
+                if let Some(scope) = scope {
+                    self.note_removed(removed.is_some(), scope);
+                }
+                (removed, wild.filter_count())
+            }),
         }
-        removed
     }
 
     /// A copy of what is stored under exactly this filter, read as text, and this key.
@@ -249,20 +333,28 @@ impl<K: Eq + Hash, V> SharedFilterTrie<K, V> {
         V: Clone,
     {
         let scope = Scope::of(&self.seed, filter);
-        match scope {
-            Scope::Exact(hash) => shard(&self.exact, hash)?
-                .read()?
-                .get(hash, filter.as_str(), key)
-                .cloned(),
-            _ => self.wild_of(scope)?.read()?.get(filter, key).cloned(),
+        match self.part(Self::part_of(scope)) {
+            Part::Exact(exact) => {
+                let exact = exact.read()?;
+                exact.get(scope.hash(), filter.as_str(), key).cloned()
+            }
+            Part::Wild(wild) => wild.read()?.get(filter, key).cloned(),
         }
     }
 
-    fn bump_if(&self, changed: bool, scope: Scope) {
-        if changed {
+    /// To be called while the part is still locked.
+    fn note_removed(&self, removed: bool, scope: Scope) {
+        if removed {
             self.generations.bump(scope);
+            self.len.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Filters with one lock.
+enum Part<'a, K, V> {
+    Exact(&'a Shard<Exact<K, V>>),
+    Wild(&'a Shard<Wild<K, V>>),
 }
 
 fn shard<T>(shards: &[Shard<T>], hash: u32) -> Option<&Shard<T>> {
@@ -291,3 +383,6 @@ impl<K, V> fmt::Debug for SharedFilterTrie<K, V> {
 
 /// Enough that two writers seldom meet; each shard that is empty costs a match one load.
 const SHARDS: usize = 64;
+
+/// The number of the part for filters whose first level is a wildcard, after all others.
+const WILD_FIRST: usize = 2 * SHARDS;

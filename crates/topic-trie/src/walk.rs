@@ -12,7 +12,7 @@ use crate::exact::{Exact, Probe};
 use crate::hash::{self, Seed};
 use crate::name::TopicName;
 use crate::scratch::Scratch;
-use crate::wild::{ROOT, Wild};
+use crate::wild::{self, ROOT, Wild};
 
 /// Where matching filters may be.
 pub(crate) struct Parts<'a, K, V, const TREES: usize> {
@@ -43,6 +43,29 @@ impl<K, V, const TREES: usize> Parts<'_, K, V, TREES> {
 struct Place {
     tree: u32,
     at: u32,
+    /// Of a node, the child that is likely to be the next one.
+    likely: u32,
+}
+
+impl Place {
+    #[inline]
+    fn new(tree: u32, at: u32) -> Self {
+        Self {
+            tree,
+            at,
+            likely: NONE,
+        }
+    }
+}
+
+/// One level of the topic.
+struct Step<'a> {
+    depth: usize,
+    level: &'a str,
+    /// The levels behind it.
+    rest: Option<&'a str>,
+    /// Whether wildcards stand for it.
+    wildcards: bool,
 }
 
 type Places = Scratch<Place, INLINE>;
@@ -63,20 +86,27 @@ impl<'a, K, V, const TREES: usize, R: FnMut(&K, &V)> Walk<'a, K, V, TREES, R> {
         let (mut nodes, mut next) = (&mut Places::new(), &mut Places::new());
         for (tree, part) in (0..).zip(&self.parts.trees) {
             if part.is_some_and(|part| part.filter_count() > 0) {
-                nodes.push(Place { tree, at: ROOT });
+                nodes.push(Place::new(tree, ROOT));
             }
         }
         // At the root, wildcards are passed over for `$` topics [MQTT-4.7.2-1].
         let mut wildcards = !self.topic.is_dollar();
-        for (depth, level) in self.topic.levels().enumerate() {
-            if nodes.is_empty() {
+        let mut levels = self.topic.levels();
+        for depth in 0.. {
+            let Some(level) = levels.next().filter(|_| !nodes.is_empty()) else {
                 break;
-            }
-            self.step(depth, level, wildcards, nodes, next);
+            };
+            let step = Step {
+                depth,
+                level,
+                rest: levels.rest(),
+                wildcards,
+            };
+            self.step(&step, nodes, next);
             wildcards = true;
             mem::swap(&mut nodes, &mut next);
         }
-        for place in nodes.iter() {
+        for place in nodes.parts().into_iter().flatten() {
             if let Some(tree) = self.tree(place) {
                 let node = tree.node(place.at);
                 self.add_end(place.tree, node.below);
@@ -88,49 +118,62 @@ impl<'a, K, V, const TREES: usize, R: FnMut(&K, &V)> Walk<'a, K, V, TREES, R> {
 
     /// From `nodes` one level down to `next`.
     #[inline]
-    fn step(
-        &mut self,
-        depth: usize,
-        level: &str,
-        wildcards: bool,
-        nodes: &Places,
-        next: &mut Places,
-    ) {
-        let hash = hash::of_text(self.parts.seed, level);
-        let mut children = Scratch::<u32, INLINE>::new();
-        for place in nodes.iter() {
-            children.push(
-                self.tree(place)
-                    .map_or(NONE, |tree| tree.likely_child(place.at, hash)),
-            );
+    fn step(&mut self, step: &Step<'_>, nodes: &mut Places, next: &mut Places) {
+        let hash = hash::of_text(self.parts.seed, step.level.as_bytes());
+        for part in nodes.parts_mut() {
+            for place in part {
+                if let Some(tree) = self.tree(place) {
+                    place.likely = tree.likely_child(place.at, hash);
+                }
+            }
         }
         if let Some(probe) = &mut self.probe {
-            probe.go_on(depth);
+            probe.go_on(step.depth);
         }
         next.clear();
-        for (place, likely) in nodes.iter().zip(children.iter()) {
-            let Some(tree) = self.tree(place) else {
-                continue;
-            };
-            let node = tree.node(place.at);
-            let named = tree.child(likely, place.at, hash, level);
-            if named != NONE {
-                next.push(Place { at: named, ..place });
-            }
-            if wildcards {
-                if node.plus != NONE {
-                    next.push(Place {
-                        at: node.plus,
-                        ..place
-                    });
-                }
-                self.add_end(place.tree, node.below);
+        for part in nodes.parts() {
+            for place in part {
+                self.step_from(place, hash, step, next);
             }
         }
     }
 
+    #[inline(always)]
+    fn step_from(&mut self, place: &Place, hash: u32, step: &Step<'_>, next: &mut Places) {
+        let Some(tree) = self.tree(place) else {
+            return;
+        };
+        let node = tree.node(place.at);
+        let named = tree.child(place.likely, place.at, hash, step.level);
+        self.follow(named, place.tree, step.level.len(), step, next);
+        if step.wildcards {
+            self.follow(node.plus, place.tree, "+".len(), step, next);
+            self.add_end(place.tree, node.below);
+        }
+    }
+
+    /// Goes on at a child, if there is one: a node, or a leaf whose first level has `first` bytes.
+    #[inline(always)]
+    fn follow(&mut self, child: u32, tree: u32, first: usize, step: &Step<'_>, next: &mut Places) {
+        if child == NONE {
+            return;
+        }
+        match wild::leaf(child) {
+            None => next.push(Place::new(tree, child)),
+            Some(at) => self.add_leaf(Place::new(tree, at), first, step.rest),
+        }
+    }
+
+    #[inline(never)]
+    fn add_leaf(&mut self, leaf: Place, first: usize, rest: Option<&str>) {
+        let tree = self.tree(&leaf);
+        if tree.is_some_and(|tree| tree.leaf_matches(leaf.at, first, rest)) {
+            self.add_end(leaf.tree, leaf.at);
+        }
+    }
+
     #[inline]
-    fn tree(&self, place: Place) -> Option<&'a Wild<K, V>> {
+    fn tree(&self, place: &Place) -> Option<&'a Wild<K, V>> {
         *self.parts.trees.get(place.tree as usize)?
     }
 
@@ -140,7 +183,7 @@ impl<'a, K, V, const TREES: usize, R: FnMut(&K, &V)> Walk<'a, K, V, TREES, R> {
             if self.ends.is_full() {
                 self.report_ends();
             }
-            self.ends.push(Place { tree, at });
+            self.ends.push(Place::new(tree, at));
         }
     }
 
@@ -151,10 +194,9 @@ impl<'a, K, V, const TREES: usize, R: FnMut(&K, &V)> Walk<'a, K, V, TREES, R> {
         {
             keys.for_each(&mut self.report);
         }
-        for end in self.ends.iter() {
-            let tree = *self.parts.trees.get(end.tree as usize).unwrap_or(&None);
-            if let Some(keys) = tree.and_then(|tree| tree.keys(end.at)) {
-                keys.for_each(&mut self.report);
+        for end in self.ends.parts().into_iter().flatten() {
+            if let Some(Some(tree)) = self.parts.trees.get(end.tree as usize) {
+                tree.keys(end.at).for_each(&mut self.report);
             }
         }
         self.ends.clear();

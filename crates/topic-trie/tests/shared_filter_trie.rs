@@ -9,6 +9,7 @@
 
 mod model;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
@@ -45,22 +46,35 @@ proptest! {
         let trie = SharedFilterTrie::new();
         let mut known: Vec<_> =
             watched.iter().map(|topic| (trie.generation(name(topic)), Vec::new())).collect();
+        // Of all filters that are stored.
+        let mut ids = HashMap::new();
         for change in steps {
             match change {
                 Change::Insert(text, key, value) => {
-                    let replaced = trie.insert(filter(&text), key, value);
+                    let (id, replaced) = trie.insert_with_id(filter(&text), key, value);
                     prop_assert_eq!(replaced, model.insert(&text, key, value));
                     prop_assert_eq!(trie.get(filter(&text), &key), Some(value));
+                    prop_assert_eq!(*ids.entry(text).or_insert(id), id);
                 }
                 Change::Remove(text, key) => {
                     prop_assert_eq!(trie.get(filter(&text), &key), model.get(&text, key));
-                    prop_assert_eq!(trie.remove(filter(&text), &key), model.remove(&text, key));
+                    let (id, removed) = trie.remove_with_id(filter(&text), &key).unzip();
+                    prop_assert_eq!(removed, model.remove(&text, key));
+                    prop_assert!(id.is_none() || id == ids.get(&text).copied());
                 }
                 Change::RemoveOldest(count) => {
                     for (text, key, value) in model.0.drain(..count.min(model.0.len())) {
-                        prop_assert_eq!(trie.remove(filter(&text), &key), Some(value));
+                        let id = ids[&text];
+                        prop_assert_eq!(trie.remove_by_id(id, &u8::MAX), None);
+                        prop_assert_eq!(trie.remove_by_id(id, &key), Some(value));
+                        prop_assert_eq!(trie.remove_by_id(id, &key), None);
                     }
                 }
+            }
+            ids.retain(|text, _| model.0.iter().any(|(stored, ..)| stored == text));
+            for (text, id) in &ids {
+                let stored = trie.filter(*id);
+                prop_assert_eq!(stored.as_ref().map(|stored| stored.as_str()), Some(&**text));
             }
             for (topic, (generation, answer)) in watched.iter().zip(&mut known) {
                 let now = model.matches(topic);
