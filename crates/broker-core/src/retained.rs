@@ -15,6 +15,9 @@ use crate::{Message, Timestamp};
 /// Topics looked at in one go while the lock is held.
 const STEP: usize = 256;
 
+/// Topics looked at to see whether there is anything to be found.
+const GLANCE: usize = 8;
+
 /// All retained messages.
 #[derive(Debug, Default)]
 pub(crate) struct RetainedMessages {
@@ -104,6 +107,23 @@ impl RetainedMessages {
                 found.push_back(Arc::clone(message));
             }
         })
+    }
+
+    /// Whether a search for `filter` may find anything. Looks at a few topics at most, so that it
+    /// costs next to nothing where there is nothing; if they do not tell, the answer is yes.
+    pub(crate) fn may_match(&self, filter: TopicFilter<'_>) -> bool {
+        let kept = self.kept.read();
+        if kept.topics.is_empty() {
+            return false;
+        }
+        if let Some(topic) = filter.as_name() {
+            return kept.topics.get(topic).is_some();
+        }
+        let mut found = false;
+        let progress = kept
+            .topics
+            .matches_from(filter, &mut Cursor::new(), GLANCE, |_| found = true);
+        found || progress == Progress::More
     }
 
     /// Whether there is any that expires at some time.

@@ -8,9 +8,10 @@
 use mqtt_codec::{
     PropertyId, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, Version,
 };
+use topic_trie::TopicFilter;
 
 use super::{Connected, Context};
-use crate::broker::{Asked, Subscribed};
+use crate::broker::{Asked, Broker, Subscribed};
 use crate::close::{CloseCause, Violation};
 use crate::options::BrokerOptions;
 use crate::reason::of_subscription;
@@ -95,16 +96,31 @@ impl Connected {
             && retained_wanted
             && options.retain_available
         {
-            let mut state = self.session.state();
-            if state.is_current(self.epoch) {
-                state.replays.get_or_insert_default().push(
-                    filter,
-                    granted.qos,
-                    granted.subscription_ids(),
-                );
-            }
+            self.begin_replay(filter, &granted, context.broker);
         }
         ReasonCode::granted(granted.qos)
+    }
+
+    /// Notes that the retained messages of a filter are to be sent, if there may be any. What comes
+    /// after this look is routed to the session as every other message.
+    fn begin_replay(
+        &self,
+        filter: TopicFilter<'_>,
+        granted: &SubscriptionOptions,
+        broker: &Broker,
+    ) {
+        let may_match = broker.retained.may_match(filter);
+        let mut state = self.session.state();
+        if !state.is_current(self.epoch) {
+            return;
+        }
+        if may_match {
+            let replays = state.replays.get_or_insert_default();
+            replays.push(filter, granted.qos, granted.subscription_ids());
+        } else if let Some(replays) = &mut state.replays {
+            // A second SUBSCRIBE begins anew.
+            replays.remove(filter);
+        }
     }
 }
 
