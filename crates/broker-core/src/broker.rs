@@ -11,6 +11,7 @@ mod lifecycle;
 mod restore;
 mod route;
 mod share;
+mod subscribe;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -24,14 +25,15 @@ use crate::counters::Counters;
 use crate::deadlines::Deadlines;
 use crate::effects::{Effects, Release, Ticket};
 use crate::options::BrokerOptions;
-use crate::persistence::{Batch, ClientId, Operation};
+use crate::persistence::ClientId;
 use crate::retained::RetainedMessages;
 use crate::session::{Rules, Session, SessionId};
-use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
+use crate::subscription::{SubscriberId, Subscription};
 use crate::{Message, Redirect, Timestamp};
 
 pub(crate) use lifecycle::{Refusal, Request};
 pub(crate) use share::{Asked, Groups};
+pub(crate) use subscribe::Subscribed;
 
 /// The shared part of a broker; see the [crate's text](crate) for how it is driven.
 ///
@@ -249,76 +251,6 @@ impl Broker {
         SessionId(self.next_session_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Adds a subscription, or replaces one with the same filter. False if the session has too
-    /// many, or is not this connection's any more.
-    pub(crate) fn subscribe(
-        &self,
-        session: &Arc<Session>,
-        epoch: u32,
-        filter: &str,
-        asked: Asked<'_>,
-        options: SubscriptionOptions,
-        batch: &mut Batch,
-    ) -> Subscribed {
-        let mut state = session.state();
-        if !state.is_current(epoch) {
-            return Subscribed::Gone;
-        }
-        let is_new = !state.filters.contains(filter);
-        if is_new && state.filters.len() >= self.options.max_subscriptions_per_session {
-            self.counters.refused_subscriptions.add(1);
-            return Subscribed::TooMany;
-        }
-        if is_new {
-            state.filters.insert(filter.into());
-        }
-        if session.is_durable() {
-            batch.push(Operation::PutSubscription {
-                session: session.key().clone(),
-                filter: filter.into(),
-                options,
-            });
-        }
-        // Under the session's lock: when the session ends, every filter that it names is in the
-        // router, and none comes into the router afterwards.
-        self.route_to(session, filter, asked, options);
-        if is_new {
-            Subscribed::New
-        } else {
-            Subscribed::Replaced
-        }
-    }
-
-    /// Removes a subscription and says what it was; `None` if there was none. What waits of one
-    /// that was shared is the caller's to hand over.
-    pub(crate) fn unsubscribe<'a>(
-        &self,
-        session: &Arc<Session>,
-        epoch: u32,
-        filter: &'a str,
-        batch: &mut Batch,
-    ) -> Option<Asked<'a>> {
-        let asked = Asked::parse(filter)?;
-        let mut state = session.state();
-        if !state.is_current(epoch) || !state.filters.remove(filter) {
-            return None;
-        }
-        if let (Some(replays), Asked::Own(filter)) = (&mut state.replays, asked) {
-            replays.remove(filter);
-        }
-        if state.filters.is_empty() {
-            state.filters = hashbrown::HashSet::new();
-        }
-        if session.is_durable() {
-            batch.push(Operation::DropSubscription {
-                session: session.key().clone(),
-                filter: filter.into(),
-            });
-        }
-        self.stop_routing_to(session, filter, asked);
-        Some(asked)
-    }
-
     fn remove_expired_retained(&self, now: Timestamp, effects: &mut Effects) {
         let due = self.retained_check.load(Ordering::Relaxed);
         if now.as_millis() >= due && self.retained.may_expire() {
@@ -334,17 +266,4 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.groups.release_members();
     }
-}
-
-/// What became of a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subscribed {
-    /// There is one more.
-    New,
-    /// It has taken the place of an earlier one with the same filter.
-    Replaced,
-    /// The session has too many.
-    TooMany,
-    /// The session belongs to another connection now.
-    Gone,
 }

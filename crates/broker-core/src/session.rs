@@ -21,6 +21,7 @@
 //! Sections 3.1.2.4 (3.1.1), 3.1.2.11.2 and 4.1 (5.0).
 
 mod delivery;
+mod filters;
 mod incoming;
 mod outgoing;
 
@@ -29,7 +30,6 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::task::Waker;
 
-use hashbrown::HashSet;
 use mqtt_codec::Version;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -42,6 +42,7 @@ use crate::topic_aliases::{Naming, OutboundAliases};
 use crate::will::Will;
 
 pub(crate) use delivery::{DeliveryEffects, Origin, Refused, Rules, Share, Terms};
+pub(crate) use filters::Filters;
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel};
 
@@ -85,7 +86,7 @@ pub(crate) struct State {
     pub(crate) outbox: Outbox,
     pub(crate) outgoing: Outgoing,
     pub(crate) incoming: Incoming,
-    pub(crate) filters: HashSet<Box<str>>,
+    pub(crate) filters: Filters,
     /// Retained messages that are still to be sent to it.
     pub(crate) replays: Option<Box<Replays>>,
     pub(crate) will: Option<Box<Will>>,
@@ -117,7 +118,7 @@ pub(crate) struct Link {
 
 /// What is left to be done when a session is over.
 pub(crate) struct Remains {
-    pub(crate) filters: HashSet<Box<str>>,
+    pub(crate) filters: Filters,
     pub(crate) will: Option<Box<Will>>,
     /// Messages that others may get, with which it shares a subscription.
     pub(crate) shared: Vec<Parcel>,
@@ -193,7 +194,7 @@ impl Session {
                 outbox: Outbox::default(),
                 outgoing: Outgoing::default(),
                 incoming: Incoming::default(),
-                filters: HashSet::new(),
+                filters: Filters::default(),
                 replays: None,
                 will: None,
                 has_shared: false,
@@ -390,7 +391,7 @@ mod tests {
         assert!(bytes <= 384, "a session takes {bytes} bytes");
         let session = Session::new(SessionId(1), "client".into(), 0, false);
         let state = session.state();
-        let owned = state.outgoing.capacity() + state.filters.capacity() + state.outbox.capacity();
+        let owned = state.outgoing.capacity() + state.filters.len() + state.outbox.capacity();
         assert_eq!(owned, 0, "a new session owns no memory");
     }
 }

@@ -88,12 +88,15 @@ impl Broker {
             state.has_shared || !state.outgoing.has_shared(),
             "what is shared is noticed"
         );
-        for filter in &state.filters {
-            assert!(
-                self.is_routed(session, filter),
-                "what a session subscribed to is routed to it"
-            );
-        }
+        let own = state.filters.own().all(|id| {
+            let filter = self.subscriptions.filter(id);
+            filter.is_some_and(|filter| self.is_routed(session, filter.as_str()))
+        });
+        let shared = |text| self.is_routed(session, text);
+        assert!(
+            own && state.filters.shared().all(shared),
+            "what a session subscribed to is routed to it"
+        );
     }
 
     fn is_routed(&self, session: &Session, text: &str) -> bool {

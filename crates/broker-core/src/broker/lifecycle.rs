@@ -7,7 +7,7 @@ use dashmap::{Entry, OccupiedEntry};
 use mqtt_codec::ReasonCode;
 use parking_lot::MutexGuard;
 
-use super::{Asked, Broker};
+use super::Broker;
 use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::effects::Effects;
@@ -305,10 +305,12 @@ impl Broker {
             });
         }
         drop(state);
-        for filter in &filters {
-            if let Some(asked) = Asked::parse(filter) {
-                self.stop_routing_to(session, filter, asked);
-            }
+        let subscriber = session.id().into();
+        for id in filters.own() {
+            self.subscriptions.remove_by_id(id, &subscriber);
+        }
+        for text in filters.shared() {
+            self.leave_group(session, text);
         }
         self.inherit(now, session, shared, effects);
         if session.is_durable() {

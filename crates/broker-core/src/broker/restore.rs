@@ -128,8 +128,9 @@ impl Broker {
             after = Some(last.filter.clone());
             for stored in page {
                 if let Some(asked) = Asked::parse(&stored.filter) {
-                    self.route_to(session, &stored.filter, asked, stored.options);
-                    session.state().filters.insert(stored.filter);
+                    let filters = &mut session.state().filters;
+                    let (text, options) = (&stored.filter, stored.options);
+                    self.route_to(session, filters, text, asked, options, usize::MAX);
                 }
             }
         }

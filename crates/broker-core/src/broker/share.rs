@@ -143,57 +143,42 @@ impl<'a> Asked<'a> {
 }
 
 impl Broker {
-    /// Puts a subscription into the router, or replaces it.
-    pub(super) fn route_to(
+    /// Puts the session into a group. The first one puts the group into the router.
+    pub(super) fn join_group(
         &self,
         session: &Arc<Session>,
         text: &str,
-        asked: Asked<'_>,
+        filter: TopicFilter<'_>,
         options: SubscriptionOptions,
     ) {
         let session = Arc::clone(session);
-        match asked {
-            Asked::Own(filter) => {
-                let key = session.id().into();
-                let subscription = Subscription::Own { session, options };
-                self.subscriptions.insert(filter, key, subscription);
-            }
-            Asked::Shared(shared) => {
-                let text: Arc<str> = text.into();
-                let entry = self.groups.by_text.entry(Arc::clone(&text));
-                let group = entry.or_insert_with(|| {
-                    let group = Group::new(self.groups.new_id(), text);
-                    let subscription = Subscription::Shared(Arc::clone(&group));
-                    self.subscriptions
-                        .insert(shared.filter(), group.id(), subscription);
-                    group
-                });
-                if group.put(Member { session, options }) {
-                    self.groups.memberships.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        let text: Arc<str> = text.into();
+        let entry = self.groups.by_text.entry(Arc::clone(&text));
+        let group = entry.or_insert_with(|| {
+            let group = Group::new(self.groups.new_id(), text);
+            let subscription = Subscription::Shared(Arc::clone(&group));
+            self.subscriptions.insert(filter, group.id(), subscription);
+            group
+        });
+        if group.put(Member { session, options }) {
+            self.groups.memberships.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Takes a subscription out of the router.
-    pub(super) fn stop_routing_to(&self, session: &Session, text: &str, asked: Asked<'_>) {
-        match asked {
-            Asked::Own(filter) => {
-                self.subscriptions.remove(filter, &session.id().into());
+    /// Takes the session out of a group. The last one takes the group out of the router.
+    pub(super) fn leave_group(&self, session: &Session, text: &str) {
+        let Entry::Occupied(entry) = self.groups.by_text.entry(text.into()) else {
+            return;
+        };
+        let group = entry.get();
+        if group.remove(session.id()) {
+            self.groups.memberships.fetch_sub(1, Ordering::Relaxed);
+        }
+        if group.len() == 0 {
+            if let Some(Asked::Shared(shared)) = Asked::parse(text) {
+                self.subscriptions.remove(shared.filter(), &group.id());
             }
-            Asked::Shared(shared) => {
-                let Entry::Occupied(entry) = self.groups.by_text.entry(text.into()) else {
-                    return;
-                };
-                let group = entry.get();
-                if group.remove(session.id()) {
-                    self.groups.memberships.fetch_sub(1, Ordering::Relaxed);
-                }
-                if group.len() == 0 {
-                    self.subscriptions.remove(shared.filter(), &group.id());
-                    entry.remove();
-                }
-            }
+            entry.remove();
         }
     }
 
