@@ -1,9 +1,8 @@
 //! The messages on their way to one session, by their sequence numbers.
 //!
-//! Numbers go up and most messages leave in the order in which they came: so this is a list with a
-//! beginning that moves, which takes half of what a tree would, and less time. What leaves from the
-//! middle leaves its place behind, until the places in front of it are empty too or there are more
-//! empty ones than others. So no change moves more than it pays for, in whatever order they come.
+//! Numbers go up and most messages leave in the order in which they came: so this is a list of chunks,
+//! each a list with a beginning that moves. It takes half of what a tree would, and less time, and has
+//! no more room than it needs, however long it is; a change moves a part of one chunk at most.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,16 +11,17 @@ use broker_core::Message;
 use broker_core::persistence::{InflightStage, SubscriptionIds};
 use mqtt_codec::{PacketId, QoS};
 
-/// Empty places tolerated beyond the number of messages.
-const EMPTY_MAX: usize = 16;
+/// Most messages of a chunk.
+const FULL: usize = 128;
 
-/// A list with room for so many messages grows in smaller steps, and gives back what it does not need.
-const LARGE: usize = 4_096;
+/// Some messages in a row, with their sequence numbers.
+type Chunk = VecDeque<(u64, Queued)>;
 
 /// Messages in ascending order of their sequence numbers. Without any it owns no memory.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    places: VecDeque<(u64, Option<Queued>)>,
+    /// None of them is empty.
+    chunks: VecDeque<Chunk>,
     len: usize,
 }
 
@@ -65,16 +65,22 @@ impl Queue {
 
     /// Puts a message into the place of its number; returns the one that was there.
     pub(crate) fn insert(&mut self, sequence: u64, queued: Queued) -> Option<Queued> {
-        match self.find(sequence) {
-            Ok(at) => {
-                let (_, place) = self.places.get_mut(at)?;
-                let before = place.replace(queued);
-                self.len += usize::from(before.is_none());
-                before
-            }
-            Err(at) => {
-                self.make_room();
-                self.places.insert(at, (sequence, Some(queued)));
+        let at = self.chunk_of(sequence);
+        let Some(chunk) = self.chunks.get_mut(at) else {
+            self.chunks.reserve_exact(1);
+            self.chunks.push_back(Chunk::from([(sequence, queued)]));
+            self.len = 1;
+            return None;
+        };
+        match place(chunk, sequence) {
+            Ok(place) => chunk
+                .get_mut(place)
+                .map(|(_, there)| core::mem::replace(there, queued)),
+            Err(place) => {
+                let behind = put(chunk, place, (sequence, queued));
+                if let Some(behind) = behind {
+                    self.chunks.insert(at + 1, behind);
+                }
                 self.len += 1;
                 None
             }
@@ -82,73 +88,76 @@ impl Queue {
     }
 
     pub(crate) fn remove(&mut self, sequence: u64) -> Option<Queued> {
-        let at = self.find(sequence).ok()?;
-        let (_, place) = self.places.get_mut(at)?;
-        let removed = place.take()?;
+        let at = self.chunk_of(sequence);
+        let chunk = self.chunks.get_mut(at)?;
+        let (_, removed) = chunk.remove(place(chunk, sequence).ok()?)?;
+        if chunk.is_empty() {
+            self.chunks.remove(at);
+        } else if chunk.len() < chunk.capacity() / 4 {
+            chunk.shrink_to(chunk.capacity() / 2);
+        }
+        let chunks = self.chunks.len();
+        if chunks == 0 || chunks < self.chunks.capacity() / 4 {
+            self.chunks.shrink_to(2 * chunks);
+        }
         self.len -= 1;
-        self.tidy();
         Some(removed)
     }
 
     pub(crate) fn get_mut(&mut self, sequence: u64) -> Option<&mut Queued> {
-        let at = self.find(sequence).ok()?;
-        let (_, place) = self.places.get_mut(at)?;
-        place.as_mut()
+        let at = self.chunk_of(sequence);
+        let chunk = self.chunks.get_mut(at)?;
+        let place = place(chunk, sequence).ok()?;
+        chunk.get_mut(place).map(|(_, queued)| queued)
     }
 
     /// The messages with numbers greater than `after`, or all.
     pub(crate) fn iter_after(&self, after: Option<u64>) -> impl Iterator<Item = (u64, &Queued)> {
-        let start = after.map_or(0, |after| {
-            self.places.partition_point(|(there, _)| *there <= after)
-        });
-        self.places
+        let start = after.map_or(0, |after| self.chunk_of(after));
+        self.chunks
             .range(start..)
-            .filter_map(|(sequence, place)| Some((*sequence, place.as_ref()?)))
+            .flatten()
+            .skip_while(move |(sequence, _)| after.is_some_and(|after| *sequence <= after))
+            .map(|(sequence, queued)| (*sequence, queued))
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &Queued> {
         self.iter_after(None).map(|(_, queued)| queued)
     }
 
-    /// Where the place of this number is, or where it would be.
-    fn find(&self, sequence: u64) -> Result<usize, usize> {
-        match (self.places.front(), self.places.back()) {
-            (Some((first, _)), _) if *first == sequence => Ok(0),
-            (_, Some((last, _))) if *last < sequence => Err(self.places.len()),
-            _ => self.places.binary_search_by_key(&sequence, |place| place.0),
-        }
+    /// In which chunk this number is, or belongs.
+    fn chunk_of(&self, sequence: u64) -> usize {
+        let begins_before = |chunk: &Chunk| chunk.front().is_some_and(|first| first.0 <= sequence);
+        let chunks = self.chunks.partition_point(begins_before);
+        chunks.saturating_sub(1)
     }
+}
 
-    fn make_room(&mut self) {
-        let places = self.places.len();
-        if places == self.places.capacity() {
+/// Where this number is, or belongs.
+fn place(chunk: &Chunk, sequence: u64) -> Result<usize, usize> {
+    chunk.binary_search_by_key(&sequence, |(there, _)| *there)
+}
+
+/// Adds a message. What a full chunk has no room for is returned as the chunk behind it.
+fn put(chunk: &mut Chunk, place: usize, message: (u64, Queued)) -> Option<Chunk> {
+    if chunk.len() < FULL {
+        if chunk.len() == chunk.capacity() {
             // From one on: a list left to itself begins with room for four.
-            let more = if places < LARGE { places } else { places / 4 };
-            self.places.reserve_exact(more.max(1));
+            chunk.reserve_exact(chunk.len());
         }
+        chunk.insert(place, message);
+        return None;
     }
-
-    /// Lets go of empty places, and of memory that is not needed any more.
-    fn tidy(&mut self) {
-        if self.len == 0 {
-            self.places = VecDeque::new();
-            return;
-        }
-        let is_empty = |place: Option<&(u64, Option<Queued>)>| matches!(place, Some((_, None)));
-        while is_empty(self.places.front()) {
-            self.places.pop_front();
-        }
-        while is_empty(self.places.back()) {
-            self.places.pop_back();
-        }
-        if self.places.len() > 2 * self.len + EMPTY_MAX {
-            self.places.retain(|(_, place)| place.is_some());
-        }
-        let capacity = self.places.capacity();
-        if capacity > LARGE && self.places.len() < capacity / 4 {
-            self.places.shrink_to(capacity / 2);
-        }
+    // Mostly it comes last: what is full stays full then.
+    let mut behind = Chunk::with_capacity(FULL);
+    if place < FULL {
+        behind.extend(chunk.drain(FULL / 2..));
     }
+    match place.checked_sub(chunk.len()) {
+        Some(place) => behind.insert(place, message),
+        None => chunk.insert(place, message),
+    }
+    Some(behind)
 }
 
 #[cfg(test)]
@@ -173,17 +182,19 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn a_queue_is_an_ordered_map(
-            steps in prop::collection::vec((0..3_u8, 0..60_u64), 0..600),
+            steps in prop::collection::vec((0..5_u8, 0..300_u64), 0..1_000),
         ) {
             let mut queue = Queue::default();
             let mut model = BTreeMap::new();
-            let mut next = 60;
+            let mut next = 300;
             for (at, (what, number)) in (1..).zip(steps) {
-                // Mostly at the end, and somewhere.
-                let number = if what == 0 { next += 1; next } else { number + next - 60 };
-                if what < 2 {
+                // At the end, or somewhere.
+                let number = if what < 2 { next += 2; next } else { number + next - 300 };
+                if what < 3 {
                     let before = queue.insert(number, queued(at));
                     prop_assert_eq!(before.as_ref().map(id), model.insert(number, at));
                 } else {
@@ -197,54 +208,48 @@ mod tests {
                 let behind = (Bound::Excluded(number), Bound::Unbounded);
                 let found = queue.iter_after(Some(number)).map(|(number, _)| number);
                 prop_assert!(found.eq(model.range(behind).map(|(number, _)| *number)));
-                prop_assert!(queue.places.len() <= 2 * queue.len() + EMPTY_MAX);
-                prop_assert!(queue.len() > 0 || queue.places.capacity() == 0);
+                prop_assert!(queue.chunks.iter().all(|chunk| (1..=FULL).contains(&chunk.len())));
+                prop_assert!(queue.len() > 0 || queue.chunks.capacity() == 0);
             }
         }
     }
 
-    /// Paid for each queued message of each session.
-    #[test]
-    fn a_place_is_small() {
-        assert_eq!(size_of::<(u64, Option<Queued>)>(), 32);
+    fn filled(count: u64) -> Queue {
         let mut queue = Queue::default();
-        queue.insert(1, queued(1));
-        assert_eq!(queue.places.capacity(), 1);
-        for number in 2..=100_000 {
+        for number in 0..count {
             queue.insert(number, queued(1));
         }
-        assert!(queue.places.capacity() < 126_000);
+        queue
     }
 
-    /// The memory of a long queue is given back while it is emptied, not only at the end.
+    /// Messages that there is room for.
+    fn room(queue: &Queue) -> usize {
+        queue.chunks.iter().map(VecDeque::capacity).sum()
+    }
+
+    /// Paid for each queued message of each session.
+    #[test]
+    fn a_place_is_small_and_there_are_no_more_than_needed() {
+        assert_eq!(size_of::<(u64, Queued)>(), 32);
+        assert_eq!((room(&filled(1)), filled(1).chunks.capacity()), (1, 1));
+        assert!(room(&filled(100_000)) < 100_000 + FULL);
+        let mut emptied = filled(1);
+        assert!(emptied.remove(0).is_some());
+        assert_eq!(emptied.chunks.capacity(), 0);
+    }
+
     #[test]
     fn a_queue_that_becomes_short_gives_memory_back() {
-        let mut queue = Queue::default();
-        (0..100_000).for_each(|number| drop(queue.insert(number, queued(1))));
+        let mut queue = filled(100_000);
         (0..99_000).for_each(|number| drop(queue.remove(number)));
-        assert!(queue.places.capacity() <= LARGE);
-        assert!(
-            queue
-                .iter_after(None)
-                .map(|(number, _)| number)
-                .eq(99_000..100_000)
-        );
-    }
-
-    /// A message that stays in front, and all others leaving from behind it, the first or the last of
-    /// them first: neither moves many others each time.
-    #[test]
-    fn what_leaves_from_the_middle_does_not_move_the_rest() {
-        let mut queue = Queue::default();
-        (0..200_000).for_each(|number| drop(queue.insert(number, queued(1))));
-        for number in (50_000..150_000).chain((1..50_000).rev()) {
-            assert!(queue.remove(number).is_some());
-            assert!(queue.places.len() <= 2 * queue.len() + EMPTY_MAX);
-        }
-        assert_eq!(queue.len(), 50_001);
-        assert_eq!(
-            queue.iter_after(None).next().map(|(number, _)| number),
-            Some(0)
-        );
+        assert!(room(&queue) < 1_000 + 2 * FULL);
+        assert!(queue.chunks.capacity() < 64);
+        let left = queue.iter_after(None).map(|(number, _)| number);
+        assert!(left.eq(99_000..100_000));
+        // Scattered ones do not each keep a chunk's room.
+        let mut queue = filled(100_000);
+        let scattered = (0..100_000).filter(|number| number % 64 != 0);
+        scattered.for_each(|number| drop(queue.remove(number)));
+        assert!(room(&queue) < 8 * queue.len());
     }
 }
