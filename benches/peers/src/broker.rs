@@ -101,9 +101,17 @@ impl Broker {
                 rest = &tail[end..];
             }
         }
+        let mut words = peer.words.clone();
+        if let Some(program) = words.first_mut() {
+            // It will be started in another folder.
+            if program.contains('/') && Path::new(program).is_relative() {
+                let absolute = std::path::absolute(&*program)?;
+                *program = absolute.to_string_lossy().into_owned();
+            }
+        }
         Ok(Self {
             name: peer.name.clone(),
-            words: peer.words.clone(),
+            words,
             configurations,
         })
     }
@@ -377,6 +385,14 @@ mod tests {
             broker("sh -c 'exec a b' ''").command(),
             "sh -c 'exec a b' ''"
         );
+    }
+
+    #[test]
+    fn a_program_is_found_from_any_folder() {
+        let here = std::env::current_dir().unwrap();
+        let expected = format!("{}/sub/b -x", here.display());
+        assert_eq!(broker("sub/b -x").command(), expected);
+        assert_eq!(broker("b -x").command(), "b -x");
     }
 
     #[test]

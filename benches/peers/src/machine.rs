@@ -1,6 +1,7 @@
 //! What the figures were measured on, as far as it can be known without asking anybody.
 
 use std::fs::read_to_string;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,24 @@ pub fn first_line(command: &mut Command) -> Option<String> {
     Some(line)
 }
 
+/// What a program says of its version when it is asked properly; the name of its file otherwise.
+pub fn version(program: &Path) -> String {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let output = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output();
+    let line = output
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.lines().next().map(|line| line.trim().to_owned())
+        })
+        .filter(|line| !line.is_empty());
+    line.unwrap_or_else(|| name.into_owned())
+}
+
 /// Takes the folders of this machine out of a text: `…/name` is left of an absolute path.
 pub fn without_folders(text: &str) -> String {
     let mut shown = String::new();
@@ -157,5 +176,11 @@ mod tests {
         shell.args(["-c", "echo; echo 'x 1.0' >&2; exit 3"]);
         assert_eq!(first_line(&mut shell).as_deref(), Some("x 1.0"));
         assert_eq!(first_line(&mut Command::new("no-such-program-here")), None);
+        assert_eq!(
+            version(Path::new("no/such-program-here")),
+            "such-program-here"
+        );
+        assert_eq!(version(Path::new("false")), "false");
+        assert!(version(Path::new("cargo")).starts_with("cargo 1."));
     }
 }

@@ -107,8 +107,7 @@ fn measure(options: &Options, scenarios: Vec<Scenario>, names: &[String]) -> Res
         arguments: shown_arguments(std::env::args().skip(1)),
         rounds: plan.rounds,
         seconds: plan.seconds,
-        load: machine::first_line(Command::new(&plan.load).arg("--version"))
-            .map_or_else(|| "unknown".to_owned(), |version| without_folders(&version)),
+        load: without_folders(&machine::version(&plan.load)),
         open_files,
     };
     let so_far = |rows: &[results::Row], session: &Session| -> Result<Results> {

@@ -64,6 +64,52 @@ pub fn slopes(results: &Results) -> Vec<Slope> {
         .collect()
 }
 
+/// What a million idle connections would ask of a broker beside memory, from the row with most of
+/// them: broker by broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Million {
+    /// How many there were.
+    pub connections: u64,
+    /// Seconds until all have come in, one after the other as fast as they did.
+    pub seconds_to_come: Vec<Option<f64>>,
+    /// Percent of one processor for their pings, each every 30 s.
+    pub ping_percent: Vec<Option<f64>>,
+}
+
+/// What a million would take, if enough was measured to say so.
+pub fn million(results: &Results) -> Option<Million> {
+    const PINGS_PER_S: f64 = 1e6 / 30.0;
+    let idle = COUNTED.first()?;
+    let rows = results.rows.iter();
+    let (connections, row) = rows
+        .filter_map(|row| Some((count(row, idle)?, row)))
+        .max_by_key(|(count, _)| *count)?;
+    let of_brokers = |figure: &str, compute: &dyn Fn(f64) -> f64| -> Vec<Option<f64>> {
+        summary::names(results)
+            .iter()
+            .map(|name| median(row, name, figure).filter(|v| *v > 0.0).map(compute))
+            .collect()
+    };
+    Some(Million {
+        connections,
+        seconds_to_come: of_brokers("connects_per_s", &|rate| 1e6 / rate),
+        ping_percent: of_brokers("idle_broker_cpu_us_per_ping", &|us| {
+            us * PINGS_PER_S / 1e6 * 100.0
+        }),
+    })
+}
+
+fn median(row: &Row, broker: &str, figure: &str) -> Option<f64> {
+    let counting = row
+        .runs
+        .iter()
+        .filter(|run| run.broker == broker && run.failure.is_none());
+    let values: Vec<f64> = counting
+        .filter_map(|run| run.figures.get(figure).copied())
+        .collect();
+    summary::median(&values)
+}
+
 fn slope(results: &Results, counted: &Counted) -> Option<Slope> {
     let mut rows: Vec<(u64, &Row)> = results
         .rows
@@ -80,13 +126,9 @@ fn slope(results: &Results, counted: &Counted) -> Option<Slope> {
         let points: Vec<(f64, f64)> = rows
             .iter()
             .filter_map(|(count, row)| {
-                let runs = row.runs.iter();
-                let counting = runs.filter(|run| run.broker == *name && run.failure.is_none());
-                let each: Vec<f64> = counting
-                    .filter_map(|run| run.figures.get(counted.figure).copied())
-                    .collect();
+                let each = median(row, name, counted.figure)?;
                 let count = *count as f64;
-                Some((count, count * summary::median(&each)?))
+                Some((count, count * each))
             })
             .collect();
         laws::slope(&points)
@@ -145,5 +187,28 @@ mod tests {
         assert_eq!(slopes[0].bytes[1], None);
         results.rows.pop();
         assert_eq!(super::slopes(&results), []);
+    }
+
+    #[test]
+    fn a_million_is_computed_from_the_most() {
+        let mut results = sample();
+        let idle = |count: u32, rate: f64| {
+            let figures = [
+                ("rss_per_conn_b", 1000.0),
+                ("connects_per_s", rate),
+                ("idle_broker_cpu_us_per_ping", 15.0),
+            ];
+            let runs = [run("mosca", 1, &figures), failed("peer", 1, "no")];
+            let mut row = row("memory", &format!("idle {count}"), &runs);
+            row.arguments = format!("idle --conns {count}");
+            row
+        };
+        results.rows = vec![idle(15_000, 20_000.0), idle(5_000, 1.0)];
+        let million = million(&results).unwrap();
+        assert_eq!(million.connections, 15_000);
+        assert_eq!(million.seconds_to_come[..2], [Some(50.0), None]);
+        assert!((million.ping_percent[0].unwrap() - 50.0).abs() < 1e-9);
+        results.rows.clear();
+        assert_eq!(super::million(&results), None);
     }
 }

@@ -4,7 +4,7 @@
 use super::{Page, capitalised};
 use crate::figure;
 use crate::results::Results;
-use crate::slope::{self, Slope};
+use crate::slope;
 use crate::summary::{self, Cell, Line};
 
 pub(super) fn write(page: &mut Page, results: &Results, section: &str) {
@@ -118,39 +118,40 @@ fn write_slopes(page: &mut Page, results: &Results) {
     page.heading(3, "One more, and a million");
     page.paragraph(
         "The slope of memory over several counts: what one more takes, without what the first one \
-         brings along. A million of them would take a million times that; this is computed, not \
-         measured.",
+         brings along. What a million of them would take is computed, not measured.",
     );
     let names = summary::names(results).join(" | ");
-    page.line(&format!("| bytes for one more | at counts | {names} |"));
+    page.line(&format!(
+        "| one more, in bytes; and a million | measured with | {names} |"
+    ));
     let columns = " ---: |".repeat(results.brokers.len());
     page.line(&format!("| --- | --- |{columns}"));
     for slope in &slopes {
-        page.line(&slope_line(slope, slope.title, |bytes| {
-            figure::number(bytes)
-        }));
+        let counts: Vec<String> = slope.counts.iter().map(u64::to_string).collect();
+        let counts = counts.join(", ");
+        let one = slope_line(slope.title, &counts, &slope.bytes, 1.0);
+        page.line(&one);
         let title = format!("a million: {}, GB", slope.title);
-        page.line(&slope_line(slope, &title, |bytes| {
-            figure::number(bytes * 1e6 / 1e9)
-        }));
+        page.line(&slope_line(&title, &counts, &slope.bytes, 1e6 / 1e9));
+    }
+    if let Some(million) = slope::million(results) {
+        let counts = million.connections.to_string();
+        let title = "a million idle connections: seconds to come in";
+        page.line(&slope_line(title, &counts, &million.seconds_to_come, 1.0));
+        let title = "a million idle connections: % of a processor for a ping each 30 s";
+        page.line(&slope_line(title, &counts, &million.ping_percent, 1.0));
     }
     page.line("");
 }
 
-fn slope_line(slope: &Slope, title: &str, show: impl Fn(f64) -> String) -> String {
-    let counts: Vec<String> = slope.counts.iter().map(u64::to_string).collect();
-    let cells: Vec<String> = slope
-        .bytes
+fn slope_line(title: &str, counts: &str, values: &[Option<f64>], factor: f64) -> String {
+    let cells: Vec<String> = values
         .iter()
-        .map(|bytes| match bytes {
-            Some(bytes) if *bytes > 0.0 => show(*bytes),
+        .map(|value| match value {
+            Some(value) if *value > 0.0 => figure::number(value * factor),
             Some(_) => "nothing".to_owned(),
             None => "–".to_owned(),
         })
         .collect();
-    format!(
-        "| {title} | {} | {} |",
-        counts.join(", "),
-        cells.join(" | ")
-    )
+    format!("| {title} | {counts} | {} |", cells.join(" | "))
 }
