@@ -15,7 +15,9 @@ use crate::options::Named;
 use crate::process;
 
 /// How long a broker may take until it answers.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(20);
+/// How the error begins when it does not; it is not tried again then.
+pub const SILENT: &str = "does not answer";
 /// How long it may take to end when asked to.
 const END: Duration = Duration::from_secs(5);
 /// Between its first answer and the load, so that what it does at its start is over.
@@ -171,7 +173,7 @@ impl Broker {
             if let Some(status) = child.try_wait()? {
                 refusal = Some(format!("ended at once ({status})"));
             } else if began.elapsed() > START {
-                refusal = Some("does not answer".to_owned());
+                refusal = Some(SILENT.to_owned());
             }
             if refusal.is_some() {
                 break;

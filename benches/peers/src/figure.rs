@@ -1,10 +1,11 @@
 //! What a figure is called, how it is printed, and whether more or less of it is better.
 //!
 //! The names are those of the load generator and end in their unit: a name that ends in `_per_s` is a
-//! rate, of which more is better; of time, memory and processor time less is.
+//! rate, of which more is better, as of the one share of a rate; of time, memory and processor time
+//! less is.
 
 /// What is known of the figures that the scenarios show.
-const TITLES: [(&str, &str); 37] = [
+const TITLES: [(&str, &str); 44] = [
     ("msgs_per_s", "messages delivered per second"),
     (
         "broker_cpu_us_per_msg",
@@ -56,6 +57,28 @@ const TITLES: [(&str, &str); 37] = [
         "install_broker_cpu_us_per_sub",
         "broker's processor time per subscription, µs",
     ),
+    ("removes_per_s", "subscriptions ended per second"),
+    (
+        "remove_broker_cpu_us_per_sub",
+        "broker's processor time per subscription ended, µs",
+    ),
+    ("unsubscribes_per_s", "unsubscribed filters per second"),
+    (
+        "unsubscribe_broker_cpu_us_per_sub",
+        "broker's processor time per filter unsubscribed, µs",
+    ),
+    (
+        "unsubscribe_ping_max_us",
+        "longest ping of its neighbour while it unsubscribes, µs",
+    ),
+    (
+        "leave_ping_answered_us",
+        "first ping of its neighbour after it leaves, µs",
+    ),
+    (
+        "rate_with_slow_reader_pct",
+        "rate of the others, % of that without it",
+    ),
     ("subscribes_per_s", "subscriptions per second"),
     (
         "subscribe_broker_cpu_us_per_sub",
@@ -106,7 +129,7 @@ pub fn title(figure: &str) -> String {
 
 /// Whether more is better.
 pub fn more_is_better(figure: &str) -> bool {
-    figure.ends_with("_per_s")
+    figure.ends_with("_per_s") || figure == "rate_with_slow_reader_pct"
 }
 
 /// How many times better `ours` is than `theirs`; `None` if one of them says nothing, as memory does

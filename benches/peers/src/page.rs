@@ -25,13 +25,14 @@ const SECTIONS: [(&str, &str); 5] = [
          from when they were due. The rate of a row is the same for all brokers, for a latency means \
          nothing without its rate: 10, 50 and 80 % of what mosquitto delivers at the same QoS when it \
          is given as much as it takes (the row that begins with \"saturation\"; if mosquitto does not \
-         take part, of what the slowest delivers). A broker that does not hold the rate has failed.",
+         take part, of what the slowest delivers). At shares of what the best peer delivers the slower \
+         ones cannot keep up. A broker that does not hold the rate has failed.",
     ),
     (
         "memory",
         "Resident memory of the broker's processes, as growth divided by count, on a broker that was \
-         started for this run. Where growth is nothing, memory was used that was there before, and \
-         the figure says nothing.",
+         started for this run; what the kernel keeps for sockets is not in it. Where growth is nothing, \
+         memory was used that was there before, and the figure says nothing.",
     ),
     (
         "storms",

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::broker::{Broker, Running};
+use crate::broker::{Broker, Running, SILENT};
 use crate::disturbance::{self, Reading};
 use crate::machine::without_folders;
 use crate::results::{Row, Run};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Scenario, Share};
 use crate::summary;
 
 /// The broker from whose rate the fixed rates of latency are derived, if it takes part.
@@ -46,6 +46,7 @@ impl Plan {
         let began = Instant::now();
         let total = self.rounds as usize * self.scenarios.len() * self.brokers.len();
         let mut done = 0;
+        let mut dead: BTreeMap<&str, String> = BTreeMap::new();
         for round in 1..=self.rounds {
             for (index, scenario) in self.scenarios.iter().enumerate() {
                 if rows.len() <= index {
@@ -53,7 +54,17 @@ impl Plan {
                 }
                 for broker in self.order(round) {
                     let row = rows.get(index).context("it was begun")?;
-                    let run = self.run(broker, row, round);
+                    let run = match dead.get(broker.name.as_str()) {
+                        Some(reason) => {
+                            answered(broker, round, row, Answer::failed(reason.clone()))
+                        }
+                        None => self.run(broker, row, round),
+                    };
+                    if let Some(reason) = &run.failure
+                        && reason.starts_with(SILENT)
+                    {
+                        dead.insert(&broker.name, reason.clone());
+                    }
                     done += 1;
                     tell(&run, row, done, total, began.elapsed());
                     if let Some(row) = rows.get_mut(index) {
@@ -76,10 +87,18 @@ impl Plan {
     fn begin(&self, scenario: &Scenario, rows: &[Row]) -> Row {
         let rate = match scenario::share_of(&scenario.arguments) {
             None => None,
-            Some((share, on)) => {
+            Some(Share {
+                share,
+                of_best_peer,
+                on,
+            }) => {
                 let row = rows.iter().find(|row| row.name == on);
-                row.and_then(common_rate)
-                    .map(|full| two_digits(share * full))
+                let ours = self.brokers.first().map_or("", |mosca| mosca.name.as_str());
+                let full = row.and_then(|row| match of_best_peer {
+                    true => best_peers_rate(row, ours),
+                    false => reference_rate(row),
+                });
+                full.map(|full| two_digits(share * full))
             }
         };
         Row {
@@ -94,12 +113,7 @@ impl Plan {
     fn run(&self, broker: &Broker, row: &Row, round: u32) -> Run {
         let outcome = self.try_run(broker, row);
         let answer = outcome.unwrap_or_else(|error| Answer::failed(format!("{error:#}")));
-        Run {
-            broker: broker.name.clone(),
-            round,
-            failure: answer.failure.map(|reason| without_folders(&reason)),
-            figures: kept(answer.figures, row),
-        }
+        answered(broker, round, row, answer)
     }
 
     /// An error is the broker's failure, too.
@@ -158,6 +172,15 @@ impl Plan {
         let out = std::fs::read_to_string(out)?;
         let err = std::fs::read_to_string(err)?;
         Ok(Answer::read(status.code(), &out, &err))
+    }
+}
+
+fn answered(broker: &Broker, round: u32, row: &Row, answer: Answer) -> Run {
+    Run {
+        broker: broker.name.clone(),
+        round,
+        failure: answer.failure.map(|reason| without_folders(&reason)),
+        figures: kept(answer.figures, row),
     }
 }
 
@@ -252,23 +275,29 @@ fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-/// The rate of the reference in a row, or that of the slowest peer if it does not take part.
-fn common_rate(row: &Row) -> Option<f64> {
-    let rate = |broker: &str| {
-        let figures = row
-            .runs
-            .iter()
-            .filter(|run| run.broker == broker && run.failure.is_none());
-        let rates: Vec<f64> = figures
-            .filter_map(|run| run.figures.get("msgs_per_s").copied())
-            .collect();
-        summary::median(&rates)
-    };
+/// The rate of the reference in a row, or that of the slowest if it does not take part.
+fn reference_rate(row: &Row) -> Option<f64> {
     let slowest = || {
-        let rates = row.runs.iter().filter_map(|run| rate(&run.broker));
+        let rates = row.runs.iter().filter_map(|run| rate(row, &run.broker));
         rates.min_by(f64::total_cmp)
     };
-    rate(REFERENCE).or_else(slowest)
+    rate(row, REFERENCE).or_else(slowest)
+}
+
+/// The highest rate in a row, `ours` not counted.
+fn best_peers_rate(row: &Row, ours: &str) -> Option<f64> {
+    let peers = row.runs.iter().filter(|run| run.broker != ours);
+    let rates = peers.filter_map(|run| rate(row, &run.broker));
+    rates.max_by(f64::total_cmp)
+}
+
+fn rate(row: &Row, broker: &str) -> Option<f64> {
+    let runs = row.runs.iter();
+    let counting = runs.filter(|run| run.broker == broker && run.failure.is_none());
+    let rates: Vec<f64> = counting
+        .filter_map(|run| run.figures.get("msgs_per_s").copied())
+        .collect();
+    summary::median(&rates)
 }
 
 /// Down to two digits, so that the same rate has a chance to come out again tomorrow.
@@ -369,7 +398,7 @@ mod tests {
     use crate::scenario::Shown;
 
     #[test]
-    fn a_common_rate_is_that_of_the_reference_or_of_the_slowest() {
+    fn a_rate_is_that_of_the_reference_or_of_the_slowest_or_of_the_best_peer() {
         let with = row(
             "a",
             "b",
@@ -380,12 +409,14 @@ mod tests {
                 run(REFERENCE, 2, &[("msgs_per_s", 300.0)]),
             ],
         );
-        assert_eq!(common_rate(&with), Some(200.0));
+        assert_eq!(reference_rate(&with), Some(200.0));
+        assert_eq!(best_peers_rate(&with, "mosca"), Some(200.0));
         let mut without = with.clone();
         without.runs.truncate(2);
-        assert_eq!(common_rate(&without), Some(50.0));
+        assert_eq!(reference_rate(&without), Some(50.0));
+        assert_eq!(best_peers_rate(&without, "mosca"), Some(50.0));
         without.runs.clear();
-        assert_eq!(common_rate(&without), None);
+        assert_eq!(reference_rate(&without), None);
     }
 
     #[test]

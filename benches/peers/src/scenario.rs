@@ -2,7 +2,8 @@
 //!
 //! `#` starts a comment line. The arguments go to the load generator. In them, `{time}` stands for
 //! the length of the measured part and a warm-up of half of it, `{seconds}` for the length alone,
-//! and `{50% of NAME}` for half of the rate that the scenario NAME came to (see [`crate::rounds`]).
+//! `{50% of NAME}` for half of the rate to which the reference came in the scenario NAME (see
+//! [`crate::rounds`]), and `{50% of best peer's NAME}` for half of that of the best peer.
 //! A figure is a name in the generator's answer; `section:figure` shows it in another section.
 
 use anyhow::{Context, Result, bail, ensure};
@@ -43,6 +44,17 @@ pub struct Shown {
     pub figure: String,
 }
 
+/// A rate that rests on another scenario.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share<'a> {
+    /// 0.5 for 50 %.
+    pub share: f64,
+    /// Of the best peer's rate, not of the reference's.
+    pub of_best_peer: bool,
+    /// In which scenario.
+    pub on: &'a str,
+}
+
 /// Reads a file of scenarios.
 pub fn parse(text: &str) -> Result<Vec<Scenario>> {
     let mut scenarios: Vec<Scenario> = Vec::new();
@@ -58,7 +70,7 @@ pub fn parse(text: &str) -> Result<Vec<Scenario>> {
             index + 1,
             scenario.name
         );
-        if let Some((_, on)) = share_of(&scenario.arguments) {
+        if let Some(Share { on, .. }) = share_of(&scenario.arguments) {
             ensure!(
                 scenarios.iter().any(|other| other.name == on),
                 "line {}: no scenario `{on}` stands above",
@@ -115,7 +127,7 @@ pub fn select(scenarios: &[Scenario], set: Set, only: Option<&Regex>) -> Vec<Sce
         })
         .collect();
     for (index, scenario) in scenarios.iter().enumerate().rev() {
-        let Some((_, on)) = share_of(&scenario.arguments) else {
+        let Some(Share { on, .. }) = share_of(&scenario.arguments) else {
             continue;
         };
         if wanted[index]
@@ -128,11 +140,16 @@ pub fn select(scenarios: &[Scenario], set: Set, only: Option<&Regex>) -> Vec<Sce
     chosen.map(|(scenario, _)| scenario.clone()).collect()
 }
 
-/// The share (0.5 for 50 %) and the scenario on whose rate the arguments rest.
-pub fn share_of(arguments: &str) -> Option<(f64, &str)> {
+/// On what the rate in the arguments rests, if it does.
+pub fn share_of(arguments: &str) -> Option<Share<'_>> {
     let (start, end) = share_place(arguments)?;
     let (percent, name) = arguments[start + 1..end - 1].split_once("% of ")?;
-    Some((percent.parse::<f64>().ok()? / 100.0, name))
+    let best_peers = name.strip_prefix("best peer's ");
+    Some(Share {
+        share: percent.parse::<f64>().ok()? / 100.0,
+        of_best_peer: best_peers.is_some(),
+        on: best_peers.unwrap_or(name),
+    })
 }
 
 /// Fills the placeholders in; `rate` is what stands for the share.
@@ -223,9 +240,17 @@ full  | b | three | idle --seconds {seconds} | rss_per_conn_b
 
     #[test]
     fn placeholders_are_filled_in() {
+        let share = |of_best_peer| {
+            Some(Share {
+                share: 0.8,
+                of_best_peer,
+                on: "x, y",
+            })
+        };
+        assert_eq!(share_of("rate --rate {80% of x, y} -z"), share(false));
         assert_eq!(
-            share_of("rate --rate {80% of x, y} -z"),
-            Some((0.8, "x, y"))
+            share_of("rate --rate {80% of best peer's x, y}"),
+            share(true)
         );
         assert_eq!(share_of("rate --rate 80"), None);
         assert_eq!(

@@ -37,7 +37,7 @@ const COUNTED: [Counted; 3] = [
         with: Some(SUBSCRIBED),
     },
     Counted {
-        scenario: "wildcards",
+        scenario: "subscribe-storm",
         flag: "--subscriptions",
         figure: "rss_per_subscription_b",
         title: "subscription",

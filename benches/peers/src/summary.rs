@@ -84,6 +84,11 @@ impl<'a> Line<'a> {
         (failed && self.best_peer.is_some()) || self.advantage.is_some_and(|a| a < 0.995)
     }
 
+    /// Whether others may have changed the figure: they do not change memory.
+    pub fn is_disturbed(&self) -> bool {
+        !self.figure.starts_with("rss_") && disturbance(self.row).is_some()
+    }
+
     /// Whether the ranges of the first broker and the best peer overlap.
     pub fn is_within_spread(&self) -> bool {
         let range = |cell: Option<&Cell>| match cell {

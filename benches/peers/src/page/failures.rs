@@ -7,16 +7,18 @@ use crate::results::{Results, Row};
 use crate::summary;
 
 pub(super) fn write(page: &mut Page, results: &Results, section: &str) {
-    let shown_here = |row: &&Row| row.figures.iter().any(|shown| shown.section == section);
-    let rows: Vec<&Row> = results.rows.iter().filter(shown_here).collect();
-    let mut failures = Vec::new();
-    let mut disturbed = Vec::new();
-    for row in rows {
-        failures.extend(of_row(row));
-        if let Some(reason) = summary::disturbance(row) {
-            disturbed.push(format!("{}: {reason}", row.name));
-        }
-    }
+    let lines = summary::lines(results, section);
+    let mut rows: Vec<&Row> = lines.iter().map(|line| line.row).collect();
+    rows.dedup_by_key(|row| &row.name);
+    let failures: Vec<String> = rows.into_iter().flat_map(of_row).collect();
+    let disturbed = lines.iter().filter(|line| line.is_disturbed());
+    let mut disturbed: Vec<String> = disturbed
+        .filter_map(|line| {
+            let reason = summary::disturbance(line.row)?;
+            Some(format!("{}: {reason}", line.row.name))
+        })
+        .collect();
+    disturbed.dedup();
     if !failures.is_empty() {
         page.paragraph("Failed:");
         for failure in failures {

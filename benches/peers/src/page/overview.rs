@@ -52,7 +52,7 @@ fn write_misses(page: &mut Page, results: &Results, sections: &[(String, Vec<Lin
         if line.is_within_spread() {
             remarks.push("within the spread");
         }
-        if summary::disturbance(line.row).is_some() {
+        if line.is_disturbed() {
             remarks.push("disturbed");
         }
         page.line(&format!(

@@ -42,10 +42,7 @@ fn head(page: &mut Page, results: &Results, first: &str) {
 }
 
 fn row_name(line: &Line<'_>) -> String {
-    let mark = match summary::disturbance(line.row) {
-        Some(_) => " †",
-        None => "",
-    };
+    let mark = if line.is_disturbed() { " †" } else { "" };
     format!("{}{mark}", line.row.title())
 }
 
