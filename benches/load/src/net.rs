@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use mqtt_codec::{Packet, Version};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::connection::{Connection, Rest};
@@ -114,6 +115,9 @@ impl Net {
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(source) = source {
+            // Otherwise a port is searched that no connection from this address has, whatever its
+            // other end, and each that was closed in the last minute makes the search longer.
+            setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
             socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
         }
         match socket.connect(&self.address.into()) {
