@@ -16,7 +16,6 @@ mod subscribe;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
-use dashmap::DashMap;
 use parking_lot::RwLock;
 use topic_trie::SharedFilterTrie;
 
@@ -25,9 +24,9 @@ use crate::counters::Counters;
 use crate::deadlines::Deadlines;
 use crate::effects::{Effects, Release, Ticket};
 use crate::options::BrokerOptions;
-use crate::persistence::ClientId;
+use crate::registry::Registry;
 use crate::retained::RetainedMessages;
-use crate::session::{Rules, Session, SessionId};
+use crate::session::{Rules, SessionId};
 use crate::subscription::{SubscriberId, Subscription};
 use crate::{Message, Redirect, Timestamp};
 
@@ -47,7 +46,7 @@ pub(crate) use subscribe::Subscribed;
 pub struct Broker {
     pub(crate) options: BrokerOptions,
     pub(crate) counters: Counters,
-    pub(crate) sessions: DashMap<ClientId, Arc<Session>>,
+    pub(crate) sessions: Registry,
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
     pub(crate) groups: Groups,
     pub(crate) retained: RetainedMessages,
@@ -91,7 +90,7 @@ impl Broker {
             redirect: RwLock::new(options.redirect.clone()),
             options,
             counters: Counters::default(),
-            sessions: DashMap::new(),
+            sessions: Registry::default(),
             subscriptions: SharedFilterTrie::new(),
             groups: Groups::default(),
             retained: RetainedMessages::default(),
@@ -115,7 +114,7 @@ impl Broker {
 
     /// Whether a client with this identifier is connected.
     pub(crate) fn is_connected(&self, client_id: &str) -> bool {
-        let session = self.sessions.get(client_id).map(|known| Arc::clone(&known));
+        let session = self.sessions.get(client_id);
         session.is_some_and(|session| session.state().link.is_some())
     }
 
@@ -157,10 +156,10 @@ impl Broker {
     pub fn handle_timeout(self: &Arc<Self>, now: Timestamp, effects: &mut Effects) -> bool {
         self.remove_expired_retained(now, effects);
         for _ in 0..DUE_PER_CALL {
-            let Some((due, session)) = self.deadlines.take_due(now) else {
+            let Some(session) = self.deadlines.take_due(now) else {
                 return false;
             };
-            self.handle_due(now, due, &session, effects);
+            self.handle_due(now, &session, effects);
         }
         true
     }
@@ -200,9 +199,9 @@ impl Broker {
     pub fn shut_down(&self, effects: &mut Effects) {
         self.shutting_down.store(true, Ordering::SeqCst);
         let cause = self.shutdown_cause();
-        for session in &self.sessions {
+        self.sessions.for_each(|session| {
             effects.wakes.extend(session.state().ask_to_close(cause));
-        }
+        });
     }
 
     /// From now on refuses every CONNECT and tells the client to go elsewhere: MQTT 5 clients hear

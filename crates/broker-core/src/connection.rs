@@ -51,9 +51,6 @@ use topic_cache::TopicCache;
 pub struct Connection {
     broker: Arc<Broker>,
     phase: Phase,
-    version: Version,
-    /// Whose connection it is, once it is known; kept for the log.
-    client: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +58,8 @@ enum Phase {
     /// No CONNECT yet; to be closed at this time.
     Awaiting {
         until: Timestamp,
+        /// The version that CONNECT names, as soon as it is being handled.
+        version: Version,
     },
     /// CONNECT has come, and it is being found out whether the client may come in.
     Deciding(Box<Deciding>),
@@ -78,19 +77,27 @@ pub(crate) struct Connected {
     session: Arc<Session>,
     epoch: u32,
     version: Version,
-    /// The client's maximum packet size.
-    reply_bytes_max: usize,
-    /// Whether the client wants reason strings wherever there may be one.
-    problem_information: bool,
-    topics: Option<Box<TopicCache>>,
-    topic_aliases: Option<Box<InboundAliases>>,
     /// QoS 2 messages that the client has begun on this connection and not completed: what counts
     /// against our receive maximum.
     begun: u16,
     /// CONNACK has been given out.
     greeted: bool,
+    extras: Option<Box<Extras>>,
+}
+
+/// What a connection has only if its client publishes, or uses some of the features of MQTT 5.
+#[derive(Debug, Default)]
+struct Extras {
+    /// The receivers of what it publishes.
+    topics: Option<Box<TopicCache>>,
+    /// The client's maximum packet size, if it has one.
+    maximum_packet_size: Option<u32>,
+    /// Whether the client wants no reason strings but where it has made a mistake.
+    declines_problem_information: bool,
+    /// The topic aliases that the client has set.
+    topic_aliases: InboundAliases,
     /// With enhanced authentication: how, and who it is.
-    authenticated: Option<Box<Authenticated>>,
+    authenticated: Option<Authenticated>,
 }
 
 /// What a driver is to do next.
@@ -112,15 +119,19 @@ impl Connection {
             broker: Arc::clone(broker),
             phase: Phase::Awaiting {
                 until: now + broker.options().connect_timeout,
+                version: Version::V311,
             },
-            version: Version::V311,
-            client: None,
         }
     }
 
     /// The protocol version with which to decode what arrives; set by CONNECT.
     pub fn version(&self) -> Version {
-        self.version
+        match &self.phase {
+            Phase::Connected(connected) => connected.version,
+            Phase::Awaiting { version, .. } => *version,
+            Phase::Deciding(deciding) => deciding.version(),
+            Phase::Closing { last, .. } => last.version,
+        }
     }
 
     /// Largest packet to accept now, in bytes; until CONNECT was accepted, the largest CONNECT.
@@ -137,7 +148,11 @@ impl Connection {
 
     /// The client identifier, once CONNECT was accepted.
     pub fn client_id(&self) -> Option<&Arc<str>> {
-        self.client.as_ref()
+        match &self.phase {
+            Phase::Connected(connected) => Some(connected.session.client()),
+            Phase::Closing { last, .. } => last.client.as_ref(),
+            Phase::Awaiting { .. } | Phase::Deciding(_) => None,
+        }
     }
 
     /// Whether there is room for the replies to more input. Where there is none the client does
@@ -170,7 +185,7 @@ impl Connection {
     /// to be over, if one goes on. Keep alive is watched by [`Broker::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Awaiting { until } => Some(*until),
+            Phase::Awaiting { until, .. } => Some(*until),
             Phase::Deciding(deciding) => Some(deciding.until),
             Phase::Connected(connected) => connected.reauthentication_until(),
             Phase::Closing { .. } => None,
@@ -278,14 +293,15 @@ impl Connection {
         if cause.is_failed_authentication() {
             self.broker.counters().authentication_failures.add(1);
         }
-        let mut last = LastWords::default();
+        let mut last = LastWords::new(self.version());
         if let Phase::Deciding(deciding) = &self.phase {
             last.outbox = self.undecided_words(deciding, cause);
         }
         if let Phase::Connected(connected) = &mut self.phase {
             last.words = connected.take_words();
             last.farewell = connected.version.is_v5() && cause.disconnect_reason().is_some();
-            last.bytes_max = connected.reply_bytes_max;
+            last.client = Some(Arc::clone(connected.session.client()));
+            last.bytes_max = connected.reply_bytes_max();
             if !connected.greeted {
                 // DISCONNECT comes only after CONNACK [MQTT-3.14.0-1]. There is none if another
                 // connection has the session by now.
@@ -395,7 +411,7 @@ impl Connected {
         packet: Packet<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
-        let is_early = !self.greeted && self.authenticated.is_some();
+        let is_early = !self.greeted && self.authenticated().is_some();
         if is_early && !matches!(packet, Packet::Disconnect(_)) {
             return Err(CloseCause::Protocol(Violation::BeforeConnAck));
         }

@@ -20,9 +20,14 @@ pub(crate) const SHARED_PAYLOAD_MIN: usize = 4_096;
 ///
 /// Taken from a connection with [`Connection::poll_output`](crate::Connection::poll_output),
 /// written with [`slices`](Self::slices) and [`advance`](Self::advance). It owns no memory
-/// while it is empty and new.
+/// while it is empty and new: each idle connection has two of them.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    content: Option<Box<Content>>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
     flat: Vec<u8>,
     /// Offsets in `flat` before which a payload belongs, ascending.
     shared: Vec<(usize, Arc<Message>)>,
@@ -38,18 +43,82 @@ pub struct Outbox {
 
 impl Outbox {
     /// Bytes that are still to be written.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        self.content.as_ref().map_or(0, |content| content.len)
     }
 
     /// Whether everything was written.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Fills `slices` with what is to be written next, in order, and returns how many were
     /// filled: for one vectored write. None if everything was written.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.content
+            .as_ref()
+            .map_or(0, |content| content.slices(slices))
+    }
+
+    /// Notes that the first `written` bytes of [`slices`](Self::slices) were written. More than
+    /// there are count as all.
+    pub fn advance(&mut self, written: usize) {
+        if let Some(content) = &mut self.content {
+            content.advance(written);
+        }
+    }
+
+    /// Empties it and keeps a moderate amount of memory for the next use.
+    pub fn clear(&mut self) {
+        if let Some(content) = &mut self.content {
+            **content = Content {
+                flat: core::mem::take(&mut content.flat),
+                ..Content::default()
+            };
+            content.flat.clear();
+        }
+    }
+
+    /// The flat buffer's capacity in bytes.
+    pub fn capacity(&self) -> usize {
+        self.content
+            .as_ref()
+            .map_or(0, |content| content.flat.capacity())
+    }
+
+    /// Appends bytes written by `write`.
+    pub(crate) fn put<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let content = self.content.get_or_insert_default();
+        let before = content.flat.len();
+        let result = write(&mut content.flat);
+        content.len += content.flat.len() - before;
+        result
+    }
+
+    /// Appends the payload of a message without copying it.
+    pub(crate) fn put_shared(&mut self, message: Arc<Message>) {
+        let len = message.payload().len();
+        if len > 0 {
+            let content = self.content.get_or_insert_default();
+            content.len += len;
+            content.shared.push((content.flat.len(), message));
+        }
+    }
+
+    /// Uses the memory of `spare` if it has none of its own.
+    pub(crate) fn reuse(&mut self, spare: &mut Vec<Self>) {
+        if self.content.is_none()
+            && let Some(outbox) = spare.pop()
+        {
+            *self = outbox;
+        }
+    }
+}
+
+impl Content {
+    fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         let mut flat_at = self.flat_written;
         let mut payload_at = self.payload_written;
@@ -75,9 +144,7 @@ impl Outbox {
         filled
     }
 
-    /// Notes that the first `written` bytes of [`slices`](Self::slices) were written. More than
-    /// there are count as all.
-    pub fn advance(&mut self, mut written: usize) {
+    fn advance(&mut self, mut written: usize) {
         written = written.min(self.len);
         self.len -= written;
         while written > 0 {
@@ -99,46 +166,6 @@ impl Outbox {
             } else {
                 break;
             }
-        }
-    }
-
-    /// Empties it and keeps a moderate amount of memory for the next use.
-    pub fn clear(&mut self) {
-        *self = Self {
-            flat: core::mem::take(&mut self.flat),
-            ..Self::default()
-        };
-        self.flat.clear();
-    }
-
-    /// The flat buffer's capacity in bytes.
-    pub fn capacity(&self) -> usize {
-        self.flat.capacity()
-    }
-
-    /// Appends bytes written by `write`.
-    pub(crate) fn put<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        let before = self.flat.len();
-        let result = write(&mut self.flat);
-        self.len += self.flat.len() - before;
-        result
-    }
-
-    /// Appends the payload of a message without copying it.
-    pub(crate) fn put_shared(&mut self, message: Arc<Message>) {
-        let len = message.payload().len();
-        if len > 0 {
-            self.len += len;
-            self.shared.push((self.flat.len(), message));
-        }
-    }
-
-    /// Uses the memory of `spare` if it has none of its own.
-    pub(crate) fn reuse(&mut self, spare: &mut Vec<Self>) {
-        if self.flat.capacity() == 0
-            && let Some(outbox) = spare.pop()
-        {
-            *self = outbox;
         }
     }
 }

@@ -36,6 +36,8 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::connection::Replays;
+use crate::deadlines::Deadline;
+use crate::on_demand::OnDemand;
 use crate::outbox::Outbox;
 use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::topic_aliases::{Naming, OutboundAliases};
@@ -62,6 +64,7 @@ pub(crate) struct Session {
     owed: AtomicU32,
     /// When something was last heard from the client, in milliseconds.
     heard: AtomicU64,
+    deadline: Deadline,
     state: Mutex<State>,
 }
 
@@ -81,10 +84,8 @@ pub(crate) struct State {
     /// When messages that it shares and could not be given away are tried again; only without a
     /// connection.
     pub(crate) hand_over_due: Timestamp,
-    /// Where it stands in the broker's deadlines.
-    pub(crate) deadline: Timestamp,
     pub(crate) outbox: Outbox,
-    pub(crate) outgoing: Outgoing,
+    pub(crate) outgoing: OnDemand<Outgoing>,
     pub(crate) incoming: Incoming,
     pub(crate) filters: Filters,
     /// Retained messages that are still to be sent to it.
@@ -182,6 +183,7 @@ impl Session {
             connected: AtomicBool::new(false),
             owed: AtomicU32::new(0),
             heard: AtomicU64::new(0),
+            deadline: Deadline::default(),
             state: Mutex::new(State {
                 link: None,
                 epoch: 0,
@@ -190,9 +192,8 @@ impl Session {
                 expiry_interval_secs,
                 expires: Timestamp::MAX,
                 hand_over_due: Timestamp::MAX,
-                deadline: Timestamp::MAX,
                 outbox: Outbox::default(),
-                outgoing: Outgoing::default(),
+                outgoing: OnDemand::default(),
                 incoming: Incoming::default(),
                 filters: Filters::default(),
                 replays: None,
@@ -209,6 +210,11 @@ impl Session {
 
     pub(crate) fn client(&self) -> &ClientId {
         &self.key.client
+    }
+
+    /// Where it stands in the broker's deadlines.
+    pub(crate) fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 
     /// The name under which the store knows it.
@@ -276,7 +282,9 @@ impl State {
         self.expires = Timestamp::MAX;
         self.hand_over_due = Timestamp::MAX;
         self.outbox = Outbox::default();
-        self.outgoing.rewind();
+        if let Some(outgoing) = self.outgoing.get_mut() {
+            outgoing.rewind();
+        }
         self.epoch
     }
 
@@ -295,9 +303,11 @@ impl State {
     pub(crate) fn detach(&mut self) {
         self.link = None;
         self.outbox = Outbox::default();
-        self.outgoing.shrink();
-        self.has_shared &= self.outgoing.len() > 0;
-        self.outgoing.rewind();
+        if let Some(outgoing) = self.outgoing.get_mut() {
+            outgoing.shrink();
+            self.has_shared &= outgoing.len() > 0;
+            outgoing.rewind();
+        }
     }
 
     /// Asks the connection to close, if there is one. Its task is to be woken even if it is busy
@@ -364,7 +374,7 @@ impl State {
             return None;
         }
         self.outbox = Outbox::default();
-        let outgoing = core::mem::take(&mut self.outgoing);
+        let outgoing = self.outgoing.take();
         let shared = match self.has_shared {
             true => outgoing.split_shared(&mut self.outgoing),
             false => Vec::new(),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Asked, Broker};
-use crate::Timestamp;
 use crate::session::{Session, State};
 
 impl Broker {
@@ -15,16 +14,14 @@ impl Broker {
     pub fn check_invariants(&self) {
         let mut filters = 0;
         let mut deadlines = 0;
-        let sessions: Vec<_> = self
-            .sessions
-            .iter()
-            .map(|session| Arc::clone(session.value()))
-            .collect();
+        let mut sessions = Vec::new();
+        self.sessions
+            .for_each(|session| sessions.push(Arc::clone(session)));
         for session in &sessions {
             let state = session.state();
             self.check_session(session, &state);
             filters += state.filters.len();
-            deadlines += usize::from(state.deadline != Timestamp::MAX);
+            deadlines += usize::from(session.deadline().is_set());
         }
         assert_eq!(
             filters,

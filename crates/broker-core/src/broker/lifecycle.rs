@@ -3,7 +3,6 @@
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use dashmap::{Entry, OccupiedEntry};
 use mqtt_codec::ReasonCode;
 use parking_lot::MutexGuard;
 
@@ -12,6 +11,7 @@ use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::persistence::{ClientId, Operation};
+use crate::registry::Place;
 use crate::session::{Link, Remains, Session, State};
 use crate::will::Will;
 
@@ -40,7 +40,7 @@ struct Found<'a> {
     displaced: Option<Arc<Session>>,
     /// Whether it was there before.
     present: bool,
-    entry: OccupiedEntry<'a, ClientId, Arc<Session>>,
+    place: Place<'a>,
 }
 
 /// Why a connection gets no session.
@@ -65,11 +65,11 @@ impl Broker {
             session,
             displaced,
             present,
-            entry,
+            place,
         } = self.find(now, &request, effects)?;
         let mut state = session.state();
         // Until here nobody could end it: that takes the registry, or the epoch that it had.
-        drop(entry);
+        drop(place);
         let old_will = if present {
             self.take_over(now, &mut state, effects)
         } else {
@@ -86,7 +86,7 @@ impl Broker {
                 .extend(state.ask_to_close(self.shutdown_cause()));
         }
         session.hear(now);
-        self.set_deadline(&session, &mut state);
+        self.set_deadline(&session, &state);
         state.outbox.reuse(&mut effects.scratch.outboxes);
         state.outbox.put(|flat| greet(flat, present));
         self.note_attached(&session, &mut state, request.will, effects);
@@ -104,33 +104,28 @@ impl Broker {
     }
 
     /// Finds the session that a CONNECT goes on with, or puts a new one into the registry. Its
-    /// entry stays locked.
-    fn find(
-        &self,
+    /// place stays locked.
+    fn find<'a>(
+        &'a self,
         now: Timestamp,
-        request: &Request,
+        request: &'a Request,
         effects: &mut Effects,
-    ) -> Result<Found<'_>, Refusal> {
-        // Counted before the registry is locked: its length cannot be asked for from inside.
-        let is_full = self.sessions.len() >= self.options.max_sessions;
-        let mut entry = match self.sessions.entry(Arc::clone(&request.client)) {
-            Entry::Occupied(entry) => entry,
-            Entry::Vacant(_) if is_full => {
+    ) -> Result<Found<'a>, Refusal> {
+        let mut place = self.sessions.place(&request.client);
+        let Some(known) = place.session().cloned() else {
+            if self.sessions.len() >= self.options.max_sessions {
                 self.counters.refused_sessions.add(1);
                 return Err(Refusal(ReasonCode::QuotaExceeded));
             }
-            Entry::Vacant(entry) => {
-                let session = self.new_session(request);
-                let entry = entry.insert_entry(Arc::clone(&session));
-                return Ok(Found {
-                    session,
-                    displaced: None,
-                    present: false,
-                    entry,
-                });
-            }
+            let session = self.new_session(request);
+            place.put(Arc::clone(&session));
+            return Ok(Found {
+                session,
+                displaced: None,
+                present: false,
+                place,
+            });
         };
-        let known = Arc::clone(entry.get());
         let mut state = known.state();
         if known.is_durable() && !request.clean_start && state.is_kept(now) {
             state.epoch = state.epoch.wrapping_add(1);
@@ -139,7 +134,7 @@ impl Broker {
                 session: known,
                 displaced: None,
                 present: true,
-                entry,
+                place,
             });
         }
         // The session of that name ends here and another takes its place.
@@ -150,12 +145,12 @@ impl Broker {
         state.ended = true;
         drop(state);
         let session = self.new_session(request);
-        entry.insert(Arc::clone(&session));
+        place.put(Arc::clone(&session));
         Ok(Found {
             session,
             displaced: Some(known),
             present: false,
-            entry,
+            place,
         })
     }
 
@@ -199,7 +194,7 @@ impl Broker {
         if expiry > 0 {
             let record = session.record(&state, Some(now));
             effects.batch.push(Operation::PutSession(record));
-            self.set_deadline(session, &mut state);
+            self.set_deadline(session, &state);
         }
         drop(state);
         if let Some(will) = due_will {
@@ -209,9 +204,7 @@ impl Broker {
             self.hand_over(now, session, effects);
         }
         if expiry == 0 {
-            self.sessions.remove_if(session.client(), |_, registered| {
-                Arc::ptr_eq(registered, session)
-            });
+            self.sessions.remove_if(session, |_| true);
             self.end(now, session, effects);
         }
     }
@@ -220,16 +213,12 @@ impl Broker {
     pub(super) fn handle_due(
         self: &Arc<Self>,
         now: Timestamp,
-        due: Timestamp,
         session: &Arc<Session>,
         effects: &mut Effects,
     ) {
         let mut state = session.state();
-        if state.deadline != due {
-            return;
-        }
-        state.deadline = Timestamp::MAX;
-        if state.ended {
+        // It may have been given another one since it was taken out.
+        if session.deadline().is_set() || state.ended {
             return;
         }
         if state.link.is_some() {
@@ -239,7 +228,7 @@ impl Broker {
                     .wakes
                     .extend(state.ask_to_close(CloseCause::KeepAliveTimeout));
             } else {
-                self.set_deadline(session, &mut state);
+                self.set_deadline(session, &state);
             }
             return;
         }
@@ -254,7 +243,7 @@ impl Broker {
             state.hand_over_due = Timestamp::MAX;
         }
         if !expired {
-            self.set_deadline(session, &mut state);
+            self.set_deadline(session, &state);
         }
         drop(state);
         if let Some(will) = due_will {
@@ -269,16 +258,14 @@ impl Broker {
 
     /// Ends a session that has expired, unless its client has returned this very moment.
     fn expire(self: &Arc<Self>, now: Timestamp, session: &Arc<Session>, effects: &mut Effects) {
-        let removed = self.sessions.remove_if(session.client(), |_, registered| {
-            Arc::ptr_eq(registered, session) && {
-                let mut state = registered.state();
-                let gone = state.link.is_none() && state.expires <= now;
-                // From here on a connection that still finds it makes a new one.
-                state.ended |= gone;
-                gone
-            }
+        let removed = self.sessions.remove_if(session, |session| {
+            let mut state = session.state();
+            let gone = state.link.is_none() && state.expires <= now;
+            // From here on a connection that still finds it makes a new one.
+            state.ended |= gone;
+            gone
         });
-        if removed.is_some() {
+        if removed {
             self.end(now, session, effects);
         }
     }
@@ -297,8 +284,7 @@ impl Broker {
         };
         session.set_connected(false);
         session.set_owed(0);
-        let deadline = core::mem::replace(&mut state.deadline, Timestamp::MAX);
-        self.deadlines.set(session, deadline, Timestamp::MAX);
+        self.deadlines.set(session, Timestamp::MAX);
         if core::mem::take(&mut state.has_stored_will) {
             effects.batch.push(Operation::DropWill {
                 session: session.key().clone(),
@@ -324,10 +310,9 @@ impl Broker {
     }
 
     /// Puts the session's deadline to where it belongs now.
-    pub(super) fn set_deadline(&self, session: &Arc<Session>, state: &mut MutexGuard<'_, State>) {
-        let next = state.next_deadline(session.heard());
-        let old = core::mem::replace(&mut state.deadline, next);
-        self.deadlines.set(session, old, next);
+    pub(super) fn set_deadline(&self, session: &Arc<Session>, state: &State) {
+        self.deadlines
+            .set(session, state.next_deadline(session.heard()));
     }
 
     /// The connection that has the session loses it to another; returns the will that is due.

@@ -106,9 +106,9 @@ impl Broker {
             let record = session.record(&state, Some(now));
             effects.batch.push(Operation::PutSession(record));
         }
-        self.set_deadline(&session, &mut state);
+        self.set_deadline(&session, &state);
         drop(state);
-        self.sessions.insert(client, session);
+        self.sessions.place(&client).put(session);
         Ok(())
     }
 
@@ -168,10 +168,7 @@ impl Broker {
             for stored in page {
                 let key = stored.session.clone();
                 self.note_session_id(SessionId(key.incarnation));
-                let waiting = self
-                    .sessions
-                    .get(&key.client)
-                    .map(|entry| Arc::clone(entry.value()));
+                let waiting = self.sessions.get(&key.client);
                 match waiting {
                     Some(session) if *session.key() == key && stored.delay_secs > 0 => {
                         let mut state = session.state();

@@ -297,7 +297,7 @@ impl Broker {
                 // There is nothing, or the others have no room for it.
                 (false, _) => Timestamp::MAX,
             };
-            self.set_deadline(session, &mut state);
+            self.set_deadline(session, &state);
         }
     }
 

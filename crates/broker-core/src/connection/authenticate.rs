@@ -56,7 +56,7 @@ impl Connection {
     /// A method may know a client under another name than the user name of its CONNECT: SCRAM's is
     /// the one inside the exchange.
     pub fn user(&self) -> Option<&Arc<str>> {
-        self.connected()?.authenticated.as_ref()?.user.as_ref()
+        self.connected()?.authenticated()?.user.as_ref()
     }
 
     /// Whether it is being decided whether the client may come in: no further packet may be handed
@@ -131,7 +131,7 @@ impl Connection {
             );
             return Ok(());
         };
-        let Phase::Awaiting { until } = self.phase else {
+        let Phase::Awaiting { until, .. } = self.phase else {
             return Err(CloseCause::Protocol(Violation::SecondConnect));
         };
         let request = AuthenticationRequest {
@@ -207,7 +207,9 @@ impl Connection {
             }
             Said::Accept(data, user) => {
                 let until = deciding.until;
-                let phase = core::mem::replace(&mut self.phase, Phase::Awaiting { until });
+                let version = deciding.version();
+                let awaiting = Phase::Awaiting { until, version };
+                let phase = core::mem::replace(&mut self.phase, awaiting);
                 if let Phase::Deciding(deciding) = phase {
                     let granted = Granted {
                         method: deciding.exchange.method,
@@ -248,7 +250,23 @@ impl Connection {
     }
 }
 
+impl Deciding {
+    /// The version that CONNECT names.
+    pub(super) fn version(&self) -> Version {
+        self.connect.as_connect().version
+    }
+}
+
 impl Connected {
+    /// How it was authenticated, if a method has done so.
+    pub(super) fn authenticated(&self) -> Option<&Authenticated> {
+        self.extras.as_ref()?.authenticated.as_ref()
+    }
+
+    fn authenticated_mut(&mut self) -> Option<&mut Authenticated> {
+        self.extras.as_mut()?.authenticated.as_mut()
+    }
+
     /// Until when the re-authentication has to be over, if one goes on.
     pub(super) fn reauthentication_until(&self) -> Option<Timestamp> {
         self.reauthentication().map(|(until, _)| *until)
@@ -256,15 +274,15 @@ impl Connected {
 
     /// What its method says in words when it refuses to go on with the client.
     pub(super) fn take_words(&mut self) -> Option<String> {
-        self.authenticated.as_mut()?.words.take()
+        self.authenticated_mut()?.words.take()
     }
 
     fn reauthentication(&self) -> Option<&(Timestamp, Exchange)> {
-        self.authenticated.as_ref()?.again.as_ref()
+        self.authenticated()?.again.as_ref()
     }
 
     fn reauthentication_mut(&mut self) -> Option<&mut (Timestamp, Exchange)> {
-        self.authenticated.as_mut()?.again.as_mut()
+        self.authenticated_mut()?.again.as_mut()
     }
 
     pub(super) fn handle_auth(
@@ -273,7 +291,9 @@ impl Connected {
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
         let options = context.broker.options();
-        let Some(authenticated) = &mut self.authenticated else {
+        let authenticated = self.extras.as_mut();
+        let Some(authenticated) = authenticated.and_then(|extras| extras.authenticated.as_mut())
+        else {
             return Err(CloseCause::Protocol(Violation::UnexpectedAuth));
         };
         let said = match &mut authenticated.again {
@@ -302,7 +322,9 @@ impl Connected {
 
     /// The method has said something on a live connection.
     fn go_on(&mut self, said: Said, context: &mut Context<'_>) -> Result<(), CloseCause> {
-        let Some(authenticated) = &mut self.authenticated else {
+        let authenticated = self.extras.as_mut();
+        let Some(authenticated) = authenticated.and_then(|extras| extras.authenticated.as_mut())
+        else {
             return Ok(());
         };
         let (reason, data) = match said {
@@ -341,6 +363,7 @@ impl Granted {
         put_method(properties, self.method.name(), self.data.as_deref())
     }
 
+    /// What a connection keeps of it.
     pub(super) fn into_authenticated(self) -> Authenticated {
         Authenticated {
             method: self.method,

@@ -11,7 +11,7 @@ use topic_trie::TopicName;
 
 use super::authenticate::{Granted, bytes_max};
 use super::publish::{has_its_format, is_of_the_broker};
-use super::{Connected, Connection, LastWords, Phase};
+use super::{Connected, Connection, Extras, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
 use crate::close::CloseCause;
 use crate::effects::Effects;
@@ -19,7 +19,7 @@ use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
 use crate::reason::{of_refusal, put_explained};
 use crate::session::Link;
-use crate::topic_aliases::OutboundAliases;
+use crate::topic_aliases::{InboundAliases, OutboundAliases};
 use crate::will::Will;
 use crate::{Message, MessageParts, Timestamp};
 
@@ -54,7 +54,9 @@ impl Connection {
         connect: &Connect<'_>,
         effects: &mut Effects,
     ) -> Result<(), CloseCause> {
-        self.version = connect.version;
+        if let Phase::Awaiting { version, .. } = &mut self.phase {
+            *version = connect.version;
+        }
         if let Err(Refusal(reason)) = self.check_redirect() {
             self.refuse(reason, None, bytes_max(connect));
             return Ok(());
@@ -80,10 +82,7 @@ impl Connection {
         effects: &mut Effects,
     ) {
         match self.accept(now, connect, granted, effects) {
-            Ok(connected) => {
-                self.client = Some(Arc::clone(connected.session.client()));
-                self.phase = Phase::Connected(connected);
-            }
+            Ok(connected) => self.phase = Phase::Connected(connected),
             Err(Refusal(reason)) => self.refuse(reason, None, bytes_max(connect)),
         }
     }
@@ -110,7 +109,7 @@ impl Connection {
         }
         let last = LastWords {
             outbox,
-            ..LastWords::default()
+            ..LastWords::new(self.version())
         };
         self.phase = Phase::Closing {
             cause: CloseCause::Malformed(error),
@@ -143,13 +142,13 @@ impl Connection {
         };
         let words = words.unwrap_or(of_refusal(reason_code));
         let base = base.unwrap_or_default();
-        refusing_connack(self.version, reason_code, &base, words, bytes_max)
+        refusing_connack(self.version(), reason_code, &base, words, bytes_max)
     }
 
     pub(super) fn refuse(&mut self, reason: ReasonCode, words: Option<&str>, bytes_max: usize) {
         let last = LastWords {
             outbox: self.refusal(reason, words, bytes_max),
-            ..LastWords::default()
+            ..LastWords::new(self.version())
         };
         self.phase = Phase::Closing {
             cause: CloseCause::Refused(reason),
@@ -216,16 +215,28 @@ impl Connection {
             session: attached.session,
             epoch: attached.epoch,
             version,
-            reply_bytes_max,
-            problem_information: version.is_v5()
-                && connect.properties.request_problem_information() != Some(false),
-            topics: None,
-            topic_aliases: None,
             begun: 0,
             greeted: false,
-            authenticated: granted.map(|granted| Box::new(granted.into_authenticated())),
+            extras: extras(connect, granted),
         })
     }
+}
+
+/// What a client of MQTT 5 has asked for and most do not, if this one does.
+fn extras(connect: &Connect<'_>, granted: Option<Granted>) -> Option<Box<Extras>> {
+    let maximum_packet_size = connect.properties.maximum_packet_size();
+    let declines_problem_information =
+        connect.properties.request_problem_information() == Some(false);
+    let has_any = maximum_packet_size.is_some() || declines_problem_information;
+    (has_any || granted.is_some()).then(|| {
+        Box::new(Extras {
+            topics: None,
+            maximum_packet_size,
+            declines_problem_information,
+            topic_aliases: InboundAliases::default(),
+            authenticated: granted.map(Granted::into_authenticated),
+        })
+    })
 }
 
 /// CONNACK with this reason. One for which 3.x has no return code is not sent: the connection just

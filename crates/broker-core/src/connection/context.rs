@@ -9,6 +9,7 @@ use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::CloseCause;
 use crate::effects::Effects;
+use crate::options::PACKET_SIZE_MAX;
 use crate::reason::put_explained;
 
 /// What a packet's handler needs besides the connection.
@@ -23,6 +24,19 @@ pub(crate) struct Context<'a> {
 }
 
 impl Connected {
+    /// The client's maximum packet size.
+    pub(super) fn reply_bytes_max(&self) -> usize {
+        let maximum = self.extras.as_ref();
+        let maximum = maximum.and_then(|extras| extras.maximum_packet_size);
+        maximum.unwrap_or(PACKET_SIZE_MAX) as usize
+    }
+
+    /// Whether the client wants reason strings wherever there may be one.
+    fn wants_problem_information(&self) -> bool {
+        let extras = self.extras.as_ref();
+        self.version.is_v5() && !extras.is_some_and(|extras| extras.declines_problem_information)
+    }
+
     /// What this connection's handlers need.
     pub(super) fn context<'a>(
         &self,
@@ -34,8 +48,8 @@ impl Connected {
             broker,
             now,
             effects,
-            reply_bytes_max: self.reply_bytes_max,
-            problem_information: self.problem_information,
+            reply_bytes_max: self.reply_bytes_max(),
+            problem_information: self.wants_problem_information(),
         }
     }
 }

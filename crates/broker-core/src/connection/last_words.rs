@@ -1,5 +1,7 @@
 //! What is still said on a connection that closes: replies under way, then DISCONNECT (section 3.14).
 
+use std::sync::Arc;
+
 use mqtt_codec::{Disconnect, ReasonCode, Version};
 
 use crate::broker::Broker;
@@ -8,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::reason::put_explained;
 
 /// What is still to be said on a connection that closes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LastWords {
     pub(super) outbox: Outbox,
     /// Whether DISCONNECT comes behind the outbox.
@@ -19,9 +21,25 @@ pub(super) struct LastWords {
     pub(super) bytes_max: usize,
     /// Whether all was given out: nothing more is said.
     pub(super) said: bool,
+    /// Whose connection it was, if it had a session; for the log.
+    pub(super) client: Option<Arc<str>>,
+    pub(super) version: Version,
 }
 
 impl LastWords {
+    /// Nothing, to a client of this version.
+    pub(super) fn new(version: Version) -> Self {
+        Self {
+            outbox: Outbox::default(),
+            farewell: false,
+            words: None,
+            bytes_max: 0,
+            said: false,
+            client: None,
+            version,
+        }
+    }
+
     /// Appends DISCONNECT, if the client takes a packet so large.
     pub(super) fn put_disconnect(&mut self, cause: CloseCause, broker: &Broker) {
         let reason_code = cause

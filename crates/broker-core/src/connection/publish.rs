@@ -54,13 +54,14 @@ impl Connected {
             return self.handle_named_publish(publish, context);
         };
         // The topic name is borrowed from the aliases while the message is handled.
-        let mut aliases = self.topic_aliases.take().unwrap_or_default();
+        let extras = self.extras.get_or_insert_default();
+        let mut aliases = core::mem::take(&mut extras.topic_aliases);
         let maximum = context.broker.options().topic_alias_maximum;
         let topic = aliases
             .resolve(alias, publish.topic, maximum)
             .map_err(CloseCause::Protocol)?;
         let result = self.handle_named_publish(&Publish { topic, ..*publish }, context);
-        self.topic_aliases = Some(aliases);
+        self.extras.get_or_insert_default().topic_aliases = aliases;
         result
     }
 
@@ -235,9 +236,9 @@ impl Connected {
         let cache_entries = broker.options().topic_cache_entries;
         let publisher = self.session.id();
         let cached = (cache_entries > 0).then(|| {
-            let cache = self
-                .topics
-                .get_or_insert_with(|| TopicCache::new(cache_entries));
+            let extras = self.extras.get_or_insert_default();
+            let new = || TopicCache::new(cache_entries);
+            let cache = extras.topics.get_or_insert_with(new);
             cache.receivers(topic, publisher, broker, scratch.receivers)
         });
         let receivers = match cached {

@@ -8,11 +8,12 @@ use std::task::Waker;
 
 use mqtt_codec::{PacketId, QoS, Version};
 
-use super::outgoing::{Entry, Next, Outgoing};
+use super::outgoing::{Entry, Next};
 use super::{Session, State};
 use crate::counters::Counters;
 use crate::effects::{Change, Effects, Release};
 use crate::frame::{Head, put_pubrel};
+use crate::on_demand::OnDemand;
 use crate::options::BrokerOptions;
 use crate::outbox::SHARED_PAYLOAD_MIN;
 use crate::persistence::{Batch, InflightStage, Operation, SubscriptionIds};
@@ -195,7 +196,7 @@ impl Session {
                 if state.ended {
                     // It could not keep them, having ended meanwhile.
                     counters.dropped_shared.add(kept as u64);
-                    state.outgoing = Outgoing::default();
+                    state.outgoing = OnDemand::default();
                 }
             }
             // The client sends it once more, and it must not be taken for known then.
@@ -212,7 +213,7 @@ impl Session {
         rules: Rules<'_>,
         effects: &mut Effects,
     ) {
-        loop {
+        while state.outgoing.is_there() {
             self.admit(state, rules, effects);
             // What is dropped on the way out makes room in the window.
             if !self.emit(state, rules, effects) {

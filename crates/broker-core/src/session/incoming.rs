@@ -6,13 +6,19 @@
 
 use mqtt_codec::PacketId;
 
+use crate::on_demand::{Empty, OnDemand};
+
 /// A set of identifiers, in ascending order: small, and free of memory when empty.
 ///
 /// Clients use a few at a time and mostly in turn, for which this is the least; a client that uses
 /// all 65,535 moves at most 128 KiB per message.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
-    ids: Vec<PacketId>,
+    ids: OnDemand<Vec<PacketId>>,
+}
+
+impl Empty for Vec<PacketId> {
+    const EMPTY: &'static Self = &Self::new();
 }
 
 impl Incoming {
@@ -43,7 +49,7 @@ impl Incoming {
             Ok(place) => {
                 self.ids.remove(place);
                 if self.ids.is_empty() {
-                    self.ids = Vec::new();
+                    self.ids = OnDemand::default();
                 }
                 true
             }

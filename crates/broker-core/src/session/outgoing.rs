@@ -38,6 +38,7 @@ use std::sync::Arc;
 use mqtt_codec::{PacketId, QoS};
 
 use super::Terms;
+use crate::on_demand::Empty;
 use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
 use crate::share::Group;
 use crate::{Message, Timestamp};
@@ -109,8 +110,18 @@ pub(crate) struct Outgoing {
     bytes: usize,
 }
 
+impl Empty for Outgoing {
+    const EMPTY: &'static Self = &Self::new();
+}
+
 impl Default for Outgoing {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Outgoing {
+    const fn new() -> Self {
         Self {
             entries: VecDeque::new(),
             admitted: 0,
@@ -122,9 +133,7 @@ impl Default for Outgoing {
             bytes: 0,
         }
     }
-}
 
-impl Outgoing {
     /// Messages under way or waiting.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - (self.admitted - self.inflight)
