@@ -14,6 +14,8 @@
 
 mod giving_way;
 mod input;
+mod partial;
+mod peer;
 mod reading;
 
 use std::fmt::Display;
@@ -30,11 +32,13 @@ use std::time::Duration;
 use broker_core::persistence::PersistenceError;
 use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use self::giving_way::{GivingWay, let_others_run};
 use self::input::handle_input;
+use self::partial::Partial;
+use self::peer::Peer;
+use crate::lobby::Place;
 use crate::log;
 use crate::network::Network;
 use crate::settle::{Commit, fail, settle};
@@ -54,24 +58,21 @@ const PARTIAL_SMALL: usize = READ_BYTES / 2;
 const TURN_TIME: Duration = Duration::from_millis(2);
 
 /// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
-const DISCARDED_MAX: usize = 16 << 20;
+const DISCARDED_MAX: u32 = 16 << 20;
 
 /// The task of one connection, over any stream of bytes.
 pub(crate) struct Driver<S> {
     stream: S,
     connection: Connection,
     shared: Arc<Shared>,
-    /// The start of a packet that goes on in what is not read yet.
-    partial: Vec<u8>,
-    /// Bytes that it lacks, as far as is known.
-    missing: usize,
+    partial: Partial,
     /// What the socket has not taken yet.
     writing: Outbox,
     commit: Option<Box<Commit>>,
     stage: Stage,
-    peer: SocketAddr,
-    /// Counts the connections of the interface.
-    _open: Arc<()>,
+    peer: Peer,
+    /// The number of the interface, which counts its connections.
+    interface: u32,
 }
 
 enum Stage {
@@ -83,15 +84,15 @@ enum Stage {
     /// The connection is closing: its last words are being written.
     Farewell(Pin<Box<Sleep>>),
     /// Nothing more is written; what the client still sends is thrown away.
-    Discarding(Pin<Box<Sleep>>, usize),
+    Discarding(Pin<Box<Sleep>>, u32),
     /// The socket is closed or broken; what is being committed is waited for.
     Lost,
 }
 
 /// What a connection waits for besides CONNECT.
 struct Awaiting {
-    deadline: Pin<Box<Sleep>>,
-    server_closes: Pin<Box<OwnedNotified>>,
+    until: Timestamp,
+    place: Place,
     giving_way: GivingWay,
 }
 
@@ -108,28 +109,27 @@ enum Written {
 }
 
 impl<S: Network> Driver<S> {
-    /// The task of a connection that was just accepted. `open` is held until it ends.
-    pub(crate) fn new(stream: S, peer: SocketAddr, shared: Arc<Shared>, open: Arc<()>) -> Self {
-        shared.connection_opened();
+    /// The task of a connection that was just accepted. The interface with this number counts it
+    /// until it ends.
+    pub(crate) fn new(stream: S, peer: SocketAddr, shared: Arc<Shared>, interface: u32) -> Self {
+        shared.connection_opened(interface);
         let now = shared.clock.now();
         let connection = Connection::new(&shared.broker, now);
-        let until = connection.poll_timeout().unwrap_or(now);
         let awaiting = Awaiting {
-            deadline: Box::pin(tokio::time::sleep(until - now)),
-            server_closes: Box::pin(Arc::clone(&shared.closing).notified_owned()),
+            until: connection.poll_timeout().unwrap_or(now),
+            place: shared.lobby.enter(),
             giving_way: GivingWay::default(),
         };
         Self {
             stream,
             connection,
             shared,
-            partial: Vec::new(),
-            missing: 0,
+            partial: Partial::default(),
             writing: Outbox::default(),
             commit: None,
             stage: Stage::Awaiting(Box::new(awaiting)),
-            peer,
-            _open: open,
+            peer: peer.into(),
+            interface,
         }
     }
 
@@ -277,12 +277,10 @@ impl<S: Network> Driver<S> {
     /// Looks whether CONNECT took too long, the server closes, or the time for last words began.
     fn keep_time(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) {
         if let Stage::Awaiting(awaiting) = &mut self.stage {
-            if awaiting.deadline.as_mut().poll(context).is_ready() {
-                self.connection.handle_timeout(now, &mut worker.effects);
-            }
-            if self.shared.broker.is_shutting_down()
-                || awaiting.server_closes.as_mut().poll(context).is_ready()
-            {
+            awaiting.place.wait(awaiting.until, context.waker());
+            self.connection.handle_timeout(now, &mut worker.effects);
+            // Behind the line above: who comes too late to be called has this to see.
+            if self.shared.broker.is_shutting_down() {
                 self.connection
                     .close(now, CloseCause::ServerShutdown, &mut worker.effects);
             }
@@ -312,10 +310,9 @@ impl<S: Network> Driver<S> {
         if was_deciding {
             // What has come behind CONNECT meanwhile; before CONNACK goes out, so that the core
             // sees that it came before.
-            let all = mem::take(&mut self.partial);
+            let all = self.partial.take();
             let (used, missing) = handle_input(&mut self.connection, &all, now, effects);
-            self.partial = all.get(used..).unwrap_or_default().to_vec();
-            self.missing = missing;
+            self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
         }
         self.settle(now, worker);
         true
@@ -429,7 +426,7 @@ impl<S: Network> Driver<S> {
         tracing::error!(client, peer = %self.peer, "a defect of the server ends the connection");
         // What has panicked once is not asked again.
         self.commit = None;
-        self.partial = Vec::new();
+        self.partial = Partial::default();
         self.writing = Outbox::default();
         let now = self.shared.clock.now();
         if worker::with(|worker| self.lose(None, now, worker)).is_none() || self.commit.is_none() {
@@ -455,7 +452,7 @@ impl<S: Network> Driver<S> {
 fn discard<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     until: &mut Pin<Box<Sleep>>,
-    left: &mut usize,
+    left: &mut u32,
     worker: &mut Worker,
     context: &mut Context<'_>,
 ) -> Poll<()> {
@@ -470,7 +467,7 @@ fn discard<S: AsyncRead + AsyncWrite + Unpin>(
         if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
             return Poll::Ready(());
         }
-        let read = buffer.filled().len();
+        let read = u32::try_from(buffer.filled().len()).unwrap_or(u32::MAX);
         if read == 0 || read >= *left {
             return Poll::Ready(());
         }
@@ -494,7 +491,7 @@ impl<S: Network> Future for Driver<S> {
 
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
-        self.shared.connection_ended();
+        self.shared.connection_ended(self.interface);
     }
 }
 

@@ -147,13 +147,20 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // Without it a restart would have to wait for the old connections' last packets to die out.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
+    // Small packets are answered at once or not at all in time. What is accepted inherits it.
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Accepts connections for ever.
-pub(crate) async fn accept(listener: TcpListener, interface: Interface, shared: Arc<Shared>) {
-    let open = Arc::new(());
+/// Accepts connections for ever. `number` is that of the interface, by which its connections are
+/// counted.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    interface: Interface,
+    number: u32,
+    shared: Arc<Shared>,
+) {
     // What goes on for long is a warning when it begins, and only then.
     let (mut failing, mut full) = (false, false);
     loop {
@@ -173,8 +180,7 @@ pub(crate) async fn accept(listener: TcpListener, interface: Interface, shared: 
             }
         };
         failing = false;
-        // Every connection holds a clone; one is ours.
-        if Arc::strong_count(&open) > interface.max_connections {
+        if shared.open_on(number) >= interface.max_connections {
             let limit = interface.max_connections;
             if mem::replace(&mut full, true) {
                 tracing::debug!(%peer, limit, "too many connections");
@@ -184,12 +190,14 @@ pub(crate) async fn accept(listener: TcpListener, interface: Interface, shared: 
             continue;
         }
         full = false;
-        // Small packets are answered at once or not at all in time.
-        if let Err(error) = stream.set_nodelay(true) {
+        // Elsewhere it may not be inherited.
+        if cfg!(not(target_os = "linux"))
+            && let Err(error) = stream.set_nodelay(true)
+        {
             tracing::debug!(%peer, %error, "connection lost before it began");
             continue;
         }
-        serve(&interface, stream, peer, &shared, &open);
+        serve(&interface, stream, peer, &shared, number);
     }
 }
 
@@ -199,13 +207,13 @@ fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     shared: &Arc<Shared>,
-    open: &Arc<()>,
+    number: u32,
 ) {
-    let (shared, open) = (Arc::clone(shared), Arc::clone(open));
+    let shared = Arc::clone(shared);
     match interface.transport {
-        Transport::Tcp => tokio::spawn(Driver::new(stream, peer, shared, open)),
+        Transport::Tcp => tokio::spawn(Driver::new(stream, peer, shared, number)),
         Transport::WebSocket => {
-            tokio::spawn(Driver::new(WebSocket::new(stream), peer, shared, open))
+            tokio::spawn(Driver::new(WebSocket::new(stream), peer, shared, number))
         }
     };
 }

@@ -23,6 +23,7 @@
 mod clock;
 mod connection;
 mod interface;
+mod lobby;
 mod log;
 mod network;
 mod options;

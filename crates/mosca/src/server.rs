@@ -89,12 +89,13 @@ impl Server {
             broker.restore(clock.now(), store, &mut effects).await?;
             settle_broker(&broker, Some(store), clock.now(), &mut effects).await?;
         }
-        let shared = Arc::new(Shared::new(broker, store, clock));
+        let shared = Arc::new(Shared::new(broker, store, clock, listeners.len()));
         let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
-        for (listener, interface) in listeners {
+        for (number, (listener, interface)) in (0..).zip(listeners) {
             tasks.push(tokio::spawn(accept(
                 listener,
                 interface,
+                number,
                 Arc::clone(&shared),
             )));
         }
@@ -229,7 +230,7 @@ impl Server {
         let mut effects = Effects::new();
         self.shared.broker.shut_down(&mut effects);
         effects.wake();
-        self.shared.closing.notify_waiters();
+        self.shared.lobby.call_all();
     }
 }
 
@@ -270,10 +271,12 @@ async fn do_what_is_due(shared: Arc<Shared>) {
             broker,
             store,
             clock,
+            lobby,
             ..
         } = &*shared;
         loop {
             let now = clock.now();
+            lobby.call_due(now);
             let more = broker.handle_timeout(now, &mut effects);
             let result = settle_broker(broker, store.as_deref(), now, &mut effects).await;
             if let Err(error) = result {

@@ -9,6 +9,7 @@ use broker_core::persistence::Persistence;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::lobby::Lobby;
 
 /// Time that a connection has for its last words, unless the server's close gives it less.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -20,10 +21,10 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Option<Arc<dyn Persistence>>,
     pub(crate) clock: Clock,
-    /// Tells connections that have not sent CONNECT that the server closes.
-    pub(crate) closing: Arc<Notify>,
-    /// Connections whose tasks have not ended.
-    open: AtomicUsize,
+    /// Connections that have not been let in.
+    pub(crate) lobby: Arc<Lobby>,
+    /// Connections whose tasks have not ended, by the number of their interface.
+    open: Box<[AtomicUsize]>,
     all_gone: Notify,
     farewell_millis: AtomicU64,
     discard_millis: AtomicU64,
@@ -34,13 +35,14 @@ impl Shared {
         broker: Arc<Broker>,
         store: Option<Arc<dyn Persistence>>,
         clock: Clock,
+        interfaces: usize,
     ) -> Self {
         Self {
             broker,
             store,
             clock,
-            closing: Arc::new(Notify::new()),
-            open: AtomicUsize::new(0),
+            lobby: Arc::default(),
+            open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),
             all_gone: Notify::new(),
             farewell_millis: AtomicU64::new(millis(FAREWELL)),
             discard_millis: AtomicU64::new(millis(DISCARD)),
@@ -66,17 +68,32 @@ impl Shared {
 
     /// Connections whose tasks have not ended.
     pub(crate) fn open_connections(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        let open = self.open.iter();
+        open.map(|open| open.load(Ordering::Acquire)).sum()
     }
 
-    pub(crate) fn connection_opened(&self) {
-        self.open.fetch_add(1, Ordering::AcqRel);
+    /// Connections of one interface.
+    pub(crate) fn open_on(&self, interface: u32) -> usize {
+        self.counter(interface)
+            .map_or(0, |open| open.load(Ordering::Acquire))
     }
 
-    pub(crate) fn connection_ended(&self) {
-        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+    pub(crate) fn connection_opened(&self, interface: u32) {
+        if let Some(open) = self.counter(interface) {
+            open.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn connection_ended(&self, interface: u32) {
+        if let Some(open) = self.counter(interface)
+            && open.fetch_sub(1, Ordering::AcqRel) == 1
+        {
             self.all_gone.notify_waiters();
         }
+    }
+
+    fn counter(&self, interface: u32) -> Option<&AtomicUsize> {
+        self.open.get(interface as usize)
     }
 
     /// Waits until no connection's task is left.

@@ -8,7 +8,6 @@
 //! Whoever has to show who he is first does not wait here; see [`Connection::would_displace`].
 
 use std::future::Future;
-use std::mem;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use mqtt_codec::{DecodedConnect, decode_connect};
 use tokio::time::Sleep;
 
 use super::input::handle_input;
+use super::partial::Partial;
 use super::{Driver, Stage};
 use crate::network::Network;
 use crate::worker::Worker;
@@ -52,7 +52,7 @@ impl<S: Network> Driver<S> {
         };
         awaiting.giving_way.is_kept = displaces(&self.connection, input);
         if awaiting.giving_way.is_kept {
-            self.partial = input.to_vec();
+            self.partial = Partial::new(input, 0);
         }
         awaiting.giving_way.is_kept
     }
@@ -66,7 +66,7 @@ impl<S: Network> Driver<S> {
     ) -> Poll<()> {
         if let Stage::Awaiting(awaiting) = &mut self.stage {
             let giving_way = &mut awaiting.giving_way;
-            if displaces(&self.connection, &self.partial) {
+            if displaces(&self.connection, self.partial.bytes()) {
                 if giving_way.turns < TURNS_MAX {
                     giving_way.turns += 1;
                     return let_others_run(context);
@@ -77,10 +77,9 @@ impl<S: Network> Driver<S> {
             }
             giving_way.is_kept = false;
         }
-        let all = mem::take(&mut self.partial);
+        let all = self.partial.take();
         let (used, missing) = handle_input(&mut self.connection, &all, now, &mut worker.effects);
-        self.partial = all.get(used..).unwrap_or_default().to_vec();
-        self.missing = missing;
+        self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
         self.settle(now, worker);
         Poll::Ready(())
     }

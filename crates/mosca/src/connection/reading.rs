@@ -2,7 +2,6 @@
 //! or what has come while it is decided whether the client may come in.
 
 use std::io;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,6 +9,7 @@ use broker_core::Timestamp;
 use tokio::io::ReadBuf;
 
 use super::input::handle_input;
+use super::partial::Partial;
 use super::{Driver, PARTIAL_SMALL};
 use crate::network::Network;
 use crate::worker::{READ_BYTES, READ_BYTES_MAX, Worker};
@@ -35,13 +35,14 @@ impl<S: Network> Driver<S> {
         let kept = self.partial.len();
         // Where one large packet comes, others are likely to follow. What follows CONNECT may have to be
         // kept.
-        let is_large = kept + self.missing >= LARGE_PACKET && !self.connection.awaits_connect();
+        let is_large =
+            kept + self.partial.missing() >= LARGE_PACKET && !self.connection.awaits_connect();
         let room = if is_large { READ_BYTES_MAX } else { READ_BYTES };
         let room = input.get_mut(..room).unwrap_or_default();
         let Some((front, back)) = room.split_at_mut_checked(kept) else {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         };
-        front.copy_from_slice(&self.partial);
+        front.copy_from_slice(self.partial.bytes());
         let mut buffer = ReadBuf::new(back);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let read = buffer.filled().len();
@@ -53,10 +54,7 @@ impl<S: Network> Driver<S> {
             return self.give_way(now, worker, context).map(Ok);
         }
         let (used, missing) = handle_input(&mut self.connection, all, now, effects);
-        let rest = all.get(used..).unwrap_or_default();
-        // A new vector even if the old one had room: what is idle owns no memory.
-        self.partial = rest.to_vec();
-        self.missing = missing;
+        self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
         self.settle(now, worker);
         Poll::Ready(Ok(()))
     }
@@ -77,7 +75,7 @@ impl<S: Network> Driver<S> {
         if buffer.filled().is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        self.partial.extend_from_slice(buffer.filled());
+        self.partial.extend(buffer.filled(), 0);
         Poll::Ready(Ok(()))
     }
 
@@ -89,7 +87,8 @@ impl<S: Network> Driver<S> {
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = self.missing.min(READ_BYTES_MAX);
+        let missing = self.partial.missing();
+        let room = missing.min(READ_BYTES_MAX);
         let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let come = buffer.filled();
@@ -97,22 +96,16 @@ impl<S: Network> Driver<S> {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         let kept = self.partial.len();
-        if self.partial.capacity() - kept < come.len() {
-            let step = self.missing.min(kept.max(come.len()).max(READ_BYTES));
-            self.partial.reserve_exact(step);
-        }
-        self.partial.extend_from_slice(come);
-        self.missing -= come.len();
+        self.partial.extend(come, missing.min(kept.max(READ_BYTES)));
         // A client that sends a large packet over a slow line cannot say in between that it lives.
         if self.partial.len() / PARTIAL_SMALL > kept / PARTIAL_SMALL {
             self.connection.hear(now);
         }
-        if self.missing == 0 {
-            let all = mem::take(&mut self.partial);
+        if self.partial.missing() == 0 {
+            let all = self.partial.take();
             let (used, missing) =
                 handle_input(&mut self.connection, &all, now, &mut worker.effects);
-            self.partial = all.get(used..).unwrap_or_default().to_vec();
-            self.missing = missing;
+            self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
             self.settle(now, worker);
         }
         Poll::Ready(Ok(()))

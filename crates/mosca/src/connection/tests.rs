@@ -80,7 +80,7 @@ impl Network for Script {
 
 fn shared() -> Arc<Shared> {
     let broker = Broker::new(BrokerOptions::default());
-    Arc::new(Shared::new(broker, None, Clock::start()))
+    Arc::new(Shared::new(broker, None, Clock::start(), 1))
 }
 
 fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Script> {
@@ -90,7 +90,7 @@ fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Sc
         ..Script::default()
     };
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    Driver::new(script, peer, Arc::clone(shared), Arc::new(()))
+    Driver::new(script, peer, Arc::clone(shared), 0)
 }
 
 /// What the broker writes when the input comes in these pieces.
@@ -103,7 +103,7 @@ fn replies(pieces: Vec<Vec<u8>>, takes: usize) -> Vec<u8> {
         if ended || driver.stream.pieces.is_empty() {
             // Once more for what the last piece has brought about.
             let _last = ended || Pin::new(&mut driver).poll(&mut context).is_ready();
-            assert!(driver.partial.is_empty(), "all packets are whole");
+            assert!(driver.partial.len() == 0, "all packets are whole");
             assert_eq!(driver.partial.capacity(), 0, "what is idle owns no memory");
             return mem::take(&mut driver.stream.written);
         }
@@ -276,7 +276,7 @@ async fn what_comes_during_a_pending_verdict_is_kept_up_to_a_limit() {
         authentication_methods: vec![Arc::new(Undecided)],
         ..BrokerOptions::default()
     };
-    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start()));
+    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
     let mut properties = PropertiesBuf::new();
     properties
         .push(Property::AuthenticationMethod("UNDECIDED"))
@@ -331,12 +331,13 @@ fn the_version_of_a_connect_is_found_by_its_name_and_level() {
     }
 }
 
-/// 328 bytes on x86-64 when this was written. A connection that waits for its next packet owns its task and nothing else,
-/// so every byte here is paid once for each client.
+/// A connection that waits for its next packet owns its task and nothing else, so every byte here is
+/// paid once for each client. Tokio's part of a task is 112 bytes, and it rounds up to 128: with one
+/// word more a task would take 384 bytes instead of 256.
 #[test]
 fn the_task_of_a_connection_is_small() {
     let bytes = size_of::<Driver<TcpStream>>();
-    assert!(bytes <= 384, "{bytes} bytes");
+    assert!(bytes <= 144, "{bytes} bytes");
 }
 
 /// The bytes of a CONNECT with a will.
@@ -397,7 +398,7 @@ async fn a_connection_that_has_nothing_to_say_loses_its_place_soon() {
     let answers = [&CONNACK[..], &[0xD0, 0]].concat();
     assert_eq!(newer.stream.written, answers, "what came behind CONNECT");
     assert_eq!(shared.broker.counters().takeovers.get(), 1);
-    assert!(newer.partial.is_empty());
+    assert!(newer.partial.len() == 0);
 }
 
 /// The last words are the first that the socket does not take: nothing but time ends this.
@@ -460,7 +461,7 @@ async fn a_client_that_has_not_taken_its_first_packet_is_left_in_time() {
         authentication_methods: vec![Arc::new(Asking)],
         ..BrokerOptions::default()
     };
-    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start()));
+    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
     shared.limit_farewell(Duration::from_millis(20));
     let version = Version::V5;
     let mut properties = PropertiesBuf::new();

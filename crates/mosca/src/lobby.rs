@@ -1,0 +1,139 @@
+//! Connections that have not been let in yet, and their time for that: one queue instead of a timer
+//! for each of them.
+//!
+//! All get the same time, so they are in the order in which it ends. It is looked at together with
+//! all else that is due, so a connection may get a tenth of a second more.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use broker_core::Timestamp;
+
+/// Those who wait.
+#[derive(Default)]
+pub(crate) struct Lobby {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    /// By the order of arrival.
+    places: BTreeMap<u64, (Timestamp, Waker)>,
+}
+
+/// A place in the lobby, given back when it is dropped.
+pub(crate) struct Place {
+    lobby: Arc<Lobby>,
+    number: Option<u64>,
+}
+
+impl Lobby {
+    /// A place for one who has not said how to call him.
+    pub(crate) fn enter(self: &Arc<Self>) -> Place {
+        Place {
+            lobby: Arc::clone(self),
+            number: None,
+        }
+    }
+
+    /// Calls those whose time has come.
+    pub(crate) fn call_due(&self, now: Timestamp) {
+        let mut due = Vec::new();
+        let mut waiting = self.lock();
+        while let Some(first) = waiting.places.first_entry()
+            && first.get().0 <= now
+        {
+            due.push(first.remove().1);
+        }
+        drop(waiting);
+        due.into_iter().for_each(Waker::wake);
+    }
+
+    /// Calls everybody.
+    pub(crate) fn call_all(&self) {
+        let all = mem::take(&mut self.lock().places);
+        all.into_values().for_each(|(_, waker)| waker.wake());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing in here panics half-way.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Calls by `waker` when the time has come, or everybody is called; until then this has to be
+    /// said only once more if there is another waker.
+    pub(crate) fn wait(&mut self, until: Timestamp, waker: &Waker) {
+        let mut waiting = self.lobby.lock();
+        let number = *self.number.get_or_insert_with(|| {
+            waiting.next += 1;
+            waiting.next
+        });
+        let known = waiting.places.get(&number);
+        if !known.is_some_and(|(_, known)| known.will_wake(waker)) {
+            waiting.places.insert(number, (until, waker.clone()));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.lobby.lock().places.remove(&number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Calls {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn who_waits_is_called_once_when_his_time_has_come() {
+        let lobby = Arc::new(Lobby::default());
+        let calls = [(); 3].map(|()| Arc::new(Calls::default()));
+        let mut places = [(); 3].map(|()| lobby.enter());
+        for (number, place) in places.iter_mut().enumerate() {
+            let waker = Waker::from(Arc::clone(&calls[number]));
+            place.wait(at(10 + number as u64), &waker);
+            place.wait(at(10 + number as u64), &waker);
+        }
+        let [first, second, third] = &calls;
+        lobby.call_due(at(9));
+        assert_eq!(first.count(), 0);
+        lobby.call_due(at(10));
+        lobby.call_due(at(10));
+        assert_eq!((first.count(), second.count()), (1, 0));
+        let [_, second_place, _] = places;
+        drop(second_place);
+        lobby.call_all();
+        assert_eq!((first.count(), second.count(), third.count()), (1, 0, 1));
+        assert!(lobby.lock().places.is_empty());
+    }
+}

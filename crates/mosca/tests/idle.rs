@@ -1,0 +1,103 @@
+//! What an idle connection takes from the allocator. A test program of its own, because it counts for
+//! the whole process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "all of this is a test"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
+
+use mosca::{Interface, Server};
+use mqtt_codec::{Connect, Packet, Version};
+
+/// Sizes that are counted one by one, in steps of eight bytes; larger ones are counted together.
+const SIZES: usize = 512;
+
+/// Bytes in use by size.
+static BYTES: [AtomicIsize; SIZES] = [const { AtomicIsize::new(0) }; SIZES];
+
+struct Counting;
+
+fn count(layout: Layout, sign: isize) {
+    let class = (layout.size() / 8).min(SIZES - 1);
+    BYTES[class].fetch_add(sign * layout.size() as isize, Relaxed);
+}
+
+#[allow(
+    unsafe_code,
+    reason = "passes every call on to the system's allocator, unchanged"
+)]
+// SAFETY: the counters do not allocate and touch no memory of the caller.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout, 1);
+        // SAFETY: the caller keeps the promises about `layout`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(layout, -1);
+        // SAFETY: `at` came from `alloc` with this `layout`.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn in_use() -> [isize; SIZES] {
+    std::array::from_fn(|class| BYTES[class].load(Relaxed))
+}
+
+/// A client that has no memory but its socket.
+fn connect(server: &Server, number: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server.local_addresses()[0]).unwrap();
+    let client = format!("client-{number:05}");
+    let mut bytes = Vec::new();
+    let connect = Connect {
+        keep_alive: 60,
+        ..Connect::new(Version::V311, &client)
+    };
+    Packet::Connect(connect)
+        .encode(Version::V311, &mut bytes)
+        .unwrap();
+    stream.write_all(&bytes).unwrap();
+    let mut connack = [0; 4];
+    stream.read_exact(&mut connack).unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_idle_connection_takes_little() {
+    const CONNECTIONS: usize = 400;
+    let server = Server::builder()
+        .listen(Interface::mqtt("127.0.0.1:0"))
+        .start()
+        .await
+        .unwrap();
+    // Once for what is there once.
+    let mut clients: Vec<TcpStream> = Vec::with_capacity(2 * CONNECTIONS);
+    clients.extend((0..CONNECTIONS).map(|number| connect(&server, number)));
+    let before = in_use();
+    clients.extend((CONNECTIONS..2 * CONNECTIONS).map(|number| connect(&server, number)));
+    let after = in_use();
+    let mut total = 0.0;
+    for (class, (before, after)) in before.iter().zip(&after).enumerate() {
+        let bytes = (after - before) as f64 / CONNECTIONS as f64;
+        total += bytes;
+        if bytes != 0.0 {
+            eprintln!("in blocks of {} bytes: {bytes:.1}", class * 8);
+        }
+    }
+    eprintln!("{total:.1} bytes for each connection");
+    // Two blocks of 256 are tokio's: the task, and what it knows of the socket.
+    assert!(total <= 840.0, "{total} bytes for each connection");
+}
