@@ -4,6 +4,7 @@
 //! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
 
 mod args;
+mod descriptors;
 mod log;
 
 use std::io::{self, Write as _};
@@ -44,10 +45,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    // Before there is a second thread.
+    let descriptors = descriptors::prepare();
     // Held to the end, for the last lines.
     let _log = Log::start(level(args));
-    // Each connection is an open file; the usual soft limit of 1,024 is no limit of the machine's.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+    if let Err(error) = descriptors {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
     let runtime = runtime(threads(args)).context("cannot start the runtime")?;

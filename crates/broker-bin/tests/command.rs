@@ -64,6 +64,25 @@ fn the_first_line_tells_a_port_that_accepts_connections() {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
 }
 
+/// While the system makes room for more descriptors nobody is accepted.
+#[cfg(target_os = "linux")]
+#[test]
+fn there_is_room_for_many_descriptors_from_the_start() {
+    let mut process = mosca(&["-p", "0", "--host", "127.0.0.1"]);
+    port_of_first_line(&mut process);
+    let status = format!("/proc/{}/status", process.id());
+    let status = std::fs::read_to_string(status).unwrap();
+    let room = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
+    let room: u64 = room.unwrap().trim().parse().unwrap();
+    let limit = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let limit = limit
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let limit = limit.unwrap().split_whitespace().nth(3).unwrap();
+    let limit = limit.parse().unwrap_or(u64::MAX);
+    assert!(room >= limit.min(65_536), "room for {room} of {limit}");
+}
+
 /// With one thread the runtime is of another kind.
 #[test]
 fn clients_are_served_by_any_number_of_threads() {

@@ -109,6 +109,11 @@ impl Process {
         panic!("{}: ended before {what}{}", self.name, self.transcript());
     }
 
+    /// Its number for the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal. The shell has the system call that the standard library lacks.
     pub fn signal(&self, signal: Signal) {
         let word = match signal {
