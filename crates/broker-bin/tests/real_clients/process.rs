@@ -110,6 +110,7 @@ impl Process {
     }
 
     /// Its number for the system.
+    #[allow(dead_code, reason = "the tests of the command alone ask for it")]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
