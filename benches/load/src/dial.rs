@@ -28,12 +28,13 @@ pub struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    /// Clients whose sessions end with their connections, without keep alive.
+    /// Clients whose sessions end with their connections, with the longest keep alive there is.
     pub fn new(common: &'a Common) -> Self {
         Self {
             common,
             prefix: common.client_prefix(),
-            keep_alive: 0,
+            // As good as none, which some brokers refuse.
+            keep_alive: u16::MAX,
             clean: true,
             sources: 0,
         }
