@@ -213,17 +213,17 @@ impl Connection {
 
     /// A packet has arrived. Once the connection is closing, packets are ignored.
     pub fn handle_packet(&mut self, now: Timestamp, packet: Packet<'_>, effects: &mut Effects) {
-        let result = match (&mut self.phase, packet) {
-            (Phase::Closing { .. }, _) => Ok(()),
-            (Phase::Awaiting { .. }, Packet::Connect(connect)) => {
-                self.handle_connect(now, &connect, effects)
-            }
-            (Phase::Awaiting { .. }, _) => Err(CloseCause::Protocol(Violation::NotConnected)),
-            (Phase::Deciding(_), packet) => self.handle_before_connack(now, &packet, effects),
-            (Phase::Connected(connected), packet) => {
+        let result = match &mut self.phase {
+            Phase::Connected(connected) => {
                 let mut context = connected.context(&self.broker, now, effects);
-                connected.handle_packet(packet, &mut context)
+                connected.handle_packet(&packet, &mut context)
             }
+            Phase::Awaiting { .. } => match &packet {
+                Packet::Connect(connect) => self.handle_connect(now, connect, effects),
+                _ => Err(CloseCause::Protocol(Violation::NotConnected)),
+            },
+            Phase::Deciding(_) => self.handle_before_connack(now, &packet, effects),
+            Phase::Closing { .. } => Ok(()),
         };
         if let Err(cause) = result {
             self.close(now, cause, effects);
@@ -408,7 +408,7 @@ impl Drop for Connection {
 impl Connected {
     fn handle_packet(
         &mut self,
-        packet: Packet<'_>,
+        packet: &Packet<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
         let is_early = !self.greeted && self.authenticated().is_some();
@@ -416,23 +416,23 @@ impl Connected {
             return Err(CloseCause::Protocol(Violation::BeforeConnAck));
         }
         match packet {
-            Packet::Publish(publish) => self.handle_publish(&publish, context),
-            Packet::PubAck(puback) => self.handle_puback(&puback, context),
-            Packet::PubRec(pubrec) => self.handle_pubrec(&pubrec, context),
+            Packet::Publish(publish) => self.handle_publish(publish, context),
+            Packet::PubAck(puback) => self.handle_puback(puback, context),
+            Packet::PubRec(pubrec) => self.handle_pubrec(pubrec, context),
             Packet::PubRel(pubrel) => {
-                self.handle_pubrel(&pubrel, context);
+                self.handle_pubrel(pubrel, context);
                 Ok(())
             }
-            Packet::PubComp(pubcomp) => self.handle_pubcomp(&pubcomp, context),
-            Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, context),
-            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe, context),
+            Packet::PubComp(pubcomp) => self.handle_pubcomp(pubcomp, context),
+            Packet::Subscribe(subscribe) => self.handle_subscribe(subscribe, context),
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(unsubscribe, context),
             Packet::PingReq => {
                 context.reply(|replies| Packet::PingResp.encode(self.version, replies));
                 Ok(())
             }
-            Packet::Disconnect(disconnect) => Err(self.handle_disconnect(&disconnect, context)),
+            Packet::Disconnect(disconnect) => Err(self.handle_disconnect(disconnect, context)),
             Packet::Connect(_) => Err(CloseCause::Protocol(Violation::SecondConnect)),
-            Packet::Auth(auth) => self.handle_auth(&auth, context),
+            Packet::Auth(auth) => self.handle_auth(auth, context),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(CloseCause::Protocol(Violation::ServerPacket))
             }

@@ -27,6 +27,7 @@ pub(crate) struct Head<'a> {
 impl Head<'_> {
     /// Appends the head to `flat`, and returns where in `flat` the packet identifier is (0 if there
     /// is none). `None` if no such packet can be encoded; `flat` is then as it was.
+    #[inline]
     pub(crate) fn put(&self, flat: &mut Vec<u8>, scratch: &mut PropertiesBuf) -> Option<usize> {
         let start = flat.len();
         let publish = self.publish(scratch)?;
@@ -44,10 +45,12 @@ impl Head<'_> {
     }
 
     /// Bytes of the whole packet, payload included; `None` if it cannot be encoded.
+    #[inline]
     pub(crate) fn packet_bytes(&self, scratch: &mut PropertiesBuf) -> Option<usize> {
         self.publish(scratch)?.encoded_len(self.version).ok()
     }
 
+    #[inline]
     fn publish<'b>(&'b self, scratch: &'b mut PropertiesBuf) -> Option<Publish<'b>> {
         let plain = self.topic_alias.is_none()
             && self.expiry_secs.is_none()
@@ -56,19 +59,7 @@ impl Head<'_> {
         let properties = if plain || !self.version.is_v5() {
             Properties::EMPTY
         } else {
-            scratch.clear();
-            if let Some(alias) = self.topic_alias {
-                scratch.push(Property::TopicAlias(alias)).ok()?;
-            }
-            if let Some(secs) = self.expiry_secs {
-                scratch.push(Property::MessageExpiryInterval(secs)).ok()?;
-            }
-            for id in self.subscription_ids {
-                scratch.push(Property::SubscriptionIdentifier(*id)).ok()?;
-            }
-            let forwarded = Properties::from_raw(self.properties, PropertySet::FORWARDED).ok()?;
-            scratch.extend(forwarded, PropertySet::FORWARDED).ok()?;
-            scratch.as_properties()
+            self.properties(scratch)?
         };
         Some(Publish {
             dup: self.dup,
@@ -79,6 +70,23 @@ impl Head<'_> {
             properties,
             payload: self.payload,
         })
+    }
+
+    /// Gathers what the packet says in properties.
+    fn properties<'b>(&self, scratch: &'b mut PropertiesBuf) -> Option<Properties<'b>> {
+        scratch.clear();
+        if let Some(alias) = self.topic_alias {
+            scratch.push(Property::TopicAlias(alias)).ok()?;
+        }
+        if let Some(secs) = self.expiry_secs {
+            scratch.push(Property::MessageExpiryInterval(secs)).ok()?;
+        }
+        for id in self.subscription_ids {
+            scratch.push(Property::SubscriptionIdentifier(*id)).ok()?;
+        }
+        let forwarded = Properties::from_raw(self.properties, PropertySet::FORWARDED).ok()?;
+        scratch.extend(forwarded, PropertySet::FORWARDED).ok()?;
+        Some(scratch.as_properties())
     }
 }
 

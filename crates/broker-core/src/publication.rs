@@ -15,6 +15,8 @@ pub(crate) struct Publication<'a> {
     parts: MessageParts<'a>,
     /// Made when the first receiver has to keep it.
     message: Option<Arc<Message>>,
+    /// Whether no more than one session receives it: its packet is encoded where it belongs.
+    single: bool,
     frames: &'a mut Frames,
     now: Timestamp,
 }
@@ -23,8 +25,17 @@ pub(crate) struct Publication<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
-    forms: [Option<Form>; 12],
+    /// One for each combination that there is a receiver for.
+    forms: Vec<(FormKey, Form)>,
     pub(crate) properties: PropertiesBuf,
+}
+
+/// What makes two packets differ to whose receivers nothing is said of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FormKey {
+    version: Version,
+    qos: QoS,
+    retain: bool,
 }
 
 /// Where a form lies in [`Frames::bytes`]; empty if there is no such packet.
@@ -49,10 +60,11 @@ pub(crate) struct PreparedPacket {
 impl<'a> Publication<'a> {
     pub(crate) fn new(parts: MessageParts<'a>, frames: &'a mut Frames, now: Timestamp) -> Self {
         frames.bytes.clear();
-        frames.forms = [None; 12];
+        frames.forms.clear();
         Self {
             parts,
             message: None,
+            single: false,
             frames,
             now,
         }
@@ -65,6 +77,12 @@ impl<'a> Publication<'a> {
         publication
     }
 
+    /// How many sessions receive it, as far as is known before it is delivered.
+    pub(crate) fn note_receivers(&mut self, receivers: usize) {
+        self.single = receivers == 1;
+    }
+
+    #[inline]
     pub(crate) fn parts(&self) -> &MessageParts<'a> {
         &self.parts
     }
@@ -88,7 +106,7 @@ impl<'a> Publication<'a> {
         terms: &Terms<'_>,
         naming: Naming,
     ) -> PreparedPacket {
-        if is_own(version, terms, naming) {
+        if self.single || is_own(version, terms, naming) {
             let bytes = self.own_bytes(version, terms, naming);
             let form = None;
             return PreparedPacket {
@@ -97,7 +115,12 @@ impl<'a> Publication<'a> {
                 bytes,
             };
         }
-        let form = self.form(version, terms.qos, terms.retain);
+        let key = FormKey {
+            version,
+            qos: terms.qos,
+            retain: terms.retain,
+        };
+        let form = self.form(key);
         let encoded = form.end - form.start;
         let bytes = match encoded {
             0 => usize::MAX,
@@ -113,11 +136,9 @@ impl<'a> Publication<'a> {
 
     fn own_bytes(&mut self, version: Version, terms: &Terms<'_>, naming: Naming) -> usize {
         let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-        let mut properties = core::mem::take(&mut self.frames.properties);
-        let head = self.own_head(version, terms, naming, id);
-        let bytes = head.packet_bytes(&mut properties).unwrap_or(usize::MAX);
-        self.frames.properties = properties;
-        bytes
+        let head = own_head(&self.parts, self.now, version, terms, naming, id);
+        head.packet_bytes(&mut self.frames.properties)
+            .unwrap_or(usize::MAX)
     }
 
     /// Appends a packet that was [prepared](Self::packet) on the same terms.
@@ -149,13 +170,14 @@ impl<'a> Publication<'a> {
         naming: Naming,
         packet_id: Option<PacketId>,
     ) {
-        let mut properties = core::mem::take(&mut self.frames.properties);
-        let head = self.own_head(version, terms, naming, packet_id);
-        outbox.put(|flat| head.put(flat, &mut properties));
-        if !self.is_shared() {
-            outbox.put(|flat| flat.extend_from_slice(self.parts.payload));
-        }
-        self.frames.properties = properties;
+        let head = own_head(&self.parts, self.now, version, terms, naming, packet_id);
+        let is_shared = self.is_shared();
+        outbox.put(|flat| {
+            head.put(flat, &mut self.frames.properties);
+            if !is_shared {
+                flat.extend_from_slice(head.payload);
+            }
+        });
     }
 
     /// Appends a form that all receivers share to whom nothing is said of their own, up to a payload
@@ -175,83 +197,87 @@ impl<'a> Publication<'a> {
         });
     }
 
-    /// The head of a packet that all receivers can have.
-    fn head(
-        &self,
-        version: Version,
-        qos: QoS,
-        retain: bool,
-        packet_id: Option<PacketId>,
-    ) -> Head<'_> {
-        Head {
-            version,
-            dup: false,
-            qos,
-            retain,
-            packet_id,
-            topic: self.parts.topic,
-            topic_alias: None,
-            properties: self.parts.properties,
-            expiry_secs: remaining_secs(self.parts.expires, self.now),
-            subscription_ids: &[],
-            payload: self.parts.payload,
-        }
-    }
-
-    /// The head of a packet that is one receiver's own.
-    fn own_head<'b>(
-        &'b self,
-        version: Version,
-        terms: &Terms<'b>,
-        naming: Naming,
-        packet_id: Option<PacketId>,
-    ) -> Head<'b> {
-        Head {
-            topic: naming.topic(self.parts.topic),
-            topic_alias: naming.alias(),
-            subscription_ids: terms.subscription_ids.as_slice(),
-            ..self.head(version, terms.qos, terms.retain, packet_id)
-        }
-    }
-
     #[inline]
     fn is_shared(&self) -> bool {
         self.parts.payload.len() >= SHARED_PAYLOAD_MIN
     }
 
     #[inline]
-    fn form(&mut self, version: Version, qos: QoS, retain: bool) -> Form {
-        let index =
-            usize::from(version.is_v5()) * 6 + usize::from(qos.as_u8()) * 2 + usize::from(retain);
-        match self.frames.forms.get(index) {
-            Some(Some(form)) => *form,
-            _ => self.encode_form(index, version, qos, retain),
+    fn form(&mut self, key: FormKey) -> Form {
+        let known = self.frames.forms.iter().find(|(known, _)| *known == key);
+        match known {
+            Some((_, form)) => *form,
+            None => self.encode_form(key),
         }
     }
 
     #[inline(never)]
-    fn encode_form(&mut self, index: usize, version: Version, qos: QoS, retain: bool) -> Form {
-        let packet_id = (qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-        let start = self.frames.bytes.len();
-        let mut bytes = core::mem::take(&mut self.frames.bytes);
-        let mut properties = core::mem::take(&mut self.frames.properties);
-        let head = self.head(version, qos, retain, packet_id);
-        let id_at = head.put(&mut bytes, &mut properties);
-        if id_at.is_some() && !self.is_shared() {
+    fn encode_form(&mut self, key: FormKey) -> Form {
+        let packet_id = (key.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let is_shared = self.is_shared();
+        let Frames {
+            bytes,
+            forms,
+            properties,
+        } = &mut *self.frames;
+        let start = bytes.len();
+        let id_at = head(&self.parts, self.now, key, packet_id).put(bytes, properties);
+        if id_at.is_some() && !is_shared {
             bytes.extend_from_slice(self.parts.payload);
         }
-        let id_at = id_at.unwrap_or(start).saturating_sub(start);
         let form = Form {
             start,
             end: bytes.len(),
-            id_at,
+            id_at: id_at.unwrap_or(start).saturating_sub(start),
         };
-        self.frames.bytes = bytes;
-        self.frames.properties = properties;
-        if let Some(slot) = self.frames.forms.get_mut(index) {
-            *slot = Some(form);
-        }
+        forms.push((key, form));
         form
+    }
+}
+
+/// The head of a packet that all receivers can have.
+#[inline]
+fn head<'a>(
+    parts: &MessageParts<'a>,
+    now: Timestamp,
+    key: FormKey,
+    packet_id: Option<PacketId>,
+) -> Head<'a> {
+    Head {
+        version: key.version,
+        dup: false,
+        qos: key.qos,
+        retain: key.retain,
+        packet_id,
+        topic: parts.topic,
+        topic_alias: None,
+        properties: parts.properties,
+        expiry_secs: remaining_secs(parts.expires, now),
+        subscription_ids: &[],
+        payload: parts.payload,
+    }
+}
+
+/// The head of a packet that is one receiver's own.
+#[inline]
+fn own_head<'a>(
+    parts: &MessageParts<'a>,
+    now: Timestamp,
+    version: Version,
+    terms: &Terms<'a>,
+    naming: Naming,
+    packet_id: Option<PacketId>,
+) -> Head<'a> {
+    let key = FormKey {
+        version,
+        qos: terms.qos,
+        retain: terms.retain,
+    };
+    Head {
+        topic: naming.topic(parts.topic),
+        topic_alias: naming.alias(),
+        subscription_ids: terms.subscription_ids.as_slice(),
+        ..head(parts, now, key, packet_id)
     }
 }
 

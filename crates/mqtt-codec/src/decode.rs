@@ -1,6 +1,8 @@
 //! From a stream's bytes to its next packet.
 
-use crate::{Connect, DecodeError, FixedHeader, Packet, PacketType, Peeked, Version, fast_publish};
+use crate::{
+    Connect, DecodeError, FixedHeader, Packet, PacketType, Peeked, Version, fast_ack, fast_publish,
+};
 
 /// What [`decode`] found at the start of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,10 @@ pub fn decode(
         let packet = Packet::Publish(publish);
         return Ok(Decoded::Packet { packet, size });
     }
+    if let Some(packet) = fast_ack::decode(input, max_packet_size) {
+        let size = fast_ack::SIZE;
+        return Ok(Decoded::Packet { packet, size });
+    }
     // Taken apart and put together again, so that the result of the call is copied and the
     // PUBLISH above stays in registers.
     match decode_by_parsers(input, version, max_packet_size) {
@@ -54,10 +60,11 @@ pub fn decode(
     }
 }
 
-/// [`decode`] without the short way for PUBLISH: every packet by the parsers of its file.
+/// [`decode`] without the short ways for PUBLISH and acknowledgements: every packet by the parsers of
+/// its file.
 ///
 /// Public for the fuzz targets, which hold the two to the same answer, and for the bench
-/// that says what the short way is worth. There is no other reason to call it.
+/// that says what the short ways are worth. There is no other reason to call it.
 ///
 /// # Errors
 ///

@@ -17,6 +17,13 @@ pub(crate) trait Encode {
 
     /// Writes exactly [`body_len`](Self::body_len) bytes; called only after it succeeded.
     fn write_body(&self, version: Version, buf: &mut impl BufMut);
+
+    /// All of it, if it is an acknowledgement that says success and nothing else, in which the versions
+    /// are alike.
+    #[inline]
+    fn plain(&self) -> Option<[u8; 4]> {
+        None
+    }
 }
 
 /// Bytes of a whole packet with this remaining length.
@@ -39,13 +46,18 @@ pub(crate) fn encode(
     version: Version,
     buf: &mut impl BufMut,
 ) -> Result<usize, EncodeError> {
+    if let Some(plain) = packet.plain()
+        && buf.remaining_mut() >= plain.len()
+    {
+        buf.put_slice(&plain);
+        return Ok(plain.len());
+    }
     let body = packet.body_len(version)?;
     let needed = packet_len(body)?;
     if buf.remaining_mut() < needed {
         return Err(EncodeError::BufferTooSmall { needed });
     }
-    buf.put_u8(packet.first_byte());
-    put_variable_byte_integer(buf, body);
+    put_fixed_header(buf, packet.first_byte(), body);
     packet.write_body(version, buf);
     Ok(needed)
 }
@@ -59,6 +71,7 @@ macro_rules! impl_encode {
             /// # Errors
             ///
             /// As for [`encode`](Self::encode), the buffer aside.
+            #[inline]
             pub fn encoded_len(
                 &self,
                 version: crate::Version,
@@ -75,6 +88,7 @@ macro_rules! impl_encode {
             ///
             /// The packet cannot be expressed, or `buf` has no room for it; `buf` is
             /// then untouched.
+            #[inline]
             pub fn encode(
                 &self,
                 version: crate::Version,
@@ -95,6 +109,20 @@ pub(crate) const fn variable_byte_integer_len(value: usize) -> usize {
         0x80..0x4000 => 2,
         0x4000..0x20_0000 => 3,
         _ => 4,
+    }
+}
+
+/// Writes type and flags, and the remaining length; one or two bytes of it in one piece.
+#[inline]
+pub(crate) fn put_fixed_header(buf: &mut impl BufMut, first: u8, remaining_length: usize) {
+    let low = (remaining_length & 0x7F) as u8;
+    match remaining_length {
+        0..0x80 => buf.put_slice(&[first, low]),
+        0x80..0x4000 => buf.put_slice(&[first, low | 0x80, (remaining_length >> 7) as u8]),
+        _ => {
+            buf.put_u8(first);
+            put_variable_byte_integer(buf, remaining_length);
+        }
     }
 }
 

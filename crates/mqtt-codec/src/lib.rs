@@ -17,6 +17,7 @@ mod cursor;
 mod decode;
 mod encode;
 mod error;
+mod fast_ack;
 mod fast_publish;
 mod header;
 mod owned;

@@ -124,10 +124,16 @@ impl<'a> Properties<'a> {
 
     /// The first property with this identifier; skips over the others unread.
     #[must_use]
+    #[inline]
     pub fn get(&self, id: PropertyId) -> Option<Property<'a>> {
-        if !self.present.contains(id) {
-            return None;
+        if self.present.contains(id) {
+            self.find(id)
+        } else {
+            None
         }
+    }
+
+    fn find(&self, id: PropertyId) -> Option<Property<'a>> {
         let mut cursor = Cursor::new(self.raw);
         loop {
             let found = cursor.read(property_id).ok()?;
@@ -191,6 +197,9 @@ impl<'a> Properties<'a> {
 
     #[inline]
     pub(crate) fn put(&self, buf: &mut impl BufMut) {
+        if self.raw.is_empty() {
+            return buf.put_u8(0);
+        }
         put_variable_byte_integer(buf, self.raw.len());
         buf.put_slice(self.raw);
     }

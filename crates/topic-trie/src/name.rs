@@ -202,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn no_other_byte_is_forbidden_at_any_place() {
+        for length in 1..20 {
+            for at in 0..length {
+                for other in (1..0x100_u32).filter_map(char::from_u32) {
+                    let mut text = "x".repeat(length);
+                    text.replace_range(at..=at, &other.to_string());
+                    let is_forbidden = other == '+' || other == '#';
+                    assert_eq!(TopicName::new(&text).is_err(), is_forbidden, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn levels_are_cut_at_every_slash() {
         for (text, levels) in [
             ("a", vec!["a"]),

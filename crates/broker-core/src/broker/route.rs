@@ -48,6 +48,7 @@ impl Broker {
         effects: &mut DeliveryEffects<'_>,
     ) {
         let rules = self.rules(now);
+        publication.note_receivers(receivers.len());
         for receiver in &receivers.sessions {
             let terms = Terms {
                 qos: receiver.qos.min(publication.parts().qos),
@@ -104,6 +105,7 @@ impl Broker {
     ) {
         let (scratch, mut rest) = effects.split();
         let mut publication = Publication::of(message, scratch.frames, now);
+        publication.note_receivers(1);
         let terms = Terms {
             qos: granted.min(message.qos()),
             retain: true,

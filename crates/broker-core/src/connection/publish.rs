@@ -18,7 +18,7 @@ use crate::{MessageParts, Timestamp};
 
 /// Whether only the broker publishes to the topic.
 pub(super) fn is_of_the_broker(topic: TopicName<'_>) -> bool {
-    topic.levels().next() == Some("$SYS")
+    topic.is_dollar() && topic.levels().next() == Some("$SYS")
 }
 
 /// Whether the payload is what its payload format indicator says, if that is checked (section

@@ -63,17 +63,16 @@ impl TopicCache {
         let Some(place) = self.places.get_mut(index) else {
             return found;
         };
-        let known = place
-            .entry
-            .as_ref()
-            .is_some_and(|entry| *entry.topic == *topic.as_str());
-        if known {
-            let fresh = place.entry.as_ref().is_some_and(|entry| {
-                broker.subscriptions.generation_at(entry.watch) == entry.generation
-            });
-            if fresh {
-                return place.entry.as_ref().map_or(found, |entry| &entry.receivers);
-            }
+        let entry = place.entry.as_ref();
+        let known = entry.filter(|entry| *entry.topic == *topic.as_str());
+        let is_known = known.is_some();
+        if known.is_some_and(|entry| {
+            broker.subscriptions.generation_at(entry.watch) == entry.generation
+        }) {
+            return place.entry.as_ref().map_or(found, |entry| &entry.receivers);
+        }
+        if is_known {
+            // Its receivers have changed.
         } else if place.candidate != mixed {
             place.candidate = mixed;
             broker.receivers(topic, Some(publisher), found);
@@ -99,17 +98,26 @@ impl TopicCache {
 }
 
 /// Spreads topics over the places. An unlucky spread costs a walk of the router and nothing else,
-/// so the end of the topic, where those of one client differ, is enough.
+/// so the end of the topic, where those of one client differ, and its start are enough.
 fn mix(topic: &str) -> u64 {
     let bytes = topic.as_bytes();
-    let mut word = bytes.len() as u64;
-    for chunk in bytes.rchunks(8).take(3) {
-        let part = chunk
-            .iter()
-            .fold(0_u64, |part, byte| part << 8 | u64::from(*byte));
-        word = (word ^ part)
+    let mut mixed = bytes.len() as u64;
+    let mut add = |word: u64| {
+        mixed = (mixed ^ word)
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
             .rotate_left(29);
+    };
+    match bytes.first_chunk() {
+        Some(first) => {
+            let (_, words) = bytes.as_rchunks();
+            for word in words.iter().rev().take(3) {
+                add(u64::from_le_bytes(*word));
+            }
+            add(u64::from_le_bytes(*first));
+        }
+        None => add(bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte))),
     }
-    word.wrapping_mul(0xD6E8_FEB8_6659_FD93)
+    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }

@@ -213,7 +213,7 @@ impl Session {
         rules: Rules<'_>,
         effects: &mut Effects,
     ) {
-        while state.outgoing.is_there() {
+        while !state.outgoing.is_emitted() {
             self.admit(state, rules, effects);
             // What is dropped on the way out makes room in the window.
             if !self.emit(state, rules, effects) {
@@ -453,6 +453,7 @@ impl State {
     }
 
     /// Writes a message to the outbox at once.
+    #[inline]
     fn put(
         &mut self,
         publication: &mut Publication<'_>,
@@ -472,7 +473,9 @@ impl State {
         outbox.reuse(effects.outboxes);
         publication.put(outbox, link.version, terms, packet, packet_id);
         link.note_named(publication.parts().topic, packet.naming);
-        effects.wakes.extend(link.rouse());
+        if let Some(waker) = link.rouse() {
+            effects.wakes.push(waker);
+        }
     }
 }
 

@@ -147,7 +147,13 @@ impl Outgoing {
     /// Whether a new message could be sent at once: nothing waits before it, and the window has
     /// room.
     pub(crate) fn is_open(&self, window: usize) -> bool {
-        self.emitted == self.entries.len() && self.inflight < window && self.unacknowledged < window
+        self.is_emitted() && self.inflight < window && self.unacknowledged < window
+    }
+
+    /// Whether all there is was written to the connection of the moment.
+    #[inline]
+    pub(crate) fn is_emitted(&self) -> bool {
+        self.emitted == self.entries.len()
     }
 
     /// Appends a message that goes out this very moment, and returns its identifier. Only where
@@ -393,6 +399,9 @@ impl Outgoing {
         };
         let waiting = self.entries.range(self.admitted..);
         let expired = waiting.take_while(is_expired).count();
+        if expired == 0 {
+            return Vec::new();
+        }
         let bytes = &mut self.bytes;
         let discarded = self.entries.drain(self.admitted..self.admitted + expired);
         discarded

@@ -59,6 +59,13 @@ macro_rules! ack_packet {
             }
 
             #[inline]
+            fn plain(&self) -> Option<[u8; 4]> {
+                let success = self.reason_code == crate::ReasonCode::Success;
+                let [high, low] = self.packet_id.get().to_be_bytes();
+                (success && self.properties.is_empty()).then(|| [self.first_byte(), 2, high, low])
+            }
+
+            #[inline]
             fn body_len(&self, version: crate::Version) -> Result<usize, crate::EncodeError> {
                 if !version.is_v5() {
                     return Ok(2);

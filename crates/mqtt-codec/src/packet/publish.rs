@@ -16,7 +16,7 @@ use crate::{
     QoS, Version,
     cursor::Cursor,
     encode::{
-        Encode, impl_encode, packet_len, put_string, put_variable_byte_integer, string_len,
+        Encode, impl_encode, packet_len, put_fixed_header, put_string, string_len,
         variable_byte_integer_len,
     },
     property_set::allowed,
@@ -100,6 +100,7 @@ impl<'a> Publish<'a> {
     /// # Errors
     ///
     /// As for [`encode`](Self::encode); `buf` needs room for the head only.
+    #[inline]
     pub fn encode_head(
         &self,
         version: Version,
@@ -115,8 +116,7 @@ impl<'a> Publish<'a> {
         if buf.remaining_mut() < head.len {
             return Err(EncodeError::BufferTooSmall { needed: head.len });
         }
-        buf.put_u8(self.first_byte());
-        put_variable_byte_integer(buf, body);
+        put_fixed_header(buf, self.first_byte(), body);
         self.write_head(version, buf);
         Ok(head)
     }
