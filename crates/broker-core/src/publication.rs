@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
+use mqtt_codec::{PacketId, PlainPublish, PropertiesBuf, QoS, Version};
 
 use crate::frame::Head;
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
@@ -15,8 +15,9 @@ pub(crate) struct Publication<'a> {
     parts: MessageParts<'a>,
     /// Made when the first receiver has to keep it.
     message: Option<Arc<Message>>,
-    /// Whether no more than one session receives it: its packet is encoded where it belongs.
-    single: bool,
+    /// Set where one session alone receives it, and nothing of it travels in properties: the packet
+    /// is encoded where it belongs.
+    plain: Option<PlainPublish<'a>>,
     frames: &'a mut Frames,
     now: Timestamp,
 }
@@ -25,17 +26,9 @@ pub(crate) struct Publication<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
-    /// One for each combination that there is a receiver for.
-    forms: Vec<(FormKey, Form)>,
+    /// With the number of each; 12 at most.
+    forms: Vec<(u8, Form)>,
     pub(crate) properties: PropertiesBuf,
-}
-
-/// What makes two packets differ to whose receivers nothing is said of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FormKey {
-    version: Version,
-    qos: QoS,
-    retain: bool,
 }
 
 /// Where a form lies in [`Frames::bytes`]; empty if there is no such packet.
@@ -51,10 +44,19 @@ struct Form {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PreparedPacket {
     pub(crate) naming: Naming,
-    /// `None` for one that is the receiver's own.
-    form: Option<Form>,
+    kind: Kind,
     /// All of it; `usize::MAX` if it cannot be encoded.
     pub(crate) bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Without properties, and for nobody else.
+    Plain,
+    /// One that several receivers can have.
+    Form(Form),
+    /// With something that is the receiver's own.
+    Own,
 }
 
 impl<'a> Publication<'a> {
@@ -64,7 +66,7 @@ impl<'a> Publication<'a> {
         Self {
             parts,
             message: None,
-            single: false,
+            plain: None,
             frames,
             now,
         }
@@ -78,8 +80,12 @@ impl<'a> Publication<'a> {
     }
 
     /// How many sessions receive it, as far as is known before it is delivered.
+    #[inline]
     pub(crate) fn note_receivers(&mut self, receivers: usize) {
-        self.single = receivers == 1;
+        let parts = &self.parts;
+        if receivers == 1 && parts.properties.is_empty() && parts.expires == Timestamp::MAX {
+            self.plain = PlainPublish::new(parts.topic, parts.payload);
+        }
     }
 
     #[inline]
@@ -99,41 +105,34 @@ impl<'a> Publication<'a> {
 
     /// The packet on these terms. Asked for once for each receiver; what several can have is encoded
     /// once for all of them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packet(
         &mut self,
         version: Version,
         terms: &Terms<'_>,
         naming: Naming,
     ) -> PreparedPacket {
-        if self.single || is_own(version, terms, naming) {
-            let bytes = self.own_bytes(version, terms, naming);
-            let form = None;
-            return PreparedPacket {
-                naming,
-                form,
-                bytes,
+        let (kind, bytes) = if is_own(version, terms, naming) {
+            (Kind::Own, self.own_bytes(version, terms, naming))
+        } else if let Some(plain) = self.plain {
+            (Kind::Plain, plain.encoded_len(version, terms.qos))
+        } else {
+            let form = self.form(version, terms.qos, terms.retain);
+            let bytes = match form.end - form.start {
+                0 => usize::MAX,
+                encoded if self.is_shared() => encoded + self.parts.payload.len(),
+                encoded => encoded,
             };
-        }
-        let key = FormKey {
-            version,
-            qos: terms.qos,
-            retain: terms.retain,
-        };
-        let form = self.form(key);
-        let encoded = form.end - form.start;
-        let bytes = match encoded {
-            0 => usize::MAX,
-            _ if self.is_shared() => encoded + self.parts.payload.len(),
-            _ => encoded,
+            (Kind::Form(form), bytes)
         };
         PreparedPacket {
             naming,
-            form: Some(form),
+            kind,
             bytes,
         }
     }
 
+    #[inline(never)]
     fn own_bytes(&mut self, version: Version, terms: &Terms<'_>, naming: Naming) -> usize {
         let id = (terms.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
         let head = own_head(&self.parts, self.now, version, terms, naming, id);
@@ -151,9 +150,10 @@ impl<'a> Publication<'a> {
         packet: PreparedPacket,
         packet_id: Option<PacketId>,
     ) {
-        match packet.form {
-            Some(form) => self.put_form(outbox, form, packet_id),
-            None => self.put_own(outbox, version, terms, packet.naming, packet_id),
+        match packet.kind {
+            Kind::Plain => self.put_plain(outbox, version, terms, packet_id),
+            Kind::Form(form) => self.put_form(outbox, form, packet_id),
+            Kind::Own => self.put_own(outbox, version, terms, packet.naming, packet_id),
         }
         if self.is_shared() {
             let message = self.message();
@@ -161,7 +161,29 @@ impl<'a> Publication<'a> {
         }
     }
 
+    /// Appends a packet without properties, up to a payload that is shared.
+    #[inline]
+    fn put_plain(
+        &self,
+        outbox: &mut Outbox,
+        version: Version,
+        terms: &Terms<'_>,
+        packet_id: Option<PacketId>,
+    ) {
+        let Some(plain) = &self.plain else {
+            return;
+        };
+        outbox.put(|flat| {
+            let id = packet_id.unwrap_or(PacketId::MIN);
+            plain.encode_head(version, terms.qos, terms.retain, id, flat);
+            if !self.is_shared() {
+                flat.extend_from_slice(self.parts.payload);
+            }
+        });
+    }
+
     /// Appends a packet that is one receiver's own, up to a payload that is shared.
+    #[inline(never)]
     fn put_own(
         &mut self,
         outbox: &mut Outbox,
@@ -203,17 +225,18 @@ impl<'a> Publication<'a> {
     }
 
     #[inline]
-    fn form(&mut self, key: FormKey) -> Form {
-        let known = self.frames.forms.iter().find(|(known, _)| *known == key);
-        match known {
+    fn form(&mut self, version: Version, qos: QoS, retain: bool) -> Form {
+        let number = u8::from(version.is_v5()) * 6 + qos.as_u8() * 2 + u8::from(retain);
+        let mut known = self.frames.forms.iter();
+        match known.find(|(known, _)| *known == number) {
             Some((_, form)) => *form,
-            None => self.encode_form(key),
+            None => self.encode_form(number, version, qos, retain),
         }
     }
 
     #[inline(never)]
-    fn encode_form(&mut self, key: FormKey) -> Form {
-        let packet_id = (key.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+    fn encode_form(&mut self, number: u8, version: Version, qos: QoS, retain: bool) -> Form {
+        let packet_id = (qos != QoS::AtMostOnce).then_some(PacketId::MIN);
         let is_shared = self.is_shared();
         let Frames {
             bytes,
@@ -221,7 +244,8 @@ impl<'a> Publication<'a> {
             properties,
         } = &mut *self.frames;
         let start = bytes.len();
-        let id_at = head(&self.parts, self.now, key, packet_id).put(bytes, properties);
+        let head = head(&self.parts, self.now, version, qos, retain, packet_id);
+        let id_at = head.put(bytes, properties);
         if id_at.is_some() && !is_shared {
             bytes.extend_from_slice(self.parts.payload);
         }
@@ -230,7 +254,7 @@ impl<'a> Publication<'a> {
             end: bytes.len(),
             id_at: id_at.unwrap_or(start).saturating_sub(start),
         };
-        forms.push((key, form));
+        forms.push((number, form));
         form
     }
 }
@@ -240,14 +264,16 @@ impl<'a> Publication<'a> {
 fn head<'a>(
     parts: &MessageParts<'a>,
     now: Timestamp,
-    key: FormKey,
+    version: Version,
+    qos: QoS,
+    retain: bool,
     packet_id: Option<PacketId>,
 ) -> Head<'a> {
     Head {
-        version: key.version,
+        version,
         dup: false,
-        qos: key.qos,
-        retain: key.retain,
+        qos,
+        retain,
         packet_id,
         topic: parts.topic,
         topic_alias: None,
@@ -268,16 +294,11 @@ fn own_head<'a>(
     naming: Naming,
     packet_id: Option<PacketId>,
 ) -> Head<'a> {
-    let key = FormKey {
-        version,
-        qos: terms.qos,
-        retain: terms.retain,
-    };
     Head {
         topic: naming.topic(parts.topic),
         topic_alias: naming.alias(),
         subscription_ids: terms.subscription_ids.as_slice(),
-        ..head(parts, now, key, packet_id)
+        ..head(parts, now, version, terms.qos, terms.retain, packet_id)
     }
 }
 

@@ -24,6 +24,7 @@ mod delivery;
 mod filters;
 mod incoming;
 mod outgoing;
+mod terms;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
@@ -43,10 +44,11 @@ use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::topic_aliases::{Naming, OutboundAliases};
 use crate::will::Will;
 
-pub(crate) use delivery::{DeliveryEffects, Origin, Refused, Rules, Share, Terms};
+pub(crate) use delivery::DeliveryEffects;
 pub(crate) use filters::Filters;
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel};
+pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
 
 /// Tells sessions apart within one process; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

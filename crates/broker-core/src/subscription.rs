@@ -79,6 +79,7 @@ impl Receivers {
         self.sessions.is_empty() && self.groups.is_empty()
     }
 
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.sessions.clear();
         self.groups.clear();

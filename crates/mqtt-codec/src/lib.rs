@@ -38,8 +38,8 @@ pub use owned::{
     OwnedUnsubscribe, OwnedWill,
 };
 pub use packet::{
-    Auth, ConnAck, Connect, Disconnect, Packet, PatchError, PubAck, PubComp, PubRec, PubRel,
-    Publish, PublishHead, ReasonCodes, ReasonCodesIter, RetainHandling, SubAck, Subscribe,
+    Auth, ConnAck, Connect, Disconnect, Packet, PatchError, PlainPublish, PubAck, PubComp, PubRec,
+    PubRel, Publish, PublishHead, ReasonCodes, ReasonCodesIter, RetainHandling, SubAck, Subscribe,
     SubscribeFilters, SubscribeFiltersBuf, SubscribeFiltersIter, Subscription, SubscriptionOptions,
     UnsubAck, Unsubscribe, UnsubscribeFilters, UnsubscribeFiltersBuf, UnsubscribeFiltersIter, Will,
     patch_dup, patch_packet_id,

@@ -97,6 +97,11 @@ impl Connected {
         };
         drop(state);
         let version = self.version;
+        if reason == ReasonCode::Success {
+            let pubrel = PubRel::new(pubrec.packet_id);
+            context.reply(|replies| pubrel.encode(version, replies));
+            return Ok(());
+        }
         let words = reason.is_error().then_some(UNKNOWN);
         context.reply_explained(words, |properties, replies| {
             let pubrel = PubRel {
@@ -123,17 +128,16 @@ impl Connected {
                 packet_id: pubrel.packet_id,
             });
         }
-        let reason_code = if known {
-            ReasonCode::Success
-        } else {
-            ReasonCode::PacketIdentifierNotFound
-        };
         let version = self.version;
-        let words = (!known).then_some(UNKNOWN);
-        context.reply_explained(words, |properties, replies| {
+        if known {
+            let pubcomp = PubComp::new(pubrel.packet_id);
+            context.reply(|replies| pubcomp.encode(version, replies));
+            return;
+        }
+        context.reply_explained(Some(UNKNOWN), |properties, replies| {
             let pubcomp = PubComp {
                 packet_id: pubrel.packet_id,
-                reason_code,
+                reason_code: ReasonCode::PacketIdentifierNotFound,
                 properties,
             };
             pubcomp.encode(version, replies)

@@ -78,6 +78,10 @@ impl Connected {
             (QoS::AtLeastOnce, Some(id)) => {
                 let reason_code = self.publish(topic, publish, context);
                 let version = self.version;
+                if reason_code == ReasonCode::Success {
+                    context.reply(|replies| PubAck::new(id).encode(version, replies));
+                    return Ok(());
+                }
                 let words = reason_code.is_error().then(|| of_publish(reason_code));
                 context.reply_explained(words, |properties, replies| {
                     let puback = PubAck {
@@ -163,6 +167,10 @@ impl Connected {
             }
         }
         let version = self.version;
+        if reason_code == ReasonCode::Success {
+            context.reply(|replies| PubRec::new(id).encode(version, replies));
+            return Ok(());
+        }
         let words = reason_code.is_error().then(|| of_publish(reason_code));
         context.reply_explained(words, |properties, replies| {
             let pubrec = PubRec {

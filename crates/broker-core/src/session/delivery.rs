@@ -9,78 +9,17 @@ use std::task::Waker;
 use mqtt_codec::{PacketId, QoS, Version};
 
 use super::outgoing::{Entry, Next};
-use super::{Session, State};
+use super::terms::{Origin, Refused, Rules, Share, Terms};
+use super::{Link, Session, State};
 use crate::counters::Counters;
 use crate::effects::{Change, Effects, Release};
 use crate::frame::{Head, put_pubrel};
 use crate::on_demand::OnDemand;
-use crate::options::BrokerOptions;
 use crate::outbox::SHARED_PAYLOAD_MIN;
-use crate::persistence::{Batch, InflightStage, Operation, SubscriptionIds};
+use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication, remaining_secs};
-use crate::share::Group;
 use crate::topic_aliases::Naming;
 use crate::{Message, Timestamp};
-
-/// How a message is to be delivered to one session.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms<'a> {
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) subscription_ids: &'a SubscriptionIds,
-    /// Where it comes by a shared subscription.
-    pub(crate) share: Option<Share<'a>>,
-}
-
-/// What a session has to know of a message that it gets as a member of a group.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Share<'a> {
-    pub(crate) group: &'a Arc<Group>,
-    /// Whether it was chosen because it is connected. If it is not so any more, it is not the one.
-    pub(crate) connected: bool,
-    pub(crate) origin: Origin,
-}
-
-/// Where a message comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// It was published.
-    Published,
-    /// From another member, whose session goes on. One of both has it, whatever the store says: so
-    /// it is not sent before the batch is committed, also by a session that is not in the store.
-    Taken,
-    /// From another member, whose session has ended: here it stays, whatever the store says.
-    Inherited,
-}
-
-/// Why a session does not take a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// There is nobody to send it to and it is not kept, or the session is over.
-    Away,
-    /// The outbox is full.
-    SlowReader,
-    /// The queue is full.
-    QueueFull,
-    /// The client takes no packet so large.
-    TooLarge,
-}
-
-/// What deliveries need of the broker.
-#[derive(Clone, Copy)]
-pub(crate) struct Rules<'a> {
-    pub(crate) options: &'a BrokerOptions,
-    pub(crate) counters: &'a Counters,
-    pub(crate) now: Timestamp,
-}
-
-impl Terms<'_> {
-    /// Whether another session had the message before.
-    fn is_moved(&self) -> bool {
-        self.share
-            .is_some_and(|share| share.origin != Origin::Published)
-    }
-}
 
 impl Session {
     /// Hands a message to the session.
@@ -416,7 +355,7 @@ impl State {
     ///
     /// # Errors
     /// If the client takes no packet of this size.
-    #[inline]
+    #[inline(always)]
     fn packet_that_fits(
         &self,
         publication: &mut Publication<'_>,
@@ -429,13 +368,7 @@ impl State {
         if packet.bytes <= bytes_max {
             return Ok(packet);
         }
-        let smaller = naming.without_new_alias().ok_or(Refused::TooLarge)?;
-        let packet = publication.packet(link.version, terms, smaller);
-        if packet.bytes <= bytes_max {
-            Ok(packet)
-        } else {
-            Err(Refused::TooLarge)
-        }
+        packet_without_new_alias(publication, link, terms, naming)
     }
 
     /// Whether it is still the right one for a message at QoS 1 or 2 that others could get too.
@@ -453,7 +386,7 @@ impl State {
     }
 
     /// Writes a message to the outbox at once.
-    #[inline]
+    #[inline(always)]
     fn put(
         &mut self,
         publication: &mut Publication<'_>,
@@ -476,6 +409,23 @@ impl State {
         if let Some(waker) = link.rouse() {
             effects.wakes.push(waker);
         }
+    }
+}
+
+/// The packet for a client to whom it would be too large with a new topic alias.
+#[cold]
+fn packet_without_new_alias(
+    publication: &mut Publication<'_>,
+    link: &Link,
+    terms: &Terms<'_>,
+    naming: Naming,
+) -> Result<PreparedPacket, Refused> {
+    let smaller = naming.without_new_alias().ok_or(Refused::TooLarge)?;
+    let packet = publication.packet(link.version, terms, smaller);
+    if packet.bytes <= link.maximum_packet_size as usize {
+        Ok(packet)
+    } else {
+        Err(Refused::TooLarge)
     }
 }
 

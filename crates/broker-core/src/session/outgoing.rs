@@ -437,6 +437,7 @@ impl Outgoing {
     }
 
     /// Ends an admitted entry: its identifier is free from here on.
+    #[inline]
     fn finish(&mut self, index: usize) {
         let Some(entry) = self.entries.get_mut(index) else {
             return;

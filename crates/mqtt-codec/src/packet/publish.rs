@@ -23,7 +23,7 @@ use crate::{
 };
 
 const DUP: u8 = 0b1000;
-const RETAIN: u8 = 0b0001;
+pub(super) const RETAIN: u8 = 0b0001;
 
 /// PUBLISH: one application message (section 3.3).
 ///

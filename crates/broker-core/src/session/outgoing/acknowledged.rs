@@ -21,6 +21,7 @@ pub(crate) enum Acknowledged {
 
 impl Outgoing {
     /// PUBACK.
+    #[inline]
     pub(crate) fn puback(&mut self, id: PacketId) -> Acknowledged {
         match self.find(id) {
             Some((index, Stage::Publish, QoS::AtLeastOnce)) => self.complete(index),
@@ -66,6 +67,7 @@ impl Outgoing {
         }
     }
 
+    #[inline]
     fn complete(&mut self, index: usize) -> Acknowledged {
         let sequence = self.entries.get(index).map_or(0, |entry| entry.sequence);
         self.finish(index);

@@ -15,6 +15,7 @@ const IDS: u64 = 65_535;
 impl Outgoing {
     /// The next identifier that is not in use. There is one: the window is smaller than their
     /// number.
+    #[inline]
     pub(super) fn take_ordinal(&mut self) -> u64 {
         let mut ordinal = self.next_ordinal;
         // The first entry is the oldest; as long as all identifiers since then are younger than one
@@ -63,6 +64,7 @@ impl Outgoing {
 
     /// Where the entry with this identifier is. What was never sent cannot be acknowledged, and
     /// is not found; neither is what is on its way to somebody else.
+    #[inline]
     pub(super) fn find(&self, id: PacketId) -> Option<(usize, Stage, QoS)> {
         if self.admitted == 0 {
             return None;
@@ -109,6 +111,7 @@ impl Outgoing {
 }
 
 /// The identifier for which an ordinal stands.
+#[inline]
 pub(super) fn packet_id(ordinal: u64) -> PacketId {
     let id = ordinal.saturating_sub(1) % IDS + 1;
     // 1 to 65,535 by the line above.

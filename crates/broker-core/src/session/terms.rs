@@ -1,0 +1,71 @@
+//! On what terms a message is delivered to a session, and why it may be refused.
+
+use std::sync::Arc;
+
+use mqtt_codec::QoS;
+
+use crate::Timestamp;
+use crate::counters::Counters;
+use crate::options::BrokerOptions;
+use crate::persistence::SubscriptionIds;
+use crate::share::Group;
+
+/// How a message is to be delivered to one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) subscription_ids: &'a SubscriptionIds,
+    /// Where it comes by a shared subscription.
+    pub(crate) share: Option<Share<'a>>,
+}
+
+/// What a session has to know of a message that it gets as a member of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    pub(crate) group: &'a Arc<Group>,
+    /// Whether it was chosen because it is connected. If it is not so any more, it is not the one.
+    pub(crate) connected: bool,
+    pub(crate) origin: Origin,
+}
+
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was published.
+    Published,
+    /// From another member, whose session goes on. One of both has it, whatever the store says: so
+    /// it is not sent before the batch is committed, also by a session that is not in the store.
+    Taken,
+    /// From another member, whose session has ended: here it stays, whatever the store says.
+    Inherited,
+}
+
+/// Why a session does not take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There is nobody to send it to and it is not kept, or the session is over.
+    Away,
+    /// The outbox is full.
+    SlowReader,
+    /// The queue is full.
+    QueueFull,
+    /// The client takes no packet so large.
+    TooLarge,
+}
+
+/// What deliveries need of the broker.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) options: &'a BrokerOptions,
+    pub(crate) counters: &'a Counters,
+    pub(crate) now: Timestamp,
+}
+
+impl Terms<'_> {
+    /// Whether another session had the message before.
+    pub(super) fn is_moved(&self) -> bool {
+        self.share
+            .is_some_and(|share| share.origin != Origin::Published)
+    }
+}
