@@ -19,11 +19,6 @@ impl<T> Default for OnDemand<T> {
 }
 
 impl<T> OnDemand<T> {
-    /// Whether it has been changed. Where it has not there is nothing to look for.
-    pub(crate) fn is_there(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// The value, to be done with.
     pub(crate) fn take(&mut self) -> T
     where
