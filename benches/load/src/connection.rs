@@ -169,14 +169,11 @@ impl Connection {
         self.partial.clear();
         let is_full = kept + count == buffer.len();
         let mut input = &buffer[..kept + count];
-        loop {
-            match decode(input, self.version, usize::MAX).map_err(Failure::broken)? {
-                Decoded::Packet { packet, size } => {
-                    take(self, packet)?;
-                    input = &input[size..];
-                }
-                Decoded::Incomplete { .. } => break,
-            }
+        while let Decoded::Packet { packet, size } =
+            decode(input, self.version, usize::MAX).map_err(Failure::broken)?
+        {
+            take(self, packet)?;
+            input = &input[size..];
         }
         self.partial.extend_from_slice(input);
         Ok(if is_full { Rest::More } else { Rest::Nothing })

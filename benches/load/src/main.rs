@@ -6,11 +6,13 @@
 
 mod audience;
 mod block;
+mod city;
 mod cli;
 mod closed_loop;
 mod connection;
 mod dial;
 mod failure;
+mod feed;
 mod figures;
 mod flow;
 mod latency;
@@ -35,7 +37,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::cli::Common;
 use crate::failure::Failure;
 use crate::figures::Figures;
-use crate::scenario::{fanin, fanout, pairs, rate};
+use crate::scenario::{
+    churn, fanin, fanout, idle, offline, pairs, rate, retained, slow_reader, subscribe_storm,
+    unsubscribe, wildcards,
+};
 
 /// A load generator that measures MQTT brokers from outside and checks every delivery
 ///
@@ -56,8 +61,24 @@ enum Scenario {
     Fanin(fanin::Arguments),
     /// One topic, N subscribers
     Fanout(fanout::Arguments),
+    /// Many wildcard subscriptions, of which each message matches a known number
+    Wildcards(wildcards::Arguments),
     /// Pairs at a fixed rate; latency from the time at which a message was due
     Rate(rate::Arguments),
+    /// Many connections that do nothing
+    Idle(idle::Arguments),
+    /// Clients that come, subscribe, publish to themselves and leave
+    Churn(churn::Arguments),
+    /// Store retained messages, fetch them by wildcards and one by one, clear them
+    Retained(retained::Arguments),
+    /// Queue messages for clients that are away; they return
+    Offline(offline::Arguments),
+    /// Subscribe many filters at once, and unsubscribe all of them
+    SubscribeStorm(subscribe_storm::Arguments),
+    /// A client with many filters gives them up: what does another one notice?
+    Unsubscribe(unsubscribe::Arguments),
+    /// A client that never reads among fast ones: what do they notice?
+    SlowReader(slow_reader::Arguments),
 }
 
 impl Scenario {
@@ -66,7 +87,15 @@ impl Scenario {
             Self::Pairs(arguments) => &arguments.common,
             Self::Fanin(arguments) => &arguments.common,
             Self::Fanout(arguments) => &arguments.common,
+            Self::Wildcards(arguments) => &arguments.common,
             Self::Rate(arguments) => &arguments.common,
+            Self::Idle(arguments) => &arguments.common,
+            Self::Churn(arguments) => &arguments.common,
+            Self::Retained(arguments) => &arguments.common,
+            Self::Offline(arguments) => &arguments.common,
+            Self::SubscribeStorm(arguments) => &arguments.common,
+            Self::Unsubscribe(arguments) => &arguments.common,
+            Self::SlowReader(arguments) => &arguments.common,
         }
     }
 
@@ -75,7 +104,15 @@ impl Scenario {
             Self::Pairs(arguments) => pairs::run(arguments),
             Self::Fanin(arguments) => fanin::run(arguments),
             Self::Fanout(arguments) => fanout::run(arguments),
+            Self::Wildcards(arguments) => wildcards::run(arguments),
             Self::Rate(arguments) => rate::run(arguments),
+            Self::Idle(arguments) => idle::run(arguments),
+            Self::Churn(arguments) => churn::run(arguments),
+            Self::Retained(arguments) => retained::run(arguments),
+            Self::Offline(arguments) => offline::run(arguments),
+            Self::SubscribeStorm(arguments) => subscribe_storm::run(arguments),
+            Self::Unsubscribe(arguments) => unsubscribe::run(arguments),
+            Self::SlowReader(arguments) => slow_reader::run(arguments),
         }
     }
 }

@@ -71,12 +71,37 @@ impl Meter {
         figures.number(&format!("{prefix}load_cpu_pct"), percent(own_ns));
         figures.number(&format!("{prefix}load_cpu_us_per_{unit}"), each_us(own_ns));
         let busy_ns = after.machine.busy_ns.saturating_sub(before.machine.busy_ns);
-        let steal_ns = after.machine.steal_ns - before.machine.steal_ns.min(after.machine.steal_ns);
+        let steal_ns = after
+            .machine
+            .steal_ns
+            .saturating_sub(before.machine.steal_ns);
         if self.broker.is_some() {
             let others_ns = busy_ns.saturating_sub(broker_ns + own_ns);
             figures.number(&format!("{prefix}other_cpu_pct"), percent(others_ns));
         }
         figures.number(&format!("{prefix}steal_pct"), percent(steal_ns));
+    }
+
+    /// Adds only the broker's processor time for each of `count` things, in microseconds.
+    pub fn report_broker_each(
+        &self,
+        figures: &mut Figures,
+        name: &str,
+        (before, after): (&Reading, &Reading),
+        count: u64,
+    ) {
+        if self.broker.is_some() {
+            let broker_ns = after.broker.total_ns.saturating_sub(before.broker.total_ns);
+            figures.number(name, broker_ns as f64 / 1e3 / count as f64);
+        }
+    }
+
+    /// Adds the most memory that the broker ever had, and how many threads it has.
+    pub fn report_peak(&self, figures: &mut Figures) {
+        if let Some(memory) = self.memory() {
+            figures.number("rss_peak_mb", memory.peak_b as f64 / MB);
+            figures.set("broker_threads", memory.threads);
+        }
     }
 
     /// Adds the memory before the first connection, after the measured part, and the most ever.
@@ -86,13 +111,9 @@ impl Meter {
         before: Option<Memory>,
         after: Option<Memory>,
     ) {
-        let (Some(before), Some(after), Some(now)) = (before, after, self.memory()) else {
-            return;
-        };
-        figures.number("rss_before_mb", before.rss_b as f64 / MB);
-        figures.number("rss_after_mb", after.rss_b as f64 / MB);
-        figures.number("rss_peak_mb", now.peak_b as f64 / MB);
-        figures.set("broker_threads", now.threads);
+        report_rss(figures, "rss_before_mb", before);
+        report_rss(figures, "rss_after_mb", after);
+        self.report_peak(figures);
     }
 }
 

@@ -73,11 +73,6 @@ impl Net {
         self.version
     }
 
-    /// Where the broker is.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Where timers can be registered. Their tokens are to be [`Net::TIMER`].
     pub fn registry(&self) -> &mio::Registry {
         self.poll.registry()
