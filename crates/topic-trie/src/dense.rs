@@ -18,9 +18,14 @@ pub(crate) fn shrink<T>(list: &mut Vec<T>) {
 ///
 /// # Panics
 /// At 2³¹ − 1 items, which take more than 50 GB.
-#[expect(clippy::expect_used, reason = "memory ends long before the indices do")]
 pub(crate) fn next_index<T>(list: &[T]) -> u32 {
-    u32::try_from(list.len())
+    index(list.len())
+}
+
+/// The index of the next item of a list of this length, as [`next_index`].
+#[expect(clippy::expect_used, reason = "memory ends long before the indices do")]
+pub(crate) fn index(length: usize) -> u32 {
+    u32::try_from(length)
         .ok()
         .filter(|&index| index < NONE >> 1)
         .expect("fewer than 2^31 - 1")

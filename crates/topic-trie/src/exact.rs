@@ -5,14 +5,14 @@
 
 use std::hash::Hash;
 
-use crate::dense;
+use crate::blocks::Blocks;
 use crate::hash::Seed;
 use crate::index::Index;
 use crate::keys::Keys;
 use crate::slots::Slots;
 
 pub(crate) struct Exact<K, V> {
-    entries: Vec<Entry<K, V>>,
+    entries: Blocks<Entry<K, V>>,
     index: Index,
     slots: Slots,
     seed: Seed,
@@ -29,7 +29,7 @@ struct Entry<K, V> {
 impl<K, V> Exact<K, V> {
     pub(crate) fn new(seed: Seed) -> Self {
         Self {
-            entries: Vec::new(),
+            entries: Blocks::new(),
             index: Index::new(),
             slots: Slots::new(),
             seed,
@@ -60,15 +60,15 @@ impl<K, V> Exact<K, V> {
     }
 
     pub(crate) fn for_each(&self, mut report: impl FnMut(&str, &K, &V)) {
-        for entry in &self.entries {
+        for entry in self.entries.iter() {
             entry
                 .keys
                 .for_each(|key, value| report(&entry.text, key, value));
         }
     }
 
-    fn entry_at(&self, slot: u32) -> Option<(usize, &Entry<K, V>)> {
-        let at = self.slots.place(slot)? as usize;
+    fn entry_at(&self, slot: u32) -> Option<(u32, &Entry<K, V>)> {
+        let at = self.slots.place(slot)?;
         let entry = self.entries.get(at).filter(|entry| entry.slot == slot)?;
         Some((at, entry))
     }
@@ -79,13 +79,13 @@ impl<K, V> Exact<K, V> {
     }
 
     #[inline]
-    fn position(&self, hash: u32, text: &str) -> Option<usize> {
+    fn position(&self, hash: u32, text: &str) -> Option<u32> {
         let is_filter = |at: u32| {
             self.entries
-                .get(at as usize)
+                .get(at)
                 .is_some_and(|entry| *entry.text == *text)
         };
-        self.index.find(hash, is_filter).map(|at| at as usize)
+        self.index.find(hash, is_filter)
     }
 }
 
@@ -114,7 +114,7 @@ impl<'a, K, V> Probe<'a, K, V> {
         let likely = self
             .likely
             .unwrap_or_else(|| self.exact.index.first(self.hash));
-        self.exact.entries.get(likely as usize)
+        self.exact.entries.get(likely)
     }
 
     /// The keys of the filter `text`.
@@ -139,17 +139,14 @@ impl<K: Eq + Hash, V> Exact<K, V> {
         {
             return (entry.slot, entry.keys.insert(&self.seed, key, value));
         }
-        let at = dense::next_index(&self.entries);
+        let at = self.entries.next_index();
         let slot = self.slots.take(at);
-        dense::push(
-            &mut self.entries,
-            Entry {
-                text: text.into(),
-                keys: Keys::One(key, value),
-                slot,
-                hash,
-            },
-        );
+        self.entries.push(Entry {
+            text: text.into(),
+            keys: Keys::One(key, value),
+            slot,
+            hash,
+        });
         self.index.insert(hash, at);
         (slot, None)
     }
@@ -168,20 +165,18 @@ impl<K: Eq + Hash, V> Exact<K, V> {
         Some((hash, self.remove_key(at, key)?))
     }
 
-    fn remove_key(&mut self, at: usize, key: &K) -> Option<V> {
+    fn remove_key(&mut self, at: u32, key: &K) -> Option<V> {
         let keys = &mut self.entries.get_mut(at)?.keys;
         let value = keys.remove(&self.seed, key)?;
         if keys.is_empty() {
-            let removed = self.entries.swap_remove(at);
+            let removed = self.entries.swap_remove(at)?;
             self.slots.release(removed.slot);
-            let at = u32::try_from(at).unwrap_or(dense::NONE);
             self.index.remove(removed.hash, at);
-            if let Some(moved) = self.entries.get(at as usize) {
-                let last = dense::next_index(&self.entries);
+            if let Some(moved) = self.entries.get(at) {
+                let last = self.entries.next_index();
                 self.index.renumber(moved.hash, last, at);
                 self.slots.moved(moved.slot, at);
             }
-            dense::shrink(&mut self.entries);
         }
         Some(value)
     }

@@ -25,6 +25,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod blocks;
 mod dense;
 mod error;
 mod exact;

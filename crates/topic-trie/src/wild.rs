@@ -27,6 +27,7 @@ mod text;
 use std::hash::Hash;
 use std::mem;
 
+use crate::blocks::Blocks;
 use crate::dense::{self, NONE};
 use crate::filter::TopicFilter;
 use crate::hash::{self, Seed};
@@ -43,7 +44,7 @@ pub(crate) struct Wild<K, V> {
     unused: usize,
     /// (parent, level) to child; the key is read from the child.
     edges: Index,
-    ends: Vec<End<K, V>>,
+    ends: Blocks<End<K, V>>,
     slots: Slots,
     seed: Seed,
 }
@@ -135,7 +136,7 @@ impl<K, V> Wild<K, V> {
             free: NONE,
             unused: 0,
             edges: Index::new(),
-            ends: Vec::new(),
+            ends: Blocks::new(),
             slots: Slots::new(),
             seed,
         }
@@ -154,13 +155,10 @@ impl<K, V> Wild<K, V> {
         &self.nodes[at as usize]
     }
 
+    /// Its index is dropped before an end is removed.
     #[inline]
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "an index is dropped before its end is removed"
-    )]
     fn end(&self, at: u32) -> &End<K, V> {
-        &self.ends[at as usize]
+        self.ends.item(at)
     }
 
     #[inline]
@@ -244,7 +242,7 @@ impl<K, V> Wild<K, V> {
     /// The end that has this slot.
     fn end_at(&self, slot: u32) -> Option<u32> {
         let at = self.slots.place(slot)?;
-        (self.ends.get(at as usize)?.slot == slot).then_some(at)
+        (self.ends.get(at)?.slot == slot).then_some(at)
     }
 
     /// How the end hangs on its node that is known there by this number.
@@ -273,12 +271,8 @@ impl<K, V> Wild<K, V> {
         &mut self.nodes[at as usize]
     }
 
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "an index is dropped before its end is removed"
-    )]
     fn end_mut(&mut self, at: u32) -> &mut End<K, V> {
-        &mut self.ends[at as usize]
+        self.ends.item_mut(at)
     }
 
     fn add_node(&mut self, node: Node) -> u32 {
@@ -390,13 +384,14 @@ impl<K, V> Wild<K, V> {
 
     fn remove_end(&mut self, at: u32) {
         self.detach(at);
-        let End { node, slot, .. } = self.ends.swap_remove(at as usize);
+        let Some(End { node, slot, .. }) = self.ends.swap_remove(at) else {
+            return;
+        };
         self.slots.release(slot);
-        let last = dense::next_index(&self.ends);
+        let last = self.ends.next_index();
         if at != last {
             self.renumber(last, at);
         }
-        dense::shrink(&mut self.ends);
         self.prune(node);
     }
 
@@ -444,22 +439,21 @@ impl<K: Eq + Hash, V> Wild<K, V> {
             }
         };
         if end != NONE {
-            let end = self.ends.get_mut(end as usize);
+            let end = self.ends.get_mut(end);
             let seed = &self.seed;
             return end.map_or((NONE, None), |end| {
                 (end.slot, end.keys.insert(seed, key, value))
             });
         }
-        let end = dense::next_index(&self.ends);
+        let end = self.ends.next_index();
         let tail = self.attach(end, at, rest);
         let slot = self.slots.take(end);
-        let end = End {
+        self.ends.push(End {
             keys: Keys::One(key, value),
             tail,
             node: at,
             slot,
-        };
-        dense::push(&mut self.ends, end);
+        });
         (slot, None)
     }
 
@@ -476,7 +470,7 @@ impl<K: Eq + Hash, V> Wild<K, V> {
     }
 
     fn remove_key(&mut self, end: u32, key: &K) -> Option<V> {
-        let keys = &mut self.ends.get_mut(end as usize)?.keys;
+        let keys = &mut self.ends.get_mut(end)?.keys;
         let value = keys.remove(&self.seed, key)?;
         if keys.is_empty() {
             self.remove_end(end);

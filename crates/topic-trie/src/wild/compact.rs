@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{LEAF, Link, ROOT, Wild, leaf};
-use crate::dense::{self, NONE, SMALL};
+use crate::dense::{NONE, SMALL};
 use crate::hash;
 use crate::index::Index;
 
@@ -29,7 +29,7 @@ impl<K, V> Wild<K, V> {
         }
         let moved = |at: u32| moved_to.get(at as usize).copied().unwrap_or(NONE);
         let mut edges = Index::new();
-        for at in 0..dense::next_index(&self.ends) {
+        for at in 0..self.ends.next_index() {
             let end = self.end(at);
             let node = moved(end.node);
             if let Link::Edge(first) = self.link(at, end) {

@@ -27,7 +27,7 @@ impl<K, V> Wild<K, V> {
     /// Calls `report` with each filter and what is stored for it.
     pub(crate) fn for_each(&self, mut report: impl FnMut(&str, &K, &V)) {
         let mut text = String::new();
-        for (at, end) in (0..).zip(&self.ends) {
+        for (at, end) in (0..).zip(self.ends.iter()) {
             text.clear();
             self.write_text(at, &mut text);
             end.keys.for_each(|key, value| report(&text, key, value));
