@@ -137,7 +137,6 @@ impl Scene<'_> {
     fn leave(&mut self, figures: &mut Figures) -> Result<(), Failure> {
         self.neighbour.latency.clear();
         let answers = self.neighbour.answers;
-        let before = self.meter.read();
         leave_all(self.net, CLIENT..CLIENT + 1)?;
         let left_ns = self.net.now_ns();
         // The ping that is under way was asked before; the one after it is not.
@@ -150,11 +149,8 @@ impl Scene<'_> {
         }
         let answered_us = (self.net.now_ns() - left_ns) as f64 / 1e3;
         self.watch(WATCH)?;
-        let after = self.meter.read();
         figures.number("leave_ping_answered_us", answered_us);
         self.neighbour.latency.report(figures, "leave_ping_");
-        let per = (self.filters() as u64, "sub");
-        self.meter.report(figures, "leave_", (&before, &after), per);
         Ok(())
     }
 }
