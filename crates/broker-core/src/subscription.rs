@@ -114,13 +114,19 @@ impl Receiver {
         }
     }
 
-    /// Joins two receivers that are the same session: one copy at the highest QoS, with all
-    /// subscription identifiers [MQTT-3.3.4-4].
-    fn join(&mut self, other: Self) {
-        self.qos = self.qos.max(other.qos);
-        self.retain_as_published |= other.retain_as_published;
-        for id in other.subscription_ids.as_slice() {
-            self.subscription_ids.add(*id);
+    /// Joins all that are the same session: one copy at the highest QoS, with all subscription
+    /// identifiers [MQTT-3.3.4-4].
+    fn join(&mut self, others: &[Self]) {
+        let all = || core::iter::once(&*self).chain(others);
+        let count = all().map(|receiver| receiver.subscription_ids.as_slice().len());
+        let mut ids = Vec::with_capacity(count.sum());
+        for receiver in all() {
+            ids.extend_from_slice(receiver.subscription_ids.as_slice());
+        }
+        self.subscription_ids = ids.into();
+        for other in others {
+            self.qos = self.qos.max(other.qos);
+            self.retain_as_published |= other.retain_as_published;
         }
     }
 }
@@ -135,17 +141,14 @@ pub(crate) fn join_overlapping(receivers: &mut Vec<Receiver>) {
         return;
     }
     receivers.sort_by_key(|receiver| receiver.session.id());
-    let mut joined: Vec<Receiver> = Vec::with_capacity(receivers.len());
-    let mut last: Option<SessionId> = None;
-    for receiver in receivers.drain(..) {
-        let id = receiver.session.id();
-        match joined.last_mut() {
-            Some(previous) if last == Some(id) => previous.join(receiver),
-            _ => joined.push(receiver),
+    for same in receivers.chunk_by_mut(|a, b| a.session.id() == b.session.id()) {
+        if let [first, others @ ..] = same
+            && !others.is_empty()
+        {
+            first.join(others);
         }
-        last = Some(id);
     }
-    *receivers = joined;
+    receivers.dedup_by_key(|receiver| receiver.session.id());
 }
 
 #[cfg(test)]
@@ -212,6 +215,20 @@ mod tests {
                 (9, AtMostOnce, false, vec![]),
             ]
         );
+    }
+
+    /// Each identifier is copied once, not once more for each that follows.
+    #[test]
+    fn ten_thousand_filters_of_one_session_leave_one_receiver_with_all_identifiers() {
+        let mut receivers: Vec<Receiver> = (1..=10_000)
+            .map(|id| receiver(7, QoS::AtMostOnce, id))
+            .collect();
+        join_overlapping(&mut receivers);
+        let [only] = &*receivers else {
+            panic!("one receiver");
+        };
+        let ids: Vec<u32> = (1..=10_000).collect();
+        assert_eq!(only.subscription_ids.as_slice(), ids);
     }
 
     #[test]

@@ -149,18 +149,15 @@ impl SubscriptionIds {
             Self::Many(ids) => ids,
         }
     }
+}
 
-    /// Adds one more.
-    pub(crate) fn add(&mut self, id: u32) {
-        *self = match core::mem::take(self) {
-            Self::None => Self::One(id),
-            Self::One(first) => Self::Many(Box::new([first, id])),
-            Self::Many(ids) => {
-                let mut ids = ids.into_vec();
-                ids.push(id);
-                Self::Many(ids.into_boxed_slice())
-            }
-        };
+impl From<Vec<u32>> for SubscriptionIds {
+    fn from(ids: Vec<u32>) -> Self {
+        match *ids {
+            [] => Self::None,
+            [id] => Self::One(id),
+            _ => Self::Many(ids.into_boxed_slice()),
+        }
     }
 }
 
