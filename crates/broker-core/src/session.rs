@@ -51,7 +51,7 @@ pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel};
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
 
 /// Tells sessions apart within one process; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionId(pub(crate) u64);
 
 /// A session, shared.

@@ -6,10 +6,14 @@
 //! becomes of the message: whether a session takes it is the session's decision, and then the next
 //! member is asked.
 //!
-//! Its lock is held for a choice only, and none other is taken meanwhile. So a choice goes by two
-//! numbers that sessions let everybody read: whether they are connected, and how many messages they
-//! are owed. Both may be a moment old.
+//! Its lock is held for a choice only, and none other is taken meanwhile. So a choice goes by what
+//! sessions have told the group, whether they are connected, and by a number that they let everybody
+//! read, how many messages they are owed. Both may be a moment old when the session is asked.
+//!
+//! Members that are connected, that are away and keep messages, and that are away and keep none are
+//! apart from each other: a choice does not walk over those that cannot take the message.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
@@ -34,12 +38,18 @@ pub(crate) struct Group {
     members: Mutex<Members>,
 }
 
+/// The members, by session in each part.
 #[derive(Debug, Default)]
 struct Members {
-    /// By ascending session.
-    list: Vec<Member>,
-    /// Who is next, where the strategy has an order.
-    cursor: usize,
+    connected: BTreeMap<SessionId, Member>,
+    /// The connected ones once more, in no order: to draw from.
+    lots: Vec<SessionId>,
+    /// Away, and what comes waits for them.
+    waiting: BTreeMap<SessionId, Member>,
+    /// Away, and nothing is kept for them.
+    unreachable: BTreeMap<SessionId, Member>,
+    /// Who is next, where the strategy has an order: the first from here on.
+    cursor: SessionId,
     /// Numbers drawn so far.
     draws: u64,
     /// With whom the group stays.
@@ -51,6 +61,8 @@ struct Members {
 pub(crate) struct Member {
     pub(crate) session: Arc<Session>,
     pub(crate) options: SubscriptionOptions,
+    /// Where it stands in the lots, while it is connected.
+    lot: usize,
 }
 
 /// Who may be given a message.
@@ -94,36 +106,35 @@ impl Group {
         &self.text
     }
 
-    /// Adds a member, or gives it other options. False if it was one before.
-    pub(crate) fn put(&self, member: Member) -> bool {
+    /// Adds a member, or gives it other options. False if it was one before. To be called with the
+    /// session's state locked, so that it stays connected, or away, until
+    /// [`tell`](Self::tell) is called.
+    pub(crate) fn put(&self, session: &Arc<Session>, options: SubscriptionOptions) -> bool {
         let mut members = self.members.lock();
-        match members.place(member.session.id()) {
-            Ok(place) => {
-                if let Some(known) = members.list.get_mut(place) {
-                    known.options = member.options;
-                }
-                false
-            }
-            Err(place) => {
-                members.list.insert(place, member);
-                members.cursor += usize::from(place < members.cursor);
-                true
-            }
-        }
+        let is_new = members.take(session.id()).is_none();
+        members.add(Member {
+            session: Arc::clone(session),
+            options,
+            lot: 0,
+        });
+        is_new
     }
 
     /// Removes a member. False if it was none.
     pub(crate) fn remove(&self, session: SessionId) -> bool {
         let mut members = self.members.lock();
-        let Ok(place) = members.place(session) else {
-            return false;
-        };
-        members.list.remove(place);
-        members.cursor -= usize::from(place < members.cursor);
         if members.favourite == Some(session) {
             members.favourite = None;
         }
-        true
+        members.take(session).is_some()
+    }
+
+    /// A member's client has come, or has gone.
+    pub(crate) fn tell(&self, session: SessionId) {
+        let mut members = self.members.lock();
+        if let Some(member) = members.take(session) {
+            members.add(member);
+        }
     }
 
     /// Lets go of all members: the broker ends.
@@ -135,13 +146,18 @@ impl Group {
 
     /// How many members there are.
     pub(crate) fn len(&self) -> usize {
-        self.members.lock().list.len()
+        let members = self.members.lock();
+        members.connected.len() + members.waiting.len() + members.unreachable.len()
     }
 
-    /// Whether this session is a member.
+    /// Whether this session is a member, and if it is, a connected one.
     #[cfg(any(test, feature = "invariants"))]
-    pub(crate) fn has(&self, session: SessionId) -> bool {
-        self.members.lock().place(session).is_ok()
+    pub(crate) fn knows(&self, session: SessionId) -> Option<bool> {
+        let members = self.members.lock();
+        let is_away = members.waiting.contains_key(&session);
+        let is_away = is_away || members.unreachable.contains_key(&session);
+        let is_connected = members.connected.contains_key(&session);
+        (is_connected || is_away).then_some(is_connected)
     }
 
     /// Who gets a message: a connected member by the strategy, or where there is none, one whose
@@ -149,16 +165,18 @@ impl Group {
     pub(crate) fn choose(&self, strategy: ShareStrategy, search: Search) -> Option<Chosen> {
         let mut members = self.members.lock();
         let connected = match strategy {
-            ShareStrategy::RoundRobin => members.next(|member| search.finds_connected(member)),
+            ShareStrategy::RoundRobin => members.next(search),
             ShareStrategy::Random => members.draw(&self.text, search),
             ShareStrategy::Sticky => members.favourite(search),
             ShareStrategy::LeastInflight => members.least_owed(search),
         };
-        let place = connected.or_else(|| members.next(|member| search.finds_away(member)))?;
-        members.cursor = place + 1;
-        members.list.get(place).map(|member| Chosen {
-            member: member.clone(),
-            connected: connected.is_some(),
+        let connected = connected.cloned();
+        let is_connected = connected.is_some();
+        let member = connected.or_else(|| members.waiting(search).next().cloned())?;
+        members.cursor = SessionId(member.session.id().0 + 1);
+        Some(Chosen {
+            member,
+            connected: is_connected,
         })
     }
 
@@ -166,87 +184,111 @@ impl Group {
     /// it: connected members, then those whose sessions keep it; so many of them at most.
     pub(crate) fn others(&self, search: Search, chosen: SessionId, limit: usize) -> Vec<Chosen> {
         let members = self.members.lock();
-        let find = |connected: bool| {
-            let others = members.ring().filter_map(|place| members.list.get(place));
-            others
-                .filter(move |member| match connected {
-                    true => search.finds_connected(member),
-                    false => search.finds_away(member),
-                })
-                .filter(|member| member.session.id() != chosen)
-                .map(move |member| Chosen {
-                    member: member.clone(),
-                    connected,
-                })
-        };
-        find(true).chain(find(false)).take(limit).collect()
+        let connected = members.connected(search).map(|member| (member, true));
+        let waiting = members.waiting(search).map(|member| (member, false));
+        connected
+            .chain(waiting)
+            .filter(|(member, _)| member.session.id() != chosen)
+            .map(|(member, connected)| Chosen {
+                member: member.clone(),
+                connected,
+            })
+            .take(limit)
+            .collect()
     }
 }
 
 impl Members {
-    fn place(&self, session: SessionId) -> Result<usize, usize> {
-        self.list
-            .binary_search_by_key(&session, |member| member.session.id())
+    /// Adds one that is no member.
+    fn add(&mut self, mut member: Member) {
+        let id = member.session.id();
+        if member.session.is_connected() {
+            member.lot = self.lots.len();
+            self.lots.push(id);
+            self.connected.insert(id, member);
+        } else if member.options.qos > QoS::AtMostOnce && member.session.is_durable() {
+            self.waiting.insert(id, member);
+        } else {
+            self.unreachable.insert(id, member);
+        }
     }
 
-    /// All places, from the cursor round to the one before it.
-    fn ring(&self) -> impl Iterator<Item = usize> + use<> {
-        let cursor = self.cursor.min(self.list.len());
-        (cursor..self.list.len()).chain(0..cursor)
+    /// Removes a member.
+    fn take(&mut self, id: SessionId) -> Option<Member> {
+        let Some(member) = self.connected.remove(&id) else {
+            let waiting = self.waiting.remove(&id);
+            return waiting.or_else(|| self.unreachable.remove(&id));
+        };
+        // The last lot takes its place.
+        if member.lot < self.lots.len() {
+            self.lots.swap_remove(member.lot);
+        }
+        let moved = self.lots.get(member.lot);
+        if let Some(moved) = moved.and_then(|moved| self.connected.get_mut(moved)) {
+            moved.lot = member.lot;
+        }
+        Some(member)
     }
 
-    fn is(&self, place: usize, wanted: impl Fn(&Member) -> bool) -> bool {
-        self.list.get(place).is_some_and(wanted)
+    /// Connected members that may get it, from the cursor on and round to the one before it.
+    fn connected(&self, search: Search) -> impl Iterator<Item = &Member> {
+        ring(&self.connected, self.cursor).filter(move |member| search.allows(member))
     }
 
-    /// The first from the cursor on.
-    fn next(&self, wanted: impl Fn(&Member) -> bool) -> Option<usize> {
-        self.ring().find(|place| self.is(*place, &wanted))
+    /// Members that are away and may get it.
+    fn waiting(&self, search: Search) -> impl Iterator<Item = &Member> {
+        let may_wait = !search.connected_only && search.qos > QoS::AtMostOnce;
+        let members = may_wait.then(|| ring(&self.waiting, self.cursor));
+        let members = members.into_iter().flatten();
+        members.filter(move |member| search.allows(member))
     }
 
-    fn draw(&mut self, text: &str, search: Search) -> Option<usize> {
-        let count = self.list.len() as u64;
+    fn next(&self, search: Search) -> Option<&Member> {
+        self.connected(search).next()
+    }
+
+    fn draw(&mut self, text: &str, search: Search) -> Option<&Member> {
+        let count = self.lots.len() as u64;
         let seed = fnv1a(text);
         for _ in 0..DRAWS {
             self.draws = self.draws.wrapping_add(1);
-            let place = splitmix64(seed ^ self.draws).checked_rem(count)?;
-            self.cursor = usize::try_from(place).unwrap_or(0);
-            if self.is(self.cursor, |member| search.finds_connected(member)) {
-                return Some(self.cursor);
-            }
-        }
-        self.next(|member| search.finds_connected(member))
-    }
-
-    fn favourite(&mut self, search: Search) -> Option<usize> {
-        let known = self.favourite.and_then(|known| self.place(known).ok());
-        let known = known.filter(|place| self.is(*place, |member| search.finds_connected(member)));
-        let place = known.or_else(|| self.next(|member| search.finds_connected(member)))?;
-        self.favourite = self.list.get(place).map(|member| member.session.id());
-        Some(place)
-    }
-
-    fn least_owed(&self, search: Search) -> Option<usize> {
-        let mut best: Option<(u32, usize)> = None;
-        let mut compared = 0;
-        for place in self.ring() {
-            let Some(member) = self.list.get(place) else {
-                continue;
-            };
-            if !search.finds_connected(member) {
-                continue;
-            }
-            let owed = member.session.owed();
-            if best.is_none_or(|(least, _)| owed < least) {
-                best = Some((owed, place));
-            }
-            compared += 1;
-            if owed == 0 || compared == COMPARED {
+            let lot = splitmix64(seed ^ self.draws).checked_rem(count)?;
+            self.cursor = *self.lots.get(usize::try_from(lot).unwrap_or(0))?;
+            let drawn = self.connected.get(&self.cursor);
+            if drawn.is_some_and(|member| search.allows(member)) {
                 break;
             }
         }
-        best.map(|(_, place)| place)
+        self.next(search)
     }
+
+    fn favourite(&mut self, search: Search) -> Option<&Member> {
+        let known = self.favourite.and_then(|known| self.connected.get(&known));
+        let known = known.filter(|member| search.allows(member));
+        let id = known.or_else(|| self.next(search))?.session.id();
+        self.favourite = Some(id);
+        self.connected.get(&id)
+    }
+
+    fn least_owed(&self, search: Search) -> Option<&Member> {
+        let mut best: Option<(u32, &Member)> = None;
+        for member in self.connected(search).take(COMPARED) {
+            let owed = member.session.owed();
+            if best.is_none_or(|(least, _)| owed < least) {
+                best = Some((owed, member));
+            }
+            if owed == 0 {
+                break;
+            }
+        }
+        best.map(|(_, member)| member)
+    }
+}
+
+/// All of them, from one session on and round to the one before it.
+fn ring(members: &BTreeMap<SessionId, Member>, from: SessionId) -> impl Iterator<Item = &Member> {
+    let (behind, before) = (members.range(from..), members.range(..from));
+    behind.chain(before).map(|(_, member)| member)
 }
 
 impl Search {
@@ -263,18 +305,6 @@ impl Search {
     fn allows(&self, member: &Member) -> bool {
         let acknowledged = self.qos.min(member.options.qos) > QoS::AtMostOnce;
         self.except != Some(member.session.id()) && (acknowledged || !self.acknowledged_only)
-    }
-
-    fn finds_connected(&self, member: &Member) -> bool {
-        member.session.is_connected() && self.allows(member)
-    }
-
-    fn finds_away(&self, member: &Member) -> bool {
-        !self.connected_only
-            && self.qos.min(member.options.qos) > QoS::AtMostOnce
-            && member.session.is_durable()
-            && !member.session.is_connected()
-            && self.allows(member)
     }
 }
 
@@ -300,29 +330,38 @@ mod tests {
     fn group(members: u64) -> Arc<Group> {
         let group = Group::new(SubscriberId::group(1), "$share/g/a".into());
         for number in 1..=members {
-            group.put(member(number, QoS::ExactlyOnce));
+            put(&group, number, QoS::ExactlyOnce);
         }
         group
     }
 
-    fn member(number: u64, qos: QoS) -> Member {
+    fn put(group: &Group, number: u64, qos: QoS) -> bool {
         let session = Session::new(SessionId(number), "client".into(), 100, true);
+        let options = SubscriptionOptions {
+            qos,
+            no_local: false,
+            retain_as_published: false,
+            identifier: 0,
+        };
         session.set_connected(true);
-        Member {
-            session,
-            options: SubscriptionOptions {
-                qos,
-                no_local: false,
-                retain_as_published: false,
-                identifier: 0,
-            },
+        group.put(&session, options)
+    }
+
+    fn set_connected(group: &Group, number: u64, connected: bool) {
+        let mut members = group.members.lock();
+        if let Some(member) = members.take(SessionId(number)) {
+            let session = Arc::clone(&member.session);
+            members.add(member);
+            drop(members);
+            session.set_connected(connected);
+            group.tell(SessionId(number));
+            assert_eq!(group.knows(SessionId(number)), Some(connected));
         }
     }
 
-    fn with_session(group: &Group, number: u64, change: impl FnOnce(&Session)) {
+    fn set_owed(group: &Group, number: u64, owed: usize) {
         let members = group.members.lock();
-        let place = members.place(SessionId(number)).unwrap();
-        change(&members.list[place].session);
+        members.connected[&SessionId(number)].session.set_owed(owed);
     }
 
     fn chosen(group: &Group, strategy: ShareStrategy, times: usize) -> Vec<u64> {
@@ -340,9 +379,9 @@ mod tests {
         assert_eq!(chosen(&group, RoundRobin, 5), [1, 2, 3, 4, 1]);
         group.remove(SessionId(1));
         assert_eq!(chosen(&group, RoundRobin, 2), [2, 3]);
-        group.put(member(1, QoS::AtMostOnce));
+        put(&group, 1, QoS::AtMostOnce);
         assert_eq!(chosen(&group, RoundRobin, 3), [4, 1, 2]);
-        with_session(&group, 3, |session| session.set_connected(false));
+        set_connected(&group, 3, false);
         assert_eq!(chosen(&group, RoundRobin, 4), [4, 1, 2, 4]);
         for number in 1..=4 {
             group.remove(SessionId(number));
@@ -365,7 +404,7 @@ mod tests {
             "{pairs:?}"
         );
         for away in [1, 2, 3] {
-            with_session(&group, away, |session| session.set_connected(false));
+            set_connected(&group, away, false);
         }
         assert_eq!(chosen(&group, ShareStrategy::Random, 50), [4; 50]);
     }
@@ -375,9 +414,9 @@ mod tests {
         use ShareStrategy::Sticky;
         let group = group(3);
         assert_eq!(chosen(&group, Sticky, 3), [1, 1, 1]);
-        with_session(&group, 1, |session| session.set_connected(false));
+        set_connected(&group, 1, false);
         assert_eq!(chosen(&group, Sticky, 2), [2, 2]);
-        with_session(&group, 1, |session| session.set_connected(true));
+        set_connected(&group, 1, true);
         assert_eq!(chosen(&group, Sticky, 2), [2, 2]);
         group.remove(SessionId(2));
         assert_eq!(chosen(&group, Sticky, 2), [3, 3]);
@@ -389,10 +428,10 @@ mod tests {
         let group = group(3);
         assert_eq!(chosen(&group, LeastInflight, 4), [1, 2, 3, 1]);
         for (number, owed) in [(1, 2), (2, 1), (3, 1)] {
-            with_session(&group, number, |session| session.set_owed(owed));
+            set_owed(&group, number, owed);
         }
         assert_eq!(chosen(&group, LeastInflight, 4), [2, 3, 2, 3]);
-        with_session(&group, 1, |session| session.set_owed(0));
+        set_owed(&group, 1, 0);
         assert_eq!(chosen(&group, LeastInflight, 2), [1, 1]);
     }
 
@@ -403,7 +442,7 @@ mod tests {
         let group = group(600);
         for number in 1..=600 {
             let owed = if number == 300 { 1 } else { 2 };
-            with_session(&group, number, |session| session.set_owed(owed));
+            set_owed(&group, number, owed);
         }
         assert_eq!(chosen(&group, LeastInflight, 1), [1], "of the first 256");
         assert_eq!(
@@ -416,9 +455,9 @@ mod tests {
     #[test]
     fn who_is_away_is_asked_last_and_only_where_the_message_can_wait() {
         let group = group(3);
-        group.put(member(4, QoS::AtMostOnce));
+        put(&group, 4, QoS::AtMostOnce);
         for away in [1, 3, 4] {
-            with_session(&group, away, |session| session.set_connected(false));
+            set_connected(&group, away, false);
         }
         let search = Search::anybody(QoS::AtLeastOnce);
         let others = |chosen, search| {
@@ -437,14 +476,56 @@ mod tests {
             ..search
         };
         assert_eq!(others(1, connected_only), [(2, true)]);
-        with_session(&group, 2, |session| session.set_connected(false));
+        set_connected(&group, 2, false);
         assert_eq!(chosen(&group, ShareStrategy::Sticky, 3), [3, 1, 2]);
+    }
+
+    /// Members come, go and connect in any order; a plain map says who is connected.
+    #[test]
+    fn a_choice_is_among_those_that_are_connected_whoever_came_and_went() {
+        let group = group(0);
+        let mut known: BTreeMap<u64, bool> = BTreeMap::new();
+        for step in 0..5_000 {
+            let number = splitmix64(step) % 20;
+            match splitmix64(!step) % 4 {
+                0 => {
+                    let is_new = put(&group, number, QoS::AtLeastOnce);
+                    assert_eq!(known.insert(number, true).is_none(), is_new);
+                }
+                1 => assert_eq!(known.remove(&number), group.knows_and_removes(number)),
+                is_connected => {
+                    let is_connected = is_connected == 2;
+                    set_connected(&group, number, is_connected);
+                    known.entry(number).and_modify(|it| *it = is_connected);
+                }
+            }
+            assert_eq!(group.len(), known.len());
+            let connected: Vec<u64> = known
+                .iter()
+                .filter_map(|(number, connected)| connected.then_some(*number))
+                .collect();
+            let mut round = chosen(&group, ShareStrategy::RoundRobin, connected.len());
+            round.sort_unstable();
+            assert_eq!(round, connected, "each has its turn");
+            if !connected.is_empty() {
+                let drawn = chosen(&group, ShareStrategy::Random, 1);
+                assert!(connected.contains(&drawn[0]), "{drawn:?} of {connected:?}");
+            }
+        }
+    }
+
+    impl Group {
+        fn knows_and_removes(&self, number: u64) -> Option<bool> {
+            let known = self.knows(SessionId(number));
+            assert_eq!(self.remove(SessionId(number)), known.is_some());
+            known
+        }
     }
 
     #[test]
     fn a_member_that_subscribes_again_is_there_once_with_its_new_options() {
         let group = group(1);
-        assert!(!group.put(member(1, QoS::AtMostOnce)));
+        assert!(!put(&group, 1, QoS::AtMostOnce));
         assert_eq!(group.len(), 1);
         let chosen = group.choose(ShareStrategy::RoundRobin, Search::anybody(QoS::ExactlyOnce));
         assert_eq!(chosen.unwrap().member.options.qos, QoS::AtMostOnce);

@@ -56,7 +56,7 @@ impl Broker {
         assert_eq!(
             session.is_connected(),
             state.link.is_some(),
-            "groups know whether it is connected"
+            "groups may read whether it is connected"
         );
         if let Some(link) = &state.link {
             // PUBREL needs no quota, and there may be more of them from earlier connections.
@@ -110,7 +110,7 @@ impl Broker {
                     .into_iter()
                     .find(|it| **it.text() == *text);
                 group.is_some_and(|group| {
-                    group.has(session.id())
+                    group.knows(session.id()) == Some(session.is_connected())
                         && self
                             .subscriptions
                             .get(shared.filter(), &group.id())

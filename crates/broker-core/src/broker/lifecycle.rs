@@ -79,6 +79,7 @@ impl Broker {
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
         session.set_connected(true);
+        self.tell_groups(&session, &state);
         if self.shutting_down.load(Ordering::SeqCst) {
             // It began after the first look, and may have missed this session.
             effects
@@ -169,6 +170,7 @@ impl Broker {
         }
         state.detach();
         session.set_connected(false);
+        self.tell_groups(session, &state);
         let shares = state.has_shared;
         let expiry = state.expiry_interval_secs;
         // Nothing is delivered any more to one that is about to end.

@@ -19,9 +19,9 @@ use crate::Timestamp;
 use crate::effects::{Change, Effects, Release};
 use crate::publication::Publication;
 use crate::session::{
-    DeliveryEffects, Move, Origin, Parcel, Refused, Rules, Session, Share, Terms,
+    DeliveryEffects, Move, Origin, Parcel, Refused, Rules, Session, Share, State, Terms,
 };
-use crate::share::{Chosen, Group, Member, Search};
+use crate::share::{Chosen, Group, Search};
 use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
 
 /// When messages that could not be given away yet, or were about to be, are looked at again.
@@ -151,7 +151,6 @@ impl Broker {
         filter: TopicFilter<'_>,
         options: SubscriptionOptions,
     ) {
-        let session = Arc::clone(session);
         let text: Arc<str> = text.into();
         let entry = self.groups.by_text.entry(Arc::clone(&text));
         let group = entry.or_insert_with(|| {
@@ -160,7 +159,7 @@ impl Broker {
             self.subscriptions.insert(filter, group.id(), subscription);
             group
         });
-        if group.put(Member { session, options }) {
+        if group.put(session, options) {
             self.groups.memberships.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -179,6 +178,15 @@ impl Broker {
                 self.subscriptions.remove(shared.filter(), &group.id());
             }
             entry.remove();
+        }
+    }
+
+    /// A session's client has come, or has gone: the groups of its shared subscriptions are told.
+    pub(super) fn tell_groups(&self, session: &Session, state: &State) {
+        for text in state.filters.shared() {
+            if let Some(group) = self.groups.get(text) {
+                group.tell(session.id());
+            }
         }
     }
 
