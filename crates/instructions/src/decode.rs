@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use mqtt_codec::{Decoded, Packet, QoS, Version, decode};
 
-use crate::packets::{self, TOPIC};
+use instructions::packets::{self, TOPIC};
 
 pub(crate) fn publish_v311() -> Box<dyn FnMut()> {
     let bytes = packets::publish(Version::V311, QoS::AtLeastOnce, TOPIC, false);

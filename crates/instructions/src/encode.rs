@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use mqtt_codec::{PacketId, Publish, QoS, Version};
 
-use crate::packets::{PAYLOAD, TOPIC};
+use instructions::packets::{PAYLOAD, TOPIC};
 
 pub(crate) fn publish() -> Box<dyn FnMut()> {
     let mut bytes = Vec::with_capacity(256);

@@ -14,8 +14,6 @@
 mod decode;
 mod encode;
 mod matching;
-mod packets;
-mod peer;
 mod routing;
 mod sessions;
 

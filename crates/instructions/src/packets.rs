@@ -7,13 +7,13 @@ use mqtt_codec::{
 };
 
 /// A topic name as devices use them: 34 bytes of ASCII.
-pub(crate) const TOPIC: &str = "building/7/floor/3/room/21/climate";
+pub const TOPIC: &str = "building/7/floor/3/room/21/climate";
 
 /// 64 bytes.
-pub(crate) const PAYLOAD: &[u8; 64] = &[b'x'; 64];
+pub const PAYLOAD: &[u8; 64] = &[b'x'; 64];
 
 /// Any packet.
-pub(crate) fn bytes(version: Version, packet: Packet<'_>) -> Vec<u8> {
+pub fn bytes(version: Version, packet: Packet<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     packet
         .encode(version, &mut bytes)
@@ -22,7 +22,7 @@ pub(crate) fn bytes(version: Version, packet: Packet<'_>) -> Vec<u8> {
 }
 
 /// A PUBLISH with [`PAYLOAD`].
-pub(crate) fn publish(version: Version, qos: QoS, topic: &str, retain: bool) -> Vec<u8> {
+pub fn publish(version: Version, qos: QoS, topic: &str, retain: bool) -> Vec<u8> {
     let packet_id = (qos != QoS::AtMostOnce).then_some(PacketId::MIN);
     let publish = Publish {
         qos,
@@ -34,7 +34,7 @@ pub(crate) fn publish(version: Version, qos: QoS, topic: &str, retain: bool) -> 
 }
 
 /// A PUBLISH with the four properties of a request.
-pub(crate) fn request() -> Vec<u8> {
+pub fn request() -> Vec<u8> {
     let mut properties = PropertiesBuf::new();
     for property in [
         Property::PayloadFormatIndicator(PayloadFormat::Utf8),
@@ -54,7 +54,7 @@ pub(crate) fn request() -> Vec<u8> {
 }
 
 /// A SUBSCRIBE.
-pub(crate) fn subscribe(version: Version, qos: QoS, filters: &[&str]) -> Vec<u8> {
+pub fn subscribe(version: Version, qos: QoS, filters: &[&str]) -> Vec<u8> {
     let mut list = SubscribeFiltersBuf::new();
     for filter in filters {
         list.push(filter, SubscriptionOptions::new(qos))
@@ -69,7 +69,7 @@ pub(crate) fn subscribe(version: Version, qos: QoS, filters: &[&str]) -> Vec<u8>
 }
 
 /// An UNSUBSCRIBE.
-pub(crate) fn unsubscribe(version: Version, filters: &[&str]) -> Vec<u8> {
+pub fn unsubscribe(version: Version, filters: &[&str]) -> Vec<u8> {
     let mut list = UnsubscribeFiltersBuf::new();
     for filter in filters {
         list.push(filter).expect("a filter that fits");
@@ -83,7 +83,7 @@ pub(crate) fn unsubscribe(version: Version, filters: &[&str]) -> Vec<u8> {
 }
 
 /// A CONNECT of a session that ends with its connection, or of one that is kept for an hour.
-pub(crate) fn connect(version: Version, client_id: &str, keep: bool) -> Vec<u8> {
+pub fn connect(version: Version, client_id: &str, keep: bool) -> Vec<u8> {
     let mut properties = PropertiesBuf::new();
     if keep && version == Version::V5 {
         properties
@@ -100,7 +100,7 @@ pub(crate) fn connect(version: Version, client_id: &str, keep: bool) -> Vec<u8> 
 }
 
 /// A CONNECT of MQTT 5.0 with four properties, a will with two, user name and password.
-pub(crate) fn connect_with_everything() -> Vec<u8> {
+pub fn connect_with_everything() -> Vec<u8> {
     let (mut properties, mut of_will) = (PropertiesBuf::new(), PropertiesBuf::new());
     for property in [
         Property::SessionExpiryInterval(3_600),
@@ -133,7 +133,7 @@ pub(crate) fn connect_with_everything() -> Vec<u8> {
 }
 
 /// What a receiver answers: PUBACK, PUBREC, PUBCOMP, and what a sender says in between, PUBREL.
-pub(crate) fn acknowledgement(version: Version, kind: u8, packet_id: PacketId) -> [u8; 4] {
+pub fn acknowledgement(version: Version, kind: u8, packet_id: PacketId) -> [u8; 4] {
     let packet = match kind {
         4 => Packet::PubAck(PubAck::new(packet_id)),
         5 => Packet::PubRec(PubRec::new(packet_id)),

@@ -13,17 +13,25 @@ use persistence_memory::MemoryPersistence;
 use crate::packets;
 
 /// Broker, store, and what a worker thread owns.
-pub(crate) struct World {
-    pub(crate) broker: Arc<Broker>,
+pub struct World {
+    /// The broker.
+    pub broker: Arc<Broker>,
     store: MemoryPersistence,
     effects: Effects,
-    now: Timestamp,
+    /// The time, which stands still unless it is changed.
+    pub now: Timestamp,
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// With the options of the command.
+    pub fn new() -> Self {
+        Self::with_options(BrokerOptions::default())
+    }
+
+    /// With other options.
+    pub fn with_options(options: BrokerOptions) -> Self {
         Self {
-            broker: Broker::new(BrokerOptions::default()),
+            broker: Broker::new(options),
             store: MemoryPersistence::new(),
             effects: Effects::new(),
             now: Timestamp::from_millis(1_000_000),
@@ -31,7 +39,7 @@ impl World {
     }
 
     /// A client that is connected.
-    pub(crate) fn connect(&mut self, version: Version, client_id: &str, keep: bool) -> Peer {
+    pub fn connect(&mut self, version: Version, client_id: &str, keep: bool) -> Peer {
         let mut peer = self.accept();
         let connect = packets::connect(version, client_id, keep);
         self.send(&mut peer, &connect);
@@ -41,7 +49,7 @@ impl World {
     }
 
     /// One that has not said a word yet.
-    pub(crate) fn accept(&mut self) -> Peer {
+    pub fn accept(&mut self) -> Peer {
         Peer {
             connection: Connection::new(&self.broker, self.now),
             received: Vec::new(),
@@ -49,7 +57,7 @@ impl World {
     }
 
     /// One that is connected and has subscribed.
-    pub(crate) fn subscriber(
+    pub fn subscriber(
         &mut self,
         version: Version,
         client_id: &str,
@@ -67,7 +75,7 @@ impl World {
     }
 
     /// The client's bytes arrive, whole packets all of them.
-    pub(crate) fn send(&mut self, peer: &mut Peer, mut bytes: &[u8]) {
+    pub fn send(&mut self, peer: &mut Peer, mut bytes: &[u8]) {
         let connection = &mut peer.connection;
         while !bytes.is_empty() {
             let decoded = decode(bytes, connection.version(), connection.max_packet_size());
@@ -82,7 +90,7 @@ impl World {
     }
 
     /// The client takes everything that there is for it, into `received`.
-    pub(crate) fn receive(&mut self, peer: &mut Peer) {
+    pub fn receive(&mut self, peer: &mut Peer) {
         peer.received.clear();
         loop {
             let output = peer
@@ -107,22 +115,41 @@ impl World {
     }
 
     /// The connection is lost.
-    pub(crate) fn lose(&mut self, peer: &mut Peer) {
+    pub fn lose(&mut self, peer: &mut Peer) {
         peer.connection.handle_lost(self.now, &mut self.effects);
         self.settle(&mut peer.connection);
     }
 
+    /// What is due by now is done. True if there is more.
+    pub fn handle_timeout(&mut self) -> bool {
+        let broker = Arc::clone(&self.broker);
+        let more = broker.handle_timeout(self.now, &mut self.effects);
+        loop {
+            self.commit();
+            let ticket = self.effects.take_ticket();
+            broker.handle_committed(self.now, ticket, &mut self.effects);
+            self.effects.wake();
+            if self.effects.batch().is_empty() {
+                return more;
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let batch = self.effects.batch();
+        if !batch.is_empty() {
+            let answer = self.store.commit(batch);
+            assert!(
+                matches!(answer, Answer::Ready(Ok(()))),
+                "memory answers at once"
+            );
+        }
+        batch.drain().for_each(drop);
+    }
+
     fn settle(&mut self, connection: &mut Connection) {
         loop {
-            let batch = self.effects.batch();
-            if !batch.is_empty() {
-                let answer = self.store.commit(batch);
-                assert!(
-                    matches!(answer, Answer::Ready(Ok(()))),
-                    "memory answers at once"
-                );
-            }
-            batch.drain().for_each(drop);
+            self.commit();
             connection.handle_committed_now(self.now, &mut self.effects);
             if self.effects.batch().is_empty() {
                 self.effects.wake();
@@ -132,17 +159,24 @@ impl World {
     }
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A client.
-pub(crate) struct Peer {
-    pub(crate) connection: Connection,
+pub struct Peer {
+    /// Its connection.
+    pub connection: Connection,
     /// The bytes of the last [`World::receive`].
-    pub(crate) received: Vec<u8>,
+    pub received: Vec<u8>,
 }
 
 impl Peer {
     /// Whether the last that came was one PUBLISH, and its packet identifier, read without a decoder
     /// so that the step is the broker's work: it stands behind the topic name.
-    pub(crate) fn packet_id(&self) -> PacketId {
+    pub fn packet_id(&self) -> PacketId {
         let [0x32..=0x37, _, high, low, rest @ ..] = &*self.received else {
             unreachable!("a PUBLISH at QoS 1 or 2: {:?}", self.received);
         };
@@ -154,7 +188,7 @@ impl Peer {
     }
 
     /// The first byte of the last that came, and how many bytes there were.
-    pub(crate) fn got(&self) -> (Option<u8>, usize) {
+    pub fn got(&self) -> (Option<u8>, usize) {
         (self.received.first().copied(), self.received.len())
     }
 }

@@ -4,8 +4,8 @@
 use mqtt_codec::{QoS, Version};
 
 use crate::matching;
-use crate::packets::{self, PAYLOAD, TOPIC};
-use crate::peer::{Peer, World};
+use instructions::packets::{self, PAYLOAD, TOPIC};
+use instructions::peer::{Peer, World};
 
 pub(crate) fn qos_0() -> Box<dyn FnMut()> {
     pair(Version::V311, QoS::AtMostOnce, false)

@@ -3,8 +3,8 @@
 
 use mqtt_codec::{Disconnect, Packet, QoS, ReasonCode, Version};
 
-use crate::packets;
-use crate::peer::World;
+use instructions::packets;
+use instructions::peer::World;
 
 /// How many clients, or filters, take turns.
 const ROUND: usize = 500;
