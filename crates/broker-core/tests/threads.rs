@@ -212,6 +212,8 @@ fn members_that_come_and_go_lose_nothing_of_what_they_share() {
     let mut effects = Effects::new();
     let now = |clock: &AtomicU64| Timestamp::from_millis(clock.fetch_add(1, Ordering::Relaxed));
     let mut last = join(&broker, "last", now(&clock), &mut effects);
+    // It reads nothing either and goes, so that some messages have to move however threads run.
+    let mut leaving = join(&broker, "leaving", now(&clock), &mut effects);
     let publishers: Vec<_> = (0..PUBLISHERS)
         .map(|number| {
             let (broker, clock) = (Arc::clone(&broker), Arc::clone(&clock));
@@ -265,6 +267,8 @@ fn members_that_come_and_go_lose_nothing_of_what_they_share() {
     for member in members {
         member.join().expect("no thread has panicked");
     }
+    leaving.close(now(&clock), CloseCause::ConnectionLost, &mut effects);
+    settle(&mut leaving, now(&clock), &mut effects);
     while take(&mut last, now(&clock), &mut effects, &seen) > 0 {}
     last.close(now(&clock), CloseCause::ConnectionLost, &mut effects);
     settle(&mut last, now(&clock), &mut effects);
