@@ -287,7 +287,9 @@ impl Members {
 
 /// All of them, from one session on and round to the one before it.
 fn ring(members: &BTreeMap<SessionId, Member>, from: SessionId) -> impl Iterator<Item = &Member> {
-    let (behind, before) = (members.range(from..), members.range(..from));
+    let behind = members.range(from..);
+    // Mostly there is one behind, and the others are not even looked for.
+    let before = core::iter::once_with(move || members.range(..from)).flatten();
     behind.chain(before).map(|(_, member)| member)
 }
 
