@@ -7,10 +7,11 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use mio::net::TcpStream;
-use mqtt_codec::{Decoded, Packet, Version, decode};
+use mqtt_codec::{Decoded, Packet, Publish, QoS, Version, decode};
 
 use crate::block::Block;
 use crate::failure::Failure;
+use crate::parties::{PUBACK, PUBREC};
 
 /// One end of a TCP connection.
 #[derive(Debug)]
@@ -65,6 +66,18 @@ impl Connection {
     pub fn queue_acknowledgement(&mut self, first_byte: u8, packet_id: u16) {
         let [high, low] = packet_id.to_be_bytes();
         self.control.extend_from_slice(&[first_byte, 2, high, low]);
+    }
+
+    /// Appends the first answer to a PUBLISH that has come: PUBACK, PUBREC, or none at QoS 0.
+    #[inline]
+    pub fn queue_answer(&mut self, publish: &Publish<'_>) {
+        if let Some(packet_id) = publish.packet_id {
+            let answer = match publish.qos {
+                QoS::ExactlyOnce => PUBREC,
+                _ => PUBACK,
+            };
+            self.queue_acknowledgement(answer, packet_id.get());
+        }
     }
 
     /// Whether the kernel took all that there was.

@@ -218,13 +218,7 @@ impl<A: Audience> Parties<A> {
         publish: &Publish<'_>,
         now_ns: u64,
     ) -> Result<(), Failure> {
-        if let Some(packet_id) = publish.packet_id {
-            let answer = match publish.qos {
-                QoS::ExactlyOnce => PUBREC,
-                _ => PUBACK,
-            };
-            connection.queue_acknowledgement(answer, packet_id.get());
-        }
+        connection.queue_answer(publish);
         self.delivered += 1;
         let stamp = Stamp::read(publish.payload);
         let publisher = stamp.and_then(|stamp| self.publishers.get(stamp.source as usize));

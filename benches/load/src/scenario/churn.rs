@@ -14,7 +14,7 @@ use crate::flow::describe;
 use crate::latency::Latency;
 use crate::meter::seconds;
 use crate::net::{Handler, Net};
-use crate::parties::{PUBACK, PUBCOMP, PUBREC, PUBREL};
+use crate::parties::{PUBCOMP, PUBREL};
 use crate::stamp::Stamp;
 use crate::subscriptions::{Change, request};
 
@@ -98,13 +98,7 @@ impl Crowd {
     }
 
     fn receive(&mut self, connection: &mut Connection, id: usize, publish: &Publish<'_>) {
-        if let Some(packet_id) = publish.packet_id {
-            let answer = match publish.qos {
-                QoS::ExactlyOnce => PUBREC,
-                _ => PUBACK,
-            };
-            connection.queue_acknowledgement(answer, packet_id.get());
-        }
+        connection.queue_answer(publish);
         let client = &mut self.clients[id];
         let expected = Some((id as u32, client.cycle));
         let stamp = Stamp::read(publish.payload);

@@ -15,7 +15,7 @@ use crate::feed::Feed;
 use crate::figures::Figures;
 use crate::meter::{Meter, report_growth, seconds};
 use crate::net::{Handler, Net};
-use crate::parties::{Audience, PUBACK, PUBCOMP, PUBREC};
+use crate::parties::{Audience, PUBCOMP};
 use crate::sequences::Verdict;
 use crate::stamp::{STAMP_LEN, Stamp};
 use crate::subscriptions::{Change, Filters, Manner, change_all};
@@ -89,13 +89,7 @@ impl Handler for Returned {
     ) -> Result<(), Failure> {
         match packet {
             Packet::Publish(publish) => {
-                if let Some(packet_id) = publish.packet_id {
-                    let answer = match publish.qos {
-                        QoS::ExactlyOnce => PUBREC,
-                        _ => PUBACK,
-                    };
-                    connection.queue_acknowledgement(answer, packet_id.get());
-                }
+                connection.queue_answer(&publish);
                 self.first_ns.get_or_insert(now_ns);
                 self.delivered += 1;
                 match Stamp::read(publish.payload) {

@@ -15,7 +15,7 @@ use crate::figures::Figures;
 use crate::latency::Latency;
 use crate::meter::{Meter, report_growth, seconds};
 use crate::net::{Handler, Net};
-use crate::parties::{PUBACK, PUBCOMP, PUBREC};
+use crate::parties::PUBCOMP;
 use crate::stamp::{STAMP_LEN, Stamp};
 use crate::subscriptions::{Change, request};
 
@@ -128,13 +128,7 @@ impl Handler for Fetcher {
     ) -> Result<(), Failure> {
         match packet {
             Packet::Publish(publish) => {
-                if let Some(packet_id) = publish.packet_id {
-                    let answer = match publish.qos {
-                        QoS::ExactlyOnce => PUBREC,
-                        _ => PUBACK,
-                    };
-                    connection.queue_acknowledgement(answer, packet_id.get());
-                }
+                connection.queue_answer(&publish);
                 self.take(&publish, now_ns);
             }
             Packet::PubRel(release) => {
