@@ -244,10 +244,19 @@ fn finish(options: &Options, mut results: Results, names: &[String]) -> Result<(
         std::fs::write(folder.join(&plot.file), &plot.svg)?;
     }
     let shown = folder.file_name().unwrap_or_default().to_string_lossy();
-    let page = page::render(&results, &plots, &shown);
+    let why = read_if_there(&folder.join(page::MISSES))?;
+    let page = page::render(&results, &plots, &shown, why.as_deref());
     std::fs::write(&options.page, page)?;
     eprintln!("wrote {} and {} plots", options.page.display(), plots.len());
     Ok(())
+}
+
+fn read_if_there(file: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
 }
 
 #[cfg(test)]

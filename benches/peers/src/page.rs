@@ -45,16 +45,21 @@ const SECTIONS: [(&str, &str); 5] = [
     ),
 ];
 
+/// The file beside the plots that says why the misses are there, with profiles: written by hand, and shown
+/// as it is below their table. Headings in it are of the third level.
+pub const MISSES: &str = "misses.md";
+
 /// The names of the sections, in order.
 pub fn section_names() -> [&'static str; SECTIONS.len()] {
     SECTIONS.map(|(name, _)| name)
 }
 
-/// Writes the page. `folder` is where the plots are, as seen from the page.
-pub fn render(results: &Results, plots: &[Plot], folder: &str) -> String {
+/// Writes the page. `folder` is where the plots are, as seen from the page; `why` what stands in
+/// [`MISSES`].
+pub fn render(results: &Results, plots: &[Plot], folder: &str, why: Option<&str>) -> String {
     let mut page = Page::default();
     head::write(&mut page, results);
-    overview::write(&mut page, results);
+    overview::write(&mut page, results, why);
     for section in summary::sections(results, &section_names()) {
         page.heading(2, &capitalised(&section));
         if let Some((_, text)) = SECTIONS.iter().find(|(name, _)| *name == section) {
@@ -181,7 +186,7 @@ mod tests {
     #[test]
     fn the_page_is_the_one_we_know() {
         let results = sample();
-        let page = render(&results, &plot::draw(&results).unwrap(), "benchmarks");
+        let page = render(&results, &plot::draw(&results).unwrap(), "benchmarks", None);
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page.md");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(file, &page).unwrap();
@@ -197,10 +202,22 @@ mod tests {
 
     #[test]
     fn misses_come_before_everything_that_went_well() {
-        let page = render(&sample(), &[], "benchmarks");
+        let page = render(&sample(), &[], "benchmarks", None);
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text:?}"));
         assert!(at("## Misses") < at("## In short"));
         assert!(at("## In short") < at("## Throughput"));
         assert!(at("## Throughput") < at("## Latency"));
+    }
+
+    #[test]
+    fn what_was_written_about_the_misses_stands_below_them_as_it_was_written() {
+        let why = "### Connects\n\n| in | % |\n| --- | ---: |\n| `accept4` | 12 |\n";
+        let page = render(&sample(), &[], "benchmarks", Some(why));
+        let begin = page.find("## Why the misses\n").unwrap();
+        assert!(page.find("## Misses").unwrap() < begin);
+        let end = page.find("## In short").unwrap();
+        assert_eq!(page[begin..end], format!("## Why the misses\n\n{why}\n"));
+        let without = render(&sample(), &[], "benchmarks", Some(" \n"));
+        assert!(!without.contains("Why the misses"));
     }
 }

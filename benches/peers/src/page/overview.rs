@@ -5,7 +5,8 @@ use crate::figure;
 use crate::results::Results;
 use crate::summary::{self, Cell, Line};
 
-pub(super) fn write(page: &mut Page, results: &Results) {
+/// `why` is what was written by hand about the misses; see [`super::MISSES`].
+pub(super) fn write(page: &mut Page, results: &Results, why: Option<&str>) {
     let sections: Vec<(String, Vec<Line<'_>>)> = summary::sections(results, &section_names())
         .into_iter()
         .map(|section| {
@@ -14,6 +15,11 @@ pub(super) fn write(page: &mut Page, results: &Results) {
         })
         .collect();
     write_misses(page, results, &sections);
+    if let Some(why) = why.map(str::trim).filter(|why| !why.is_empty()) {
+        page.heading(2, "Why the misses");
+        page.line(why);
+        page.line("");
+    }
     write_sections(page, &sections);
     write_peers(page, results, &sections);
 }
