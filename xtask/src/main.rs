@@ -8,6 +8,7 @@ mod bench;
 mod conformance;
 mod fuzz;
 mod instructions;
+mod services;
 mod step;
 mod test;
 mod tidy;
@@ -52,6 +53,7 @@ enum Command {
         check: bool,
     },
     Tools,
+    Services,
     Instructions {
         check: bool,
     },
@@ -86,6 +88,7 @@ impl Command {
             "conformance" => parse_check(rest).map(|check| Self::Conformance { check }),
             "instructions" => parse_check(rest).map(|check| Self::Instructions { check }),
             "tools" => no_arguments(rest).map(|()| Self::Tools),
+            "services" => no_arguments(rest).map(|()| Self::Services),
             "fuzz" => parse_fuzz(rest),
             "bench" => parse_bench(rest),
             other => Err(format!("there is no command `{other}`")),
@@ -104,6 +107,7 @@ impl Command {
             Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
             Self::Instructions { check } => instructions::run(&Workspace::find()?, check),
             Self::Tools => tools::run(&Workspace::find()?),
+            Self::Services => services::run(&Workspace::find()?),
             Self::Fuzz { seconds, target } => {
                 fuzz::run(&Workspace::find()?, seconds, target.as_deref())
             }
@@ -195,7 +199,10 @@ Usage: cargo xtask <command>
                                          docs/conformance.md, or check that it is up to date
   instructions [--check]                 count the instructions of single steps and record them, or
                                          check that none costs more than is recorded
-  tools                                  install what the tests need and print where it is
+  tools                                  install the clients and tools that the tests need, and print
+                                         where they are
+  services                               install the servers that the tests need, and print where
+                                         they are
   fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
   bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)
   bench --peers [ARGS]                   compare mosca with other brokers on this machine and write
@@ -211,7 +218,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 15] = [
+        let cases: [(&[&str], Command); 16] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (&["test"], Command::Test { only: Vec::new() }),
@@ -232,6 +239,7 @@ mod tests {
                 &["instructions", "--check"],
                 Command::Instructions { check: true },
             ),
+            (&["services"], Command::Services),
             (&["fuzz"], fuzz(fuzz::DEFAULT_SECONDS, None)),
             (&["fuzz", "--smoke"], fuzz(fuzz::SMOKE_SECONDS, None)),
             (

@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 
+use crate::services::Services;
 use crate::step::Steps;
 use crate::tools::{self, TestClients};
 use crate::workspace::Workspace;
@@ -146,6 +147,11 @@ fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: 
         clients = Some(TestClients::install(workspace)?);
         Ok(())
     });
+    let mut services = None;
+    steps.check("servers for the tests are installed", || {
+        services = Some(Services::install(workspace)?);
+        Ok(())
+    });
     let (title, arguments): (_, &[&str]) = if whole_workspace {
         (
             "tests of the workspace",
@@ -166,9 +172,12 @@ fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: 
         )
     };
     let mut command = workspace.cargo(arguments);
-    // Without clients the tests that need them fail and say so; all others still run.
+    // Without clients or servers the tests that need them fail and say so; all others still run.
     if let Some(clients) = clients {
         command.envs(clients.environment());
+    }
+    if let Some(services) = &services {
+        command.envs(services.environment());
     }
     steps.tests(title, command);
 }

@@ -99,7 +99,8 @@ pub fn in_path(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-fn apt_install(packages: &[&str]) -> Result<()> {
+/// Installs packages of Debian's.
+pub fn apt_install(packages: &[&str]) -> Result<()> {
     println!(
         "installing from apt, because missing: {}",
         packages.join(" ")
@@ -249,7 +250,8 @@ impl Stamp {
     }
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+/// Runs a command; an error if it fails.
+pub fn succeed(command: &mut Command) -> Result<()> {
     let status = command
         .stdin(Stdio::null())
         .status()

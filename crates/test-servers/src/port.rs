@@ -1,0 +1,27 @@
+//! Ports that nobody uses.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Below the ports that the system gives to outgoing connections, so that a server that is started
+/// again finds its port free; above those of well-known services. Twenty thousand and more.
+const PORTS: std::ops::Range<u16> = 10_240..32_768;
+
+/// A port of the loopback address on which nobody listens at this moment.
+///
+/// Somebody else may take it before the server does. Tests that run at the same time draw their
+/// ports, so that is rare; whoever starts a server tries again with another.
+///
+/// # Panics
+/// If none is free.
+pub fn free_port() -> u16 {
+    for _ in 0..1_000 {
+        let drawn = RandomState::new().build_hasher().finish() % u64::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(drawn).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free in {PORTS:?}");
+}
