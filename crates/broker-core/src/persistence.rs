@@ -55,8 +55,13 @@ pub struct SessionKey {
 /// 2. **Committed means durable**, as far as the store promises durability at all (a store in
 ///    memory does not outlive its process). When the answer is `Ok`, a crash loses nothing of the
 ///    batch. The broker sends no acknowledgement before that.
-/// 3. **Batches committed one after the other apply in that order.** Batches under way at the same
-///    time apply in some order.
+/// 3. **Batches apply in the order of the calls of [`commit`](Self::commit)**, also when several are
+///    under way, whichever threads make the calls and whether or not anyone waits for the answers. A
+///    batch whose answer is an error is left out, and one whose answer was dropped may be; neither
+///    moves another. A lookup made after an answer was `Ok` sees the batch and all before it. After a
+///    crash what is there is a prefix of that order: where a store promises less than that every
+///    batch is durable, the last ones may be missing, never one in between. (Several processes on
+///    one store each have an order of their own.)
 /// 4. **Order.** [`outgoing`](Self::outgoing) returns a session's messages by ascending sequence
 ///    number, whatever the order in which they were written. Lists by name are in ascending order of
 ///    the names' bytes. What is in a list from its first page to its last is found exactly once,

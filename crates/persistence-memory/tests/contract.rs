@@ -34,6 +34,10 @@ impl Factory for Memory {
         Arc::clone(place)
     }
 
+    fn spoil_version(&self, _: &Self::Place, _: u32) -> Option<u32> {
+        None
+    }
+
     fn crash_image(&self, _: &Self::Place) -> Option<Self::Place> {
         None
     }

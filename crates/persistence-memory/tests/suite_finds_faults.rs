@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the store in memory always answers")]
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -63,10 +64,24 @@ enum Fault {
     DropsProperties,
     /// Opening again finds nothing.
     Forgets,
+    /// A batch is applied when someone asks for its answer.
+    Lazy,
+    /// Of batches that wait together the last one is applied first.
+    LastFirst,
+    /// A crash takes a batch out of the middle.
+    LosesTheMiddle,
+    /// A second handle has a store of its own.
+    Alone,
+    /// Handles do not see subscriptions that other handles have written.
+    CachesSubscriptions,
+    /// The version is not looked at.
+    IgnoresVersions,
+    /// Another version is refused without a reason.
+    HidesVersions,
 }
 
 /// Each fault, and a case that finds it.
-const FOUND_BY: [(Fault, &str); 21] = [
+const FOUND_BY: &[(Fault, &str)] = &[
     (Fault::NotAtomic, "a_reader_never_sees_a_part_of_a_batch"),
     (Fault::BackwardBatches, "a_batch_is_applied_in_its_order"),
     (
@@ -115,6 +130,50 @@ const FOUND_BY: [(Fault, &str); 21] = [
     ),
     (Fault::DropsProperties, "every_part_of_a_message_survives"),
     (Fault::Forgets, "all_is_there_after_opening_again"),
+    (
+        Fault::Lazy,
+        "batches_under_way_apply_in_the_order_of_their_calls",
+    ),
+    (Fault::Lazy, "the_order_of_calls_holds_across_threads"),
+    (Fault::Lazy, "what_was_answered_is_seen_with_all_before_it"),
+    (Fault::Lazy, "a_dropped_answer_does_not_move_the_others"),
+    (
+        Fault::LastFirst,
+        "batches_under_way_apply_in_the_order_of_their_calls",
+    ),
+    (Fault::LastFirst, "the_order_of_calls_holds_across_threads"),
+    (
+        Fault::LastFirst,
+        "what_was_answered_is_seen_with_all_before_it",
+    ),
+    (
+        Fault::LastFirst,
+        "a_dropped_answer_does_not_move_the_others",
+    ),
+    (
+        Fault::LosesTheMiddle,
+        "after_a_crash_a_prefix_of_the_batches_is_there",
+    ),
+    (Fault::Alone, "a_second_handle_finds_what_the_first_wrote"),
+    (Fault::Alone, "two_handles_write_at_the_same_time"),
+    (
+        Fault::CachesSubscriptions,
+        "a_second_handle_finds_what_the_first_wrote",
+    ),
+    (
+        Fault::CachesSubscriptions,
+        "a_session_moves_from_one_handle_to_the_other",
+    ),
+    (Fault::NotAtomic, "a_second_handle_sees_no_part_of_a_batch"),
+    (
+        Fault::Copies,
+        "a_message_is_freed_with_the_last_whichever_handle_drops_it",
+    ),
+    (
+        Fault::IgnoresVersions,
+        "a_place_of_another_format_is_refused",
+    ),
+    (Fault::HidesVersions, "a_place_of_another_format_is_refused"),
 ];
 
 #[test]
@@ -140,32 +199,85 @@ fn without_a_fault_every_case_passes() {
     }
 }
 
+/// The version that the store understands.
+const VERSION: u32 = 3;
+
+/// Where a faulty store lives.
+struct Place {
+    store: Mutex<Arc<MemoryPersistence>>,
+    version: Mutex<u32>,
+    /// Every batch, if the fault is one of crashes.
+    journal: Mutex<Vec<Vec<Operation>>>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            store: Mutex::default(),
+            version: Mutex::new(VERSION),
+            journal: Mutex::default(),
+        }
+    }
+}
+
 impl Factory for Fault {
-    type Place = Arc<Mutex<Arc<MemoryPersistence>>>;
-    type Store = Faulty;
+    type Place = Arc<Place>;
+    type Store = Arc<Faulty>;
 
     fn create(&self) -> Self::Place {
         Arc::default()
     }
 
-    fn open(&self, place: &Self::Place) -> Faulty {
-        let mut place = place.lock().unwrap();
+    fn open(&self, place: &Self::Place) -> Arc<Faulty> {
+        let mut store = place.store.lock().unwrap();
         if *self == Self::Forgets {
-            *place = Arc::default();
+            *store = Arc::default();
         }
-        Faulty {
+        Arc::new(Faulty {
             fault: *self,
-            inner: Arc::clone(&place),
+            inner: Arc::clone(&store),
+            place: Arc::clone(place),
             late: Mutex::default(),
+            waiting: Arc::default(),
+            cached: Mutex::default(),
+        })
+    }
+
+    fn try_open(&self, place: &Self::Place) -> Result<Arc<Faulty>, String> {
+        let found = *place.version.lock().unwrap();
+        match self {
+            Self::IgnoresVersions => {}
+            Self::HidesVersions if found != VERSION => return Err("it does not fit".into()),
+            _ if found != VERSION => return Err(format!("version {found} where I know {VERSION}")),
+            Self::Alone => return Ok(self.open(&Arc::default())),
+            _ => {}
         }
+        Ok(self.open(place))
     }
 
-    fn crash_image(&self, _: &Self::Place) -> Option<Self::Place> {
-        None
+    fn spoil_version(&self, place: &Self::Place, version: u32) -> Option<u32> {
+        *place.version.lock().unwrap() = version;
+        Some(VERSION)
     }
 
-    fn stored_message_bytes(&self, _: &Self::Place, store: &Faulty) -> Option<u64> {
-        let mut messages = std::collections::HashMap::new();
+    fn crash_image(&self, place: &Self::Place) -> Option<Self::Place> {
+        if *self != Self::LosesTheMiddle {
+            return None;
+        }
+        let image = Self::Place::default();
+        let journal = place.journal.lock().unwrap();
+        let lost = journal.len().checked_sub(2);
+        for (at, operations) in journal.iter().enumerate() {
+            if Some(at) != lost {
+                let store = image.store.lock().unwrap();
+                block_on(store.commit(&mut operations.iter().cloned().collect())).unwrap();
+            }
+        }
+        Some(image)
+    }
+
+    fn stored_message_bytes(&self, _: &Self::Place, store: &Arc<Faulty>) -> Option<u64> {
+        let mut messages = HashMap::new();
         for session in block_on(store.inner.sessions(None, usize::MAX)).unwrap() {
             let queue = store
                 .inner
@@ -186,7 +298,10 @@ impl Factory for Fault {
 struct Faulty {
     fault: Fault,
     inner: Arc<MemoryPersistence>,
+    place: Arc<Place>,
     late: Mutex<Vec<Operation>>,
+    waiting: Arc<Mutex<Vec<Vec<Operation>>>>,
+    cached: Mutex<HashMap<String, Vec<StoredSubscription>>>,
 }
 
 impl Faulty {
@@ -258,6 +373,71 @@ impl Faulty {
     }
 }
 
+impl Factory for Unshared {
+    type Place = Arc<Place>;
+    type Store = Arc<Faulty>;
+
+    const SHARED: bool = false;
+
+    fn create(&self) -> Self::Place {
+        Arc::default()
+    }
+
+    fn open(&self, place: &Self::Place) -> Arc<Faulty> {
+        Fault::None.open(place)
+    }
+
+    fn try_open(&self, place: &Self::Place) -> Result<Arc<Faulty>, String> {
+        match self {
+            Self::Refuses => Err("it is open already".into()),
+            Self::Opens => Ok(self.open(place)),
+            Self::Silent => Err(String::new()),
+            Self::Empties => {
+                let store = place.store.lock().unwrap();
+                let sessions = block_on(store.sessions(None, usize::MAX)).unwrap();
+                for StoredSession { session, .. } in sessions {
+                    let gone = Operation::DropSession { session };
+                    block_on(store.commit(&mut [gone].into_iter().collect())).unwrap();
+                }
+                Err("it is open already".into())
+            }
+        }
+    }
+
+    fn spoil_version(&self, _: &Self::Place, _: u32) -> Option<u32> {
+        None
+    }
+
+    fn crash_image(&self, _: &Self::Place) -> Option<Self::Place> {
+        None
+    }
+
+    fn stored_message_bytes(&self, _: &Self::Place, _: &Arc<Faulty>) -> Option<u64> {
+        None
+    }
+}
+
+/// A place that should have one handle at a time.
+#[derive(Debug)]
+enum Unshared {
+    Refuses,
+    Opens,
+    /// It says no more than no.
+    Silent,
+    /// The first handle finds nothing any more.
+    Empties,
+}
+
+#[test]
+fn a_second_handle_where_there_should_be_none_is_found() {
+    let case = "a_second_handle_finds_what_the_first_wrote";
+    run_case(case, &Unshared::Refuses);
+    for factory in [Unshared::Opens, Unshared::Silent, Unshared::Empties] {
+        let found = catch_unwind(AssertUnwindSafe(|| run_case(case, &factory))).is_err();
+        assert!(found, "{factory:?}");
+    }
+}
+
 impl Persistence for Faulty {
     fn commit(&self, batch: &mut Batch) -> Answer<()> {
         let mut operations: Vec<Operation> = batch.operations().to_vec();
@@ -271,6 +451,27 @@ impl Persistence for Faulty {
                     std::thread::yield_now();
                 }
                 return Answer::ready(());
+            }
+            Fault::Lazy => {
+                let inner = Arc::clone(&self.inner);
+                return Answer::pending(async move {
+                    inner.commit(&mut operations.into_iter().collect()).await
+                });
+            }
+            Fault::LastFirst => {
+                let (inner, waiting) = (Arc::clone(&self.inner), Arc::clone(&self.waiting));
+                waiting.lock().unwrap().push(operations);
+                return Answer::pending(async move {
+                    let mut waiting = waiting.lock().unwrap();
+                    while let Some(operations) = waiting.pop() {
+                        block_on(inner.commit(&mut operations.into_iter().collect()))?;
+                    }
+                    Ok(())
+                });
+            }
+            Fault::LosesTheMiddle => {
+                let mut journal = self.place.journal.lock().unwrap();
+                journal.push(operations.clone());
             }
             Fault::BackwardBatches => operations.reverse(),
             Fault::LosesTheLastOfMany if operations.len() > 1_000 => drop(operations.pop()),
@@ -312,6 +513,13 @@ impl Persistence for Faulty {
         after: Option<&str>,
         limit: usize,
     ) -> Answer<Vec<StoredSubscription>> {
+        if self.has(Fault::CachesSubscriptions) {
+            let mut cached = self.cached.lock().unwrap();
+            let known = cached.entry(client.to_owned()).or_insert_with(|| {
+                block_on(self.inner.subscriptions(client, None, usize::MAX)).unwrap()
+            });
+            return Answer::ready(known.clone());
+        }
         self.inner
             .subscriptions(&self.client(client), after, self.limit(limit))
     }

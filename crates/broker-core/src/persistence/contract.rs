@@ -50,6 +50,7 @@ mod failing;
 mod identifiers;
 mod incoming;
 mod messages;
+mod order;
 mod outgoing;
 mod paging;
 mod restart;
@@ -57,6 +58,7 @@ mod retained;
 mod samples;
 mod scale;
 mod sessions;
+mod sharing;
 mod subject;
 mod subscriptions;
 mod wills;
@@ -95,6 +97,10 @@ use subject::Subject;
 ///         Arc::clone(place)
 ///     }
 ///
+///     fn spoil_version(&self, _: &Arc<S>, _: u32) -> Option<u32> {
+///         None
+///     }
+///
 ///     fn crash_image(&self, _: &Arc<S>) -> Option<Arc<S>> {
 ///         None
 ///     }
@@ -116,11 +122,29 @@ pub trait Factory: Sync {
     /// suite would take minutes.
     const SCALE: Scale = Scale::FULL;
 
+    /// Whether several handles may be open on one place at the same time, as two processes have
+    /// them. They then see what each other writes; where they may not, the second is refused.
+    const SHARED: bool = true;
+
     /// An empty place that shares nothing with those made before.
     fn create(&self) -> Self::Place;
 
-    /// A handle on what is in a place. The suite opens one at a time.
+    /// A handle on what is in a place.
     fn open(&self, place: &Self::Place) -> Self::Store;
+
+    /// The same for a place that may not be opened: one that is open already, or is of another
+    /// version. Must have nothing in common with the handles that are open, as in another process.
+    ///
+    /// # Errors
+    /// The text that the operator would read.
+    fn try_open(&self, place: &Self::Place) -> Result<Self::Store, String> {
+        Ok(self.open(place))
+    }
+
+    /// Writes this version of the format in place of the one that the place has, while no handle is
+    /// open; all else stays. Returns the version that the store understands, or `None` where
+    /// places have no versions.
+    fn spoil_version(&self, place: &Self::Place, version: u32) -> Option<u32>;
 
     /// What would be found in the place if the process were killed at this moment, as a place of
     /// its own; made while a handle is open. `None` where that cannot be done: the suite then
@@ -181,9 +205,22 @@ macro_rules! persistence_contract {
                 a_reader_never_sees_a_part_of_a_batch,
                 a_reader_never_sees_a_part_of_one_queue,
                 batches_one_after_the_other_apply_in_that_order,
-                batches_under_way_together_apply_in_some_order,
                 a_dropped_answer_leaves_all_or_nothing,
                 ten_thousand_operations_are_one_batch,
+            }
+            order {
+                batches_under_way_apply_in_the_order_of_their_calls,
+                the_order_of_calls_holds_across_threads,
+                what_was_answered_is_seen_with_all_before_it,
+                a_dropped_answer_does_not_move_the_others,
+                after_a_crash_a_prefix_of_the_batches_is_there,
+            }
+            sharing {
+                a_second_handle_finds_what_the_first_wrote,
+                a_second_handle_sees_no_part_of_a_batch,
+                two_handles_write_at_the_same_time,
+                a_session_moves_from_one_handle_to_the_other,
+                a_message_is_freed_with_the_last_whichever_handle_drops_it,
             }
             sessions {
                 an_empty_store_knows_nothing,
@@ -271,6 +308,7 @@ macro_rules! persistence_contract {
                 all_is_there_after_a_crash,
                 what_was_removed_stays_removed,
                 numbers_go_on_after_opening_again,
+                a_place_of_another_format_is_refused,
             }
             scale {
                 a_long_queue_is_read_in_pages,

@@ -15,7 +15,7 @@ use super::samples::{
 };
 use super::subject::{Contents, Subject, text};
 use crate::persistence::{
-    Answer, Batch, Operation, Persistence, PersistenceError, SessionKey, StoredSession,
+    Batch, Operation, Persistence, PersistenceError, SessionKey, StoredSession,
 };
 
 /// The client, the topic and the node of the stamps.
@@ -229,7 +229,7 @@ pub(super) fn a_reader_never_sees_a_part_of_one_queue<F: Factory>(subject: Subje
 
 /// Lets one thread write batches 1, 2, 3 … while another reads; `read` tells which one it saw last.
 /// Ends when the reader has seen that many changes, which it is given the time to do.
-fn observe(changes: usize, write: impl Fn(u64), mut read: impl FnMut() -> u64 + Send) {
+pub(super) fn observe(changes: usize, write: impl Fn(u64), mut read: impl FnMut() -> u64 + Send) {
     write(1);
     let rounds = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -267,51 +267,6 @@ pub(super) fn batches_one_after_the_other_apply_in_that_order<F: Factory>(subjec
         subject.commit(stamp(&key, number));
         assert_eq!(read_all_stamps(&subject), [number; KINDS]);
     }
-}
-
-/// Promises 1 and 3: of batches that are under way at the same time one is the last, in every kind
-/// of record the same.
-pub(super) fn batches_under_way_together_apply_in_some_order<F: Factory>(subject: Subject<'_, F>) {
-    let key = key(NAME, 1);
-    subject.commit(stamp(&key, 1));
-    for round in 0..20 {
-        let numbers = 2 + round * 10..12 + round * 10;
-        subject.block_on(async {
-            let start = |number| {
-                let mut batch: Batch = stamp(&key, number).into_iter().collect();
-                subject.store().commit(&mut batch)
-            };
-            let mut answers: Vec<Answer<()>> = numbers.clone().map(start).collect();
-            // Whoever waits for the last one first must not keep the others from going on.
-            while let Some(answer) = answers.pop() {
-                assert!(answer.await.is_ok());
-            }
-        });
-        let found = read_all_stamps(&subject);
-        assert_eq!(found, [found[0]; KINDS]);
-        assert!(
-            numbers.contains(&found[0]),
-            "{} was committed before {numbers:?}",
-            found[0]
-        );
-    }
-
-    // The same from threads.
-    thread::scope(|scope| {
-        for first in [1_000, 2_000, 3_000] {
-            let (subject, key) = (&subject, &key);
-            scope.spawn(move || {
-                (first..first + 50).for_each(|number| subject.commit(stamp(key, number)));
-            });
-        }
-    });
-    let found = read_all_stamps(&subject);
-    assert_eq!(found, [found[0]; KINDS]);
-    assert!(
-        [1_049, 2_049, 3_049].contains(&found[0]),
-        "{} is no thread's last batch",
-        found[0]
-    );
 }
 
 /// Promise 1, where the caller has gone: a batch whose answer was dropped, before it was looked at

@@ -124,7 +124,9 @@ impl<P: Persistence> FailingPersistence<P> {
     }
 
     /// Hands a held call on to the store inside, and wakes who waits for its answer. 0 is the one
-    /// that came first, so any order can be tried. False if there are not so many.
+    /// that came first. A store applies commits in the order in which they came; one that does not
+    /// is what its callers would have to live with if they depended on less, so any order can be
+    /// tried. False if there are not so many.
     ///
     /// A commit is applied by this call, even if its answer has been dropped.
     pub fn release(&self, index: usize) -> bool {

@@ -108,3 +108,35 @@ pub(super) fn numbers_go_on_after_opening_again<F: Factory>(mut subject: Subject
     subject.reopen();
     assert_eq!(subject.sequences("c"), [] as [u64; 0]);
 }
+
+/// Promise 11: what another version has written is neither read nor changed, and who is to help is
+/// told what was found and what is understood.
+pub(super) fn a_place_of_another_format_is_refused<F: Factory>(mut subject: Subject<'_, F>) {
+    furnish(&subject);
+    let wanted = everything(&subject);
+    let mut understood = None;
+    for version in [7_654_321, 0, u32::MAX] {
+        let Some(known) = subject.spoil_version(version) else {
+            return;
+        };
+        assert_ne!(known, version);
+        assert_eq!(*understood.get_or_insert(known), known);
+        for _ in 0..2 {
+            let Err(error) = subject.open_again() else {
+                panic!("version {version} was opened, where {known} is understood");
+            };
+            for number in [version, known] {
+                assert!(
+                    error.contains(&number.to_string()),
+                    "{error:?} does not speak of version {number}"
+                );
+            }
+        }
+    }
+    // Refused is not damaged: with its own version back it is as it was.
+    if let Some(known) = understood {
+        subject.spoil_version(known);
+        assert_eq!(subject.open_again(), Ok(()));
+        assert_eq!(everything(&subject), wanted);
+    }
+}

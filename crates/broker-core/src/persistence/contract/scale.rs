@@ -15,6 +15,8 @@ pub struct Scale {
     pub queued_messages: usize,
     /// Operations in one batch.
     pub batch_operations: usize,
+    /// Batches handed over before any answer is looked at; 10,000 at most.
+    pub batches_under_way: u64,
     /// Sessions.
     pub sessions: usize,
     /// Retained messages that drawn filters are tried on.
@@ -30,6 +32,7 @@ impl Scale {
     pub const FULL: Self = Self {
         queued_messages: 100_000,
         batch_operations: 10_000,
+        batches_under_way: 300,
         sessions: 10_000,
         retained_messages: 400,
         observed_changes: 200,

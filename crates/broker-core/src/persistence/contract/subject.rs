@@ -22,12 +22,12 @@ pub(super) struct Subject<'f, F: Factory> {
     factory: &'f F,
     // Before the place, so that it is closed before the place is removed.
     store: Option<F::Store>,
-    place: F::Place,
+    place: Arc<F::Place>,
 }
 
 impl<'f, F: Factory> Subject<'f, F> {
     pub(super) fn new(factory: &'f F) -> Self {
-        let place = factory.create();
+        let place = Arc::new(factory.create());
         Self {
             factory,
             store: Some(factory.open(&place)),
@@ -52,16 +52,52 @@ impl<'f, F: Factory> Subject<'f, F> {
         self.store = Some(self.factory.open(&self.place));
     }
 
-    /// Goes on with what a crash would have left.
-    pub(super) fn crash(&mut self) {
-        match self.factory.crash_image(&self.place) {
+    /// Goes on with what a crash would have left; false where that cannot be known, and the place
+    /// was opened again.
+    pub(super) fn crash(&mut self) -> bool {
+        let image = self.factory.crash_image(&self.place);
+        let is_image = image.is_some();
+        match image {
             Some(image) => {
                 let survivor = self.factory.open(&image);
                 self.store = Some(survivor);
-                self.place = image;
+                self.place = Arc::new(image);
             }
             None => self.reopen(),
         }
+        is_image
+    }
+
+    /// A second handle on the same place, as another process would have it. `None` where there
+    /// cannot be one; then it was refused.
+    pub(super) fn second(&self) -> Option<Self> {
+        let outcome = self.factory.try_open(&self.place);
+        match (F::SHARED, outcome) {
+            (true, Ok(store)) => Some(Self {
+                factory: self.factory,
+                store: Some(store),
+                place: Arc::clone(&self.place),
+            }),
+            (true, Err(error)) => panic!("a second handle on a shared place: {error}"),
+            (false, Ok(_)) => panic!("two handles on a place that is not shared"),
+            (false, Err(error)) => {
+                assert!(!error.is_empty(), "an operator would like to know why");
+                None
+            }
+        }
+    }
+
+    /// Closes the place and makes it one of another version; the version that the store
+    /// understands. `None` where places have no versions.
+    pub(super) fn spoil_version(&mut self, version: u32) -> Option<u32> {
+        self.store = None;
+        self.factory.spoil_version(&self.place, version)
+    }
+
+    /// Tries to open the place after it was closed.
+    pub(super) fn open_again(&mut self) -> Result<(), String> {
+        self.store = Some(self.factory.try_open(&self.place)?);
+        Ok(())
     }
 
     pub(super) fn stored_message_bytes(&self) -> Option<u64> {
