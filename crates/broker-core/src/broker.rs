@@ -7,6 +7,7 @@
 
 #[cfg(any(test, feature = "invariants"))]
 mod invariants;
+mod leaving;
 mod lifecycle;
 mod restore;
 mod route;
@@ -30,6 +31,7 @@ use crate::session::{Rules, SessionId};
 use crate::subscription::{SubscriberId, Subscription};
 use crate::{Message, Redirect, Timestamp};
 
+use leaving::Leaving;
 pub(crate) use lifecycle::{Refusal, Request};
 pub(crate) use share::{Asked, Groups};
 pub(crate) use subscribe::Subscribed;
@@ -49,6 +51,7 @@ pub struct Broker {
     pub(crate) sessions: Registry,
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
     pub(crate) groups: Groups,
+    leaving: Leaving,
     pub(crate) retained: RetainedMessages,
     pub(crate) deadlines: Deadlines,
     node: Arc<str>,
@@ -80,8 +83,9 @@ pub struct Sizes {
 /// How often retained messages are looked through for expired ones.
 const RETAINED_CHECK: core::time::Duration = core::time::Duration::from_secs(60);
 
-/// Sessions looked at in one call of [`Broker::handle_timeout`].
-const DUE_PER_CALL: usize = 1_000;
+/// Sessions looked at in one call of [`Broker::handle_timeout`]: about a quarter of a millisecond if all
+/// of them expire.
+const DUE_PER_CALL: usize = 256;
 
 impl Broker {
     /// A broker that knows nobody yet.
@@ -93,6 +97,7 @@ impl Broker {
             sessions: Registry::default(),
             subscriptions: SharedFilterTrie::new(),
             groups: Groups::default(),
+            leaving: Leaving::default(),
             retained: RetainedMessages::default(),
             deadlines: Deadlines::default(),
             node: "mosca".into(),
@@ -126,9 +131,10 @@ impl Broker {
             .subscriptions
             .len()
             .saturating_sub(shared_subscriptions);
+        let all = own + self.groups.memberships();
         Sizes {
             sessions: self.sessions.len(),
-            subscriptions: own + self.groups.memberships(),
+            subscriptions: all.saturating_sub(self.leaving.filters()),
             shared_subscriptions,
             retained_messages,
             retained_bytes,
@@ -144,20 +150,24 @@ impl Broker {
             .retained
             .may_expire()
             .then(|| Timestamp::from_millis(check));
-        self.deadlines.next().into_iter().chain(retained).min()
+        let leaving = (self.leaving.filters() > 0).then_some(Timestamp::from_millis(0));
+        let due = self.deadlines.next().into_iter();
+        due.chain(retained).chain(leaving).min()
     }
 
     /// Does what is due: closes connections that were silent for too long, publishes delayed wills,
-    /// ends expired sessions. One call looks at a limited number of sessions; it returns true if
-    /// there are more.
+    /// ends expired sessions, and removes what sessions that have ended left behind. One call does a
+    /// limited amount of that; it returns true if there is more, and others should run before it is
+    /// called again.
     ///
     /// Being a little late is harmless; a driver may well call it ten times a second instead of
     /// setting a timer for every deadline.
     pub fn handle_timeout(self: &Arc<Self>, now: Timestamp, effects: &mut Effects) -> bool {
         self.remove_expired_retained(now, effects);
+        let more = self.let_leave();
         for _ in 0..DUE_PER_CALL {
             let Some(session) = self.deadlines.take_due(now) else {
-                return false;
+                return more;
             };
             self.handle_due(now, &session, effects);
         }

@@ -45,7 +45,7 @@ use crate::topic_aliases::{Naming, OutboundAliases};
 use crate::will::Will;
 
 pub(crate) use delivery::DeliveryEffects;
-pub(crate) use filters::Filters;
+pub(crate) use filters::{Filters, Held, HeldIter};
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel};
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};

@@ -272,8 +272,8 @@ impl Broker {
         }
     }
 
-    /// Ends a session: it leaves the router, the deadlines and the store. Only the first call has
-    /// an effect.
+    /// Ends a session: it leaves the deadlines and the store, and begins to leave the router. Only the
+    /// first call has an effect.
     fn end(self: &Arc<Self>, now: Timestamp, session: &Arc<Session>, effects: &mut Effects) {
         let mut state = session.state();
         let Some(Remains {
@@ -293,13 +293,7 @@ impl Broker {
             });
         }
         drop(state);
-        let subscriber = session.id().into();
-        for id in filters.own() {
-            self.subscriptions.remove_by_id(id, &subscriber);
-        }
-        for text in filters.shared() {
-            self.leave_group(session, text);
-        }
+        self.begin_to_leave(session, filters);
         self.inherit(now, session, shared, effects);
         if session.is_durable() {
             effects.batch.push(Operation::DropSession {

@@ -3,9 +3,10 @@
 //! The router has the texts. Of a subscription of the session's own there is no more here than the id
 //! of its filter, eight bytes; of a shared one, the text that names its group.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, btree_set};
+use std::vec;
 
-use hashbrown::HashSet;
+use hashbrown::{HashSet, hash_set};
 use topic_trie::FilterId;
 
 /// Most ids that are kept in a list. Most clients have fewer subscriptions.
@@ -129,6 +130,62 @@ impl Filters {
     }
 }
 
+/// One subscription, as a session keeps it.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// The id of its filter.
+    Own(FilterId),
+    /// The whole text.
+    Shared(Box<str>),
+}
+
+/// Takes subscriptions out one by one; costs nothing until then, however many there are.
+#[derive(Debug)]
+pub(crate) struct HeldIter {
+    few: vec::IntoIter<FilterId>,
+    many: Option<Box<hash_set::IntoIter<FilterId>>>,
+    shared: btree_set::IntoIter<Box<str>>,
+}
+
+impl IntoIterator for Filters {
+    type Item = Held;
+    type IntoIter = HeldIter;
+
+    fn into_iter(self) -> HeldIter {
+        let (few, many) = match self.own {
+            Ids::Few(ids) => (ids, None),
+            Ids::Many(ids) => (Vec::new(), Some(Box::new((*ids).into_iter()))),
+        };
+        HeldIter {
+            few: few.into_iter(),
+            many,
+            shared: self
+                .shared
+                .map(|texts| *texts)
+                .unwrap_or_default()
+                .into_iter(),
+        }
+    }
+}
+
+impl Iterator for HeldIter {
+    type Item = Held;
+
+    fn next(&mut self) -> Option<Held> {
+        let many = || self.many.as_mut().and_then(|ids| ids.next());
+        let own = self.few.next().or_else(many).map(Held::Own);
+        own.or_else(|| self.shared.next().map(Held::Shared))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let many = self.many.as_ref().map_or(0, |ids| ids.len());
+        let left = self.few.len() + many + self.shared.len();
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for HeldIter {}
+
 #[cfg(test)]
 mod tests {
     use topic_trie::{SharedFilterTrie, TopicFilter};
@@ -177,6 +234,31 @@ mod tests {
                 assert!(bytes(&filters) <= most, "{} bytes", bytes(&filters));
             }
             assert_eq!(bytes(&filters), 0);
+        }
+    }
+
+    #[test]
+    fn all_are_taken_out_once() {
+        for count in [0, 1, FEW_MAX, FEW_MAX + 1, 300] {
+            let mut ids = ids(count);
+            let mut filters = Filters::default();
+            ids.iter().for_each(|id| filters.add(*id));
+            filters.add_shared("$share/a/b");
+            filters.add_shared("$share/a/c");
+            let mut taken = filters.into_iter();
+            let (mut own, mut shared) = (Vec::new(), Vec::new());
+            for left in (0..count + 2).rev() {
+                match taken.next().unwrap() {
+                    Held::Own(id) => own.push(id),
+                    Held::Shared(text) => shared.push(text),
+                }
+                assert_eq!(taken.len(), left);
+            }
+            assert!(taken.next().is_none());
+            own.sort_unstable();
+            ids.sort_unstable();
+            assert_eq!(own, ids);
+            assert_eq!(shared, ["$share/a/b".into(), "$share/a/c".into()]);
         }
     }
 

@@ -22,6 +22,7 @@ mod connect;
 mod disconnect;
 mod expiry;
 mod keep_alive;
+mod leaving;
 mod limits;
 mod model;
 mod overlap;
