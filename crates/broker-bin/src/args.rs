@@ -1,14 +1,16 @@
 //! The command line, as typed.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Parser, value_parser};
 
 /// An MQTT 3.1, 3.1.1 and 5.0 broker.
 #[derive(Debug, Parser)]
 #[command(name = "mosca", version, disable_version_flag = true)]
 pub(crate) struct Args {
-    /// Port to listen on; 0 takes any that is free
-    #[arg(short, long, value_name = "PORT", default_value_t = 1883)]
-    pub(crate) port: u16,
+    /// Port to listen on; 0 takes any that is free [default: 1883]
+    #[arg(short, long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
 
     /// Port for MQTT over WebSocket as well; 0 takes any that is free [default: none]
     #[arg(long, visible_alias = "ws-port", value_name = "PORT")]
@@ -21,6 +23,24 @@ pub(crate) struct Args {
     /// Threads that serve clients [default: one per processor but one]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1_024))]
     pub(crate) threads: Option<u16>,
+
+    /// Folder in which sessions and messages are kept on this machine's disk [default: in memory alone]
+    #[arg(short, long, value_name = "PATH", conflicts_with = "persistence")]
+    pub(crate) db: Option<PathBuf>,
+
+    /// Where sessions and messages are kept: memory, fjall:PATH, redis://HOST[:PORT][/DB],
+    /// rediss://…, redis+sentinel://HOST,HOST/SERVICE, mongodb://HOST[/DATABASE], mongodb+srv://…
+    #[arg(long, value_name = "STORE")]
+    pub(crate) persistence: Option<String>,
+
+    /// With --db: what is acknowledged is on the disk (always), gets there every MS milliseconds
+    /// (interval:MS), or when the system likes (os) [default: always]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) durability: Option<String>,
+
+    /// File with options, JSON or TOML; the command line counts before it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Log clients that come and go
     #[arg(short, long)]
@@ -48,7 +68,8 @@ mod tests {
     #[test]
     fn without_arguments_the_defaults_hold() {
         let args = Args::parse_from(["mosca"]);
-        assert_eq!((args.port, args.host, args.verbose), (1883, None, false));
+        assert_eq!((args.port, args.host, args.verbose), (None, None, false));
         assert_eq!((args.http_port, args.threads), (None, None));
+        assert_eq!((args.db, args.persistence), (None, None));
     }
 }

@@ -4,25 +4,27 @@
 //! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
 
 mod args;
+mod config;
 mod descriptors;
 mod log;
+mod settings;
+mod store;
 
 use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use args::Args;
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use log::Log;
 use mosca::{Interface, Server, ServerBuilder};
-use persistence_memory::MemoryPersistence;
+use settings::{Settings, SettingsError};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::Level;
 
 /// Many small messages that come and go on several threads are what it is good at. It is built not to
 /// ask the system for huge pages: memory that it holds in reserve would count as used, 2 MiB at a time.
@@ -34,33 +36,46 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing is left to be done if stderr is gone.
-            let _written = writeln!(io::stderr(), "mosca: {error:#}");
-            ExitCode::FAILURE
-        }
+    match Settings::from_args(&args) {
+        // Exits with 2.
+        Err(SettingsError::Usage(error)) => Args::command()
+            .error(ErrorKind::ValueValidation, error)
+            .exit(),
+        Err(SettingsError::Config(error)) => complain(&error.into()),
+        Ok(settings) => match run(&settings) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error),
+        },
     }
 }
 
-fn run(args: &Args) -> anyhow::Result<()> {
+fn complain(error: &anyhow::Error) -> ExitCode {
+    // Nothing is left to be done if stderr is gone.
+    let _written = writeln!(io::stderr(), "mosca: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run(settings: &Settings) -> anyhow::Result<()> {
     // Before there is a second thread.
     let descriptors = descriptors::prepare();
     // Held to the end, for the last lines.
-    let _log = Log::start(level(args));
+    let _log = Log::start(settings.level);
     if let Err(error) = descriptors {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    let runtime = runtime(threads(args)).context("cannot start the runtime")?;
-    runtime.block_on(serve(args))
+    for warning in &settings.without_effect {
+        tracing::warn!("in the config file: {warning}");
+    }
+    let runtime = runtime(threads(settings)).context("cannot start the runtime")?;
+    runtime.block_on(serve(settings))
 }
 
 /// One processor is left to the system, whose network code works for each message as long as we do,
 /// and to whatever else there is. More threads than processors to run them wake each other in vain.
-fn threads(args: &Args) -> usize {
+fn threads(settings: &Settings) -> usize {
     let processors = || thread::available_parallelism().map_or(1, NonZero::get);
-    args.threads
+    settings
+        .threads
         .map_or_else(|| (processors() - 1).max(1), usize::from)
 }
 
@@ -78,17 +93,23 @@ fn runtime(threads: usize) -> io::Result<Runtime> {
     runtime.worker_threads(threads).enable_all().build()
 }
 
-async fn serve(args: &Args) -> anyhow::Result<()> {
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
     // Before anything is announced: who waits for the start-up line may end us right after it.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
 
-    let interfaces = interfaces(args);
+    let interfaces = interfaces(settings);
     let schemes: Vec<_> = interfaces.iter().map(Interface::scheme).collect();
+    let store = settings.store.open().await?;
     let server = interfaces
         .into_iter()
         .fold(Server::builder(), ServerBuilder::listen)
-        .persistence(Arc::new(MemoryPersistence::new()))
+        .broker(|options| {
+            if let Some(secs) = settings.session_expiry_secs {
+                options.legacy_session_expiry_secs = secs;
+            }
+        })
+        .persistence(store)
         .start()
         .await?;
     announce(&server, &schemes).context("cannot write to stdout")?;
@@ -105,8 +126,8 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Where to listen.
-fn interfaces(args: &Args) -> Vec<Interface> {
-    let host = args.host.as_ref().map(|host| {
+fn interfaces(settings: &Settings) -> Vec<Interface> {
+    let host = settings.host.as_ref().map(|host| {
         if host.contains(':') && !host.starts_with('[') {
             format!("[{host}]")
         } else {
@@ -114,10 +135,10 @@ fn interfaces(args: &Args) -> Vec<Interface> {
         }
     });
     let mqtt = match &host {
-        None => Interface::mqtt_on_all_addresses(args.port),
-        Some(host) => Interface::mqtt(format!("{host}:{}", args.port)),
+        None => Interface::mqtt_on_all_addresses(settings.port),
+        Some(host) => Interface::mqtt(format!("{host}:{}", settings.port)),
     };
-    let websocket = args.http_port.map(|port| match &host {
+    let websocket = settings.http_port.map(|port| match &host {
         None => Interface::websocket_on_all_addresses(port),
         Some(host) => Interface::websocket(format!("{host}:{port}")),
     });
@@ -135,15 +156,4 @@ fn announce(server: &Server, schemes: &[&str]) -> io::Result<()> {
         )?;
     }
     stdout.flush()
-}
-
-/// How much is logged.
-fn level(args: &Args) -> Level {
-    match args {
-        Args {
-            very_verbose: true, ..
-        } => Level::DEBUG,
-        Args { verbose: true, .. } => Level::INFO,
-        _ => Level::WARN,
-    }
 }

@@ -222,6 +222,10 @@ fn the_help_names_the_flags() {
             "--ws-port",
             "--host",
             "--threads",
+            "--db",
+            "--persistence",
+            "--durability",
+            "--config",
             "-v",
             "--very-verbose",
             "-V",
@@ -240,6 +244,12 @@ fn a_command_line_that_makes_no_sense_is_exit_code_2_with_the_usage() {
         &["--threads", "0"],
         &["--threads", "1025"],
         &["stray"],
+        &["--db"],
+        &["--db", "a", "--persistence", "memory"],
+        &["--persistence", "reddis://127.0.0.1"],
+        &["--persistence", "redis://127.0.0.1:x"],
+        &["--durability", "os"],
+        &["--db", "a", "--durability", "often"],
     ] {
         let (code, out, err) = run(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {err:?}");
@@ -249,6 +259,47 @@ fn a_command_line_that_makes_no_sense_is_exit_code_2_with_the_usage() {
         assert!(
             complaint.contains("Usage") || complaint.contains("--help"),
             "{complaint}"
+        );
+    }
+}
+
+#[test]
+fn two_stores_at_once_are_named_both() {
+    let (_, _, err) = run(&["--db", "a", "--persistence", "memory"]);
+    let complaint = err.join("\n");
+    for flag in ["--db", "--persistence"] {
+        assert!(complaint.contains(flag), "{complaint}");
+    }
+}
+
+/// It would stand in the log of whatever starts the broker.
+#[test]
+fn a_wrong_address_is_not_shown_with_its_password() {
+    let (code, _, err) = run(&["--persistence", "redis://:secret@127.0.0.1:x"]);
+    let complaint = err.join("\n");
+    assert_eq!(code, Some(2), "{complaint}");
+    assert!(complaint.contains("is not a port"), "{complaint}");
+    assert!(!complaint.contains("secret"), "{complaint}");
+}
+
+#[test]
+fn the_config_file_counts_and_what_is_wrong_in_it_is_exit_code_1() {
+    let path = |name: &str| format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+    let (good, bad) = (path("config-good.json"), path("config-bad.json"));
+    let text = r#"{ "port": 0, "host": "127.0.0.1", "persistence": { "factory": "memory" } }"#;
+    std::fs::write(&good, text).unwrap();
+    let mut process = mosca(&["--config", &good]);
+    let port = port_of_first_line(&mut process);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+
+    std::fs::write(&bad, r#"{ "prot": 0 }"#).unwrap();
+    for file in [&bad, &path("no-such-file.json")] {
+        let (code, out, err) = run(&["-c", file]);
+        assert_eq!((code, out), (Some(1), Vec::new()), "{err:?}");
+        assert_eq!(err.len(), 1, "{err:?}");
+        assert!(
+            err[0].contains(file.as_str()),
+            "{err:?} does not name {file}"
         );
     }
 }

@@ -1,0 +1,157 @@
+//! The config file: JSON or TOML, with mosca's names where there are such.
+//!
+//! What is in it and means nothing is an error, and never passed over: a word that is misspelt would
+//! otherwise leave a default in force that nobody wanted.
+
+mod persistence;
+mod section;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tracing::Level;
+
+use crate::store::StoreChoice;
+use section::{Section, SectionError};
+
+/// What a file says; `None` where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Port for MQTT over TCP.
+    pub(crate) port: Option<u16>,
+    /// Where to listen.
+    pub(crate) host: Option<String>,
+    /// Port for MQTT over WebSocket.
+    pub(crate) http_port: Option<u16>,
+    /// Threads that serve clients.
+    pub(crate) threads: Option<u16>,
+    /// How much is logged.
+    pub(crate) level: Option<Level>,
+    /// What keeps sessions and messages, and for how long.
+    pub(crate) persistence: Option<PersistenceSection>,
+    /// Words that are understood and change nothing, each with the reason.
+    pub(crate) without_effect: Vec<String>,
+}
+
+/// The section `persistence`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PersistenceSection {
+    /// The store.
+    pub(crate) store: StoreChoice,
+    /// Seconds for which sessions of 3.x clients outlive their connections.
+    pub(crate) session_expiry_secs: Option<u32>,
+}
+
+/// Why a file is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The system does not give it to us.
+    #[error("cannot read the config file {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Programs are not run.
+    #[error(
+        "{}: a config file is JSON or TOML; a JavaScript module has to be written as one of these",
+        path.display()
+    )]
+    JavaScript {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Neither JSON nor TOML.
+    #[error("{} is not {format}: {reason}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// For what it was taken.
+        format: &'static str,
+        /// What the parser says, with line and column.
+        reason: String,
+    },
+    /// Well-formed, and wrong.
+    #[error("{}: {source}", path.display())]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SectionError,
+    },
+}
+
+impl Config {
+    /// Reads a file. Its name tells the format: `.toml` is TOML, everything else JSON.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let path = path.to_owned();
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        if ["js", "cjs", "mjs", "ts"]
+            .iter()
+            .any(|&js| extension == *js)
+        {
+            return Err(ConfigError::JavaScript { path });
+        }
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        let (format, parsed) = if extension == "toml" {
+            let parsed = toml::from_str::<Value>(&text);
+            ("TOML", parsed.map_err(|error| error.to_string()))
+        } else {
+            let parsed = serde_json::from_str::<Value>(&text);
+            ("JSON", parsed.map_err(|error| error.to_string()))
+        };
+        match parsed {
+            Ok(value) => {
+                Self::from_value(&value).map_err(|source| ConfigError::Content { path, source })
+            }
+            Err(reason) => Err(ConfigError::Syntax {
+                path,
+                format,
+                reason: reason.trim_end().to_owned(),
+            }),
+        }
+    }
+
+    fn from_value(value: &Value) -> Result<Self, SectionError> {
+        let mut root = Section::root(value)?;
+        let mut config = Self {
+            port: root.port("port")?,
+            host: root.string("host")?.map(str::to_owned),
+            threads: root
+                .integer("threads", 1..=1_024, "")?
+                .and_then(|threads| u16::try_from(threads).ok()),
+            ..Self::default()
+        };
+        if let Some(mut http) = root.section("http")? {
+            // A section without a port asks for the port that mosca had.
+            config.http_port = Some(http.port("port")?.unwrap_or(3_000));
+            http.finish()?;
+        }
+        if let Some(mut logger) = root.section("logger")? {
+            config.level = logger.one_of("level", &LEVELS)?;
+            logger.finish()?;
+        }
+        if let Some(section) = root.section("persistence")? {
+            let read = persistence::read(section, &mut config.without_effect)?;
+            config.persistence = Some(read);
+        }
+        root.finish()?;
+        Ok(config)
+    }
+}
+
+const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::ERROR),
+    ("warn", Level::WARN),
+    ("info", Level::INFO),
+    ("debug", Level::DEBUG),
+    ("trace", Level::TRACE),
+];
+
+#[cfg(test)]
+mod tests;

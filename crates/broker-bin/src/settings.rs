@@ -1,0 +1,243 @@
+//! What holds in the end: the command line where it says something, then the config file, then the
+//! defaults.
+
+use tracing::Level;
+
+use crate::args::Args;
+use crate::config::{Config, ConfigError};
+use crate::store::{ChoiceError, Durability, DurabilityError, StoreChoice};
+
+/// All that the broker is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Port for MQTT over TCP.
+    pub(crate) port: u16,
+    /// Where to listen; on all addresses if nothing is said.
+    pub(crate) host: Option<String>,
+    /// Port for MQTT over WebSocket.
+    pub(crate) http_port: Option<u16>,
+    /// Threads that serve clients.
+    pub(crate) threads: Option<u16>,
+    /// How much is logged.
+    pub(crate) level: Level,
+    /// What keeps sessions and messages.
+    pub(crate) store: StoreChoice,
+    /// Seconds for which sessions of 3.x clients outlive their connections, if not for ever.
+    pub(crate) session_expiry_secs: Option<u32>,
+    /// To be said in the log: what the config file says in vain.
+    pub(crate) without_effect: Vec<String>,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The command line is wrong.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The config file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// What is wrong with a command line that could be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    /// The store is none.
+    #[error("--persistence: {0}")]
+    Store(#[from] ChoiceError),
+    /// The durability is none.
+    #[error("--durability: {0}")]
+    Durability(#[from] DurabilityError),
+    /// The chosen store has no such choice.
+    #[error(
+        "--durability is for a store on this machine's disk (--db PATH), and the store is {0}; {1}"
+    )]
+    DurabilityOf(String, &'static str),
+}
+
+impl Settings {
+    /// Joins the command line with the config file that it names.
+    pub(crate) fn from_args(args: &Args) -> Result<Self, SettingsError> {
+        let config = match &args.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        Ok(Self::join(args, config)?)
+    }
+
+    fn join(args: &Args, config: Config) -> Result<Self, UsageError> {
+        let section = config.persistence;
+        let chosen = match (&args.db, &args.persistence) {
+            (Some(path), _) => Some(StoreChoice::fjall(path)),
+            (None, Some(text)) => Some(text.parse()?),
+            (None, None) => None,
+        };
+        let session_expiry_secs = section
+            .as_ref()
+            .and_then(|section| section.session_expiry_secs);
+        let mut store = chosen
+            .or(section.map(|section| section.store))
+            .unwrap_or_default();
+        if let Some(text) = &args.durability {
+            set_durability(&mut store, text.parse()?)?;
+        }
+        Ok(Self {
+            port: args.port.or(config.port).unwrap_or(1_883),
+            host: args.host.clone().or(config.host),
+            http_port: args.http_port.or(config.http_port),
+            threads: args.threads.or(config.threads),
+            level: level(args).or(config.level).unwrap_or(Level::WARN),
+            store,
+            session_expiry_secs,
+            without_effect: config.without_effect,
+        })
+    }
+}
+
+fn set_durability(store: &mut StoreChoice, chosen: Durability) -> Result<(), UsageError> {
+    let shown = store.to_string();
+    let advice = match store {
+        StoreChoice::Fjall { durability, .. } => {
+            *durability = chosen;
+            return Ok(());
+        }
+        StoreChoice::Memory => "nothing in memory is durable",
+        StoreChoice::Redis(_) => "what Redis brings to its disk is set there (appendfsync)",
+        StoreChoice::Mongo(_) => "MongoDB is always asked for the majority and the journal",
+    };
+    Err(UsageError::DurabilityOf(shown, advice))
+}
+
+/// How much is logged, if the command line says so.
+fn level(args: &Args) -> Option<Level> {
+    match args {
+        Args {
+            very_verbose: true, ..
+        } => Some(Level::DEBUG),
+        Args { verbose: true, .. } => Some(Level::INFO),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PersistenceSection;
+    use clap::Parser as _;
+    use std::time::Duration;
+
+    fn joined(arguments: &[&str], config: Config) -> Result<Settings, String> {
+        let arguments = ["mosca"].iter().chain(arguments);
+        Settings::join(&Args::parse_from(arguments), config).map_err(|error| error.to_string())
+    }
+
+    fn file() -> Config {
+        Config {
+            port: Some(1),
+            host: Some("file".to_owned()),
+            http_port: Some(2),
+            threads: Some(3),
+            level: Some(Level::TRACE),
+            persistence: Some(PersistenceSection {
+                store: StoreChoice::fjall("/file"),
+                session_expiry_secs: Some(60),
+            }),
+            without_effect: vec!["x".to_owned()],
+        }
+    }
+
+    #[test]
+    fn without_anything_the_defaults_hold() {
+        let settings = joined(&[], Config::default()).unwrap();
+        let expected = Settings {
+            port: 1_883,
+            host: None,
+            http_port: None,
+            threads: None,
+            level: Level::WARN,
+            store: StoreChoice::Memory,
+            session_expiry_secs: None,
+            without_effect: Vec::new(),
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn the_file_counts_where_the_command_line_says_nothing() {
+        let settings = joined(&[], file()).unwrap();
+        let expected = Settings {
+            port: 1,
+            host: Some("file".to_owned()),
+            http_port: Some(2),
+            threads: Some(3),
+            level: Level::TRACE,
+            store: StoreChoice::fjall("/file"),
+            session_expiry_secs: Some(60),
+            without_effect: vec!["x".to_owned()],
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn the_command_line_counts_before_the_file() {
+        let arguments = [
+            "-p",
+            "9",
+            "--host",
+            "line",
+            "--ws-port",
+            "8",
+            "--threads",
+            "7",
+            "-v",
+            "--db",
+            "/line",
+        ];
+        let settings = joined(&arguments, file()).unwrap();
+        assert_eq!((settings.port, settings.host.as_deref()), (9, Some("line")));
+        assert_eq!((settings.http_port, settings.threads), (Some(8), Some(7)));
+        assert_eq!(settings.level, Level::INFO);
+        assert_eq!(settings.store, StoreChoice::fjall("/line"));
+        // The times are the broker's, not the store's.
+        assert_eq!(settings.session_expiry_secs, Some(60));
+        let settings = joined(&["--persistence", "memory", "--very-verbose"], file()).unwrap();
+        assert_eq!(settings.store, StoreChoice::Memory);
+        assert_eq!(settings.level, Level::DEBUG);
+    }
+
+    #[test]
+    fn durability_is_for_a_store_on_disk_wherever_that_was_chosen() {
+        let interval = Durability::Interval(Duration::from_millis(50));
+        for (arguments, config) in [
+            (&["--db", "/x"][..], Config::default()),
+            (&["--persistence", "fjall:/x"], Config::default()),
+            (&[], file()),
+        ] {
+            let arguments = [arguments, &["--durability", "interval:50"]].concat();
+            let settings = joined(&arguments, config).unwrap();
+            let StoreChoice::Fjall { durability, .. } = settings.store else {
+                panic!("{:?}", settings.store);
+            };
+            assert_eq!(durability, interval);
+        }
+        for (store, advice) in [
+            ("memory", "nothing in memory"),
+            ("redis://:secret@a", "appendfsync"),
+            ("mongodb://a", "journal"),
+        ] {
+            let arguments = ["--persistence", store, "--durability", "os"];
+            let error = joined(&arguments, Config::default()).unwrap_err();
+            assert!(error.contains(advice), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_flag() {
+        let error = joined(&["--persistence", "reddis://a"], Config::default()).unwrap_err();
+        assert!(error.starts_with("--persistence: "), "{error}");
+        let arguments = ["--db", "/x", "--durability", "maybe"];
+        let error = joined(&arguments, Config::default()).unwrap_err();
+        assert!(error.starts_with("--durability: "), "{error}");
+    }
+}
