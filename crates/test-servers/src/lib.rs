@@ -22,6 +22,7 @@
 )]
 
 mod folder;
+pub mod mongod;
 mod port;
 mod process;
 mod program;
