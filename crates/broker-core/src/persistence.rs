@@ -122,7 +122,8 @@ pub trait Persistence: Send + Sync + 'static {
     ) -> Answer<Vec<StoredSubscription>>;
 
     /// Messages on their way to one session, in ascending order of their sequence numbers: at
-    /// most `limit` of those with a number greater than `after`.
+    /// most `limit` of those with a number greater than `after`. A store may well end a page early
+    /// that has become large in bytes.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -132,6 +133,14 @@ pub trait Persistence: Send + Sync + 'static {
         after: Option<u64>,
         limit: usize,
     ) -> Answer<Vec<StoredOutgoing>>;
+
+    /// How much there is on its way to one session: what [`outgoing`](Self::outgoing) would list,
+    /// counted. The broker asks for it once for each session when it starts, instead of reading
+    /// queues; so the cost must not grow with the length of the queue, or hardly.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn queue(&self, client: &str) -> Answer<StoredQueue>;
 
     /// Packet identifiers of QoS 2 messages received from this client and not yet released,
     /// ascending. There are at most 65,535.
@@ -159,6 +168,13 @@ pub trait Persistence: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn wills(&self, node: &str, after: Option<&str>, limit: usize) -> Answer<Vec<StoredWill>>;
+
+    /// Whether what was committed is there when the process has ended. A store for which that is
+    /// false keeps messages in the memory of the broker, which gains nothing then by leaving a long
+    /// queue to the store and reading it as it drains; so it does not.
+    fn outlives_process(&self) -> bool {
+        true
+    }
 }
 
 /// What is known of a session apart from its contents.
@@ -201,6 +217,18 @@ pub struct StoredOutgoing {
     pub shared: Option<Arc<str>>,
     /// Packet identifier and stage once it is inflight.
     pub inflight: Option<(PacketId, InflightStage)>,
+}
+
+/// How much is on its way to one session. That of a session that is not there is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredQueue {
+    /// Messages, with those whose contents the client has taken already.
+    pub messages: u64,
+    /// Bytes of them: [`Message::size_bytes`] of each that is still kept, counted for each place
+    /// that it has in the queue, however it is stored. Nothing for one that was released.
+    pub bytes: u64,
+    /// The greatest sequence number; `None` if there is no message.
+    pub last: Option<u64>,
 }
 
 /// The will of a client.

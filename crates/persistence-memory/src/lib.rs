@@ -61,7 +61,8 @@ use std::sync::Arc;
 
 use broker_core::Message;
 use broker_core::persistence::{
-    Answer, Batch, Persistence, StoredOutgoing, StoredSession, StoredSubscription, StoredWill,
+    Answer, Batch, Persistence, StoredOutgoing, StoredQueue, StoredSession, StoredSubscription,
+    StoredWill,
 };
 use mqtt_codec::PacketId;
 use parking_lot::RwLock;
@@ -166,6 +167,10 @@ impl Persistence for MemoryPersistence {
         Answer::ready(self.state.read().outgoing_page(client, after, limit))
     }
 
+    fn queue(&self, client: &str) -> Answer<StoredQueue> {
+        Answer::ready(self.state.read().queue_size(client))
+    }
+
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {
         Answer::ready(self.state.read().incoming(client))
     }
@@ -181,5 +186,8 @@ impl Persistence for MemoryPersistence {
 
     fn wills(&self, node: &str, after: Option<&str>, limit: usize) -> Answer<Vec<StoredWill>> {
         Answer::ready(self.state.read().will_page(node, after, limit))
+    }
+    fn outlives_process(&self) -> bool {
+        false
     }
 }

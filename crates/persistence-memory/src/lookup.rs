@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use broker_core::Message;
 use broker_core::persistence::{
-    ClientId, SessionKey, StoredOutgoing, StoredSession, StoredSubscription, StoredWill,
+    ClientId, SessionKey, StoredOutgoing, StoredQueue, StoredSession, StoredSubscription,
+    StoredWill,
 };
 use mqtt_codec::PacketId;
 use topic_trie::{Cursor, Progress, TopicFilter};
@@ -63,6 +64,21 @@ impl State {
         let page = session.queue.iter_after(after).take(limit);
         page.map(|(sequence, queued)| queued.stored(sequence))
             .collect()
+    }
+
+    /// Counted when it is asked for: a broker that keeps this store has the messages anyway.
+    pub(crate) fn queue_size(&self, client: &str) -> StoredQueue {
+        let Some(session) = self.sessions.get(client) else {
+            return StoredQueue::default();
+        };
+        let bytes = session
+            .messages()
+            .map(|message| message.size_bytes() as u64);
+        StoredQueue {
+            messages: session.queue.len() as u64,
+            bytes: bytes.sum(),
+            last: session.queue.last(),
+        }
     }
 
     pub(crate) fn incoming(&self, client: &str) -> Vec<PacketId> {

@@ -104,6 +104,11 @@ impl Queue {
         Some(removed)
     }
 
+    /// The greatest number.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.chunks.back()?.back().map(|(sequence, _)| *sequence)
+    }
+
     pub(crate) fn get_mut(&mut self, sequence: u64) -> Option<&mut Queued> {
         let at = self.chunk_of(sequence);
         let chunk = self.chunks.get_mut(at)?;

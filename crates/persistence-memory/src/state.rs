@@ -57,7 +57,7 @@ impl Session {
         self.subscriptions.len() + self.queue.len() + self.incoming.len() <= SMALL
     }
 
-    fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
         self.queue
             .values()
             .filter_map(|queued| queued.message.as_ref())

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use broker_core::Message;
 use broker_core::persistence::contract::{CASES, Factory, block_on, run_case};
 use broker_core::persistence::{
-    Answer, Batch, InflightStage, Operation, Persistence, StoredOutgoing, StoredSession,
-    StoredSubscription, StoredWill,
+    Answer, Batch, InflightStage, Operation, Persistence, StoredOutgoing, StoredQueue,
+    StoredSession, StoredSubscription, StoredWill,
 };
 use mqtt_codec::PacketId;
 use persistence_memory::MemoryPersistence;
@@ -44,6 +44,8 @@ enum Fault {
     ForgetsTheWill,
     /// A released message is kept.
     KeepsReleased,
+    /// The bytes of a released message are still counted.
+    CountsReleased,
     /// Messages come as they were written.
     Unordered,
     /// A page begins with the one that it should begin behind.
@@ -108,6 +110,10 @@ const FOUND_BY: &[(Fault, &str)] = &[
         "dropping_a_session_leaves_nothing_of_it",
     ),
     (Fault::KeepsReleased, "a_released_message_is_no_longer_kept"),
+    (
+        Fault::CountsReleased,
+        "the_size_of_a_queue_is_that_of_its_list",
+    ),
     (
         Fault::Unordered,
         "messages_come_in_the_order_of_their_numbers",
@@ -546,6 +552,16 @@ impl Persistence for Faulty {
             page.sort_by_key(|one| one.sequence.to_string());
         }
         Answer::ready(page)
+    }
+
+    fn queue(&self, client: &str) -> Answer<StoredQueue> {
+        let mut queue = block_on(self.inner.queue(&self.client(client))).unwrap();
+        if self.has(Fault::CountsReleased) {
+            let all = self.inner.outgoing(&self.client(client), None, usize::MAX);
+            let released = block_on(all).unwrap().into_iter();
+            queue.bytes += 3 * released.filter(|one| one.message.is_none()).count() as u64;
+        }
+        Answer::ready(queue)
     }
 
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {

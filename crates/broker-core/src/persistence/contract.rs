@@ -258,6 +258,7 @@ macro_rules! persistence_contract {
                 a_released_message_is_no_longer_kept,
                 marking_or_removing_an_unknown_message_changes_nothing,
                 messages_leave_the_queue_in_any_order,
+                the_size_of_a_queue_is_that_of_its_list,
                 looking_does_not_change_the_queue,
                 a_message_for_many_sessions_is_stored_once,
                 a_message_shared_with_others_stays_for_them,

@@ -6,7 +6,8 @@ use mqtt_codec::PacketId;
 use topic_trie::TopicFilter;
 
 use super::{
-    Answer, Batch, Persistence, StoredOutgoing, StoredSession, StoredSubscription, StoredWill,
+    Answer, Batch, Persistence, StoredOutgoing, StoredQueue, StoredSession, StoredSubscription,
+    StoredWill,
 };
 use crate::Message;
 
@@ -41,6 +42,10 @@ impl<P: Persistence + ?Sized> Persistence for Arc<P> {
         (**self).outgoing(client, after, limit)
     }
 
+    fn queue(&self, client: &str) -> Answer<StoredQueue> {
+        (**self).queue(client)
+    }
+
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {
         (**self).incoming(client)
     }
@@ -56,5 +61,8 @@ impl<P: Persistence + ?Sized> Persistence for Arc<P> {
 
     fn wills(&self, node: &str, after: Option<&str>, limit: usize) -> Answer<Vec<StoredWill>> {
         (**self).wills(node, after, limit)
+    }
+    fn outlives_process(&self) -> bool {
+        (**self).outlives_process()
     }
 }

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use broker_core::persistence::{
-    Answer, Batch, Persistence, StoredOutgoing, StoredSession, StoredSubscription, StoredWill,
+    Answer, Batch, Persistence, StoredOutgoing, StoredQueue, StoredSession, StoredSubscription,
+    StoredWill,
 };
 use mosca::{Message, Server};
 use mqtt_codec::{Connect, OwnedPacket, Packet, PacketId, Publish, QoS, Version, Will};
@@ -167,6 +168,10 @@ impl Persistence for Panicking {
         limit: usize,
     ) -> Answer<Vec<StoredOutgoing>> {
         self.inner.outgoing(client, after, limit)
+    }
+
+    fn queue(&self, client: &str) -> Answer<StoredQueue> {
+        self.inner.queue(client)
     }
 
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {

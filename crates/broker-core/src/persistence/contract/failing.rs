@@ -13,7 +13,7 @@ use topic_trie::TopicFilter;
 
 use crate::Message;
 use crate::persistence::{
-    Answer, Batch, Persistence, PersistenceError, StoredOutgoing, StoredSession,
+    Answer, Batch, Persistence, PersistenceError, StoredOutgoing, StoredQueue, StoredSession,
     StoredSubscription, StoredWill,
 };
 
@@ -238,6 +238,11 @@ impl<P: Persistence> Persistence for FailingPersistence<P> {
         self.lookup(move |inner| inner.outgoing(&client, after, limit))
     }
 
+    fn queue(&self, client: &str) -> Answer<StoredQueue> {
+        let client = client.to_owned();
+        self.lookup(move |inner| inner.queue(&client))
+    }
+
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {
         let client = client.to_owned();
         self.lookup(move |inner| inner.incoming(&client))
@@ -260,6 +265,10 @@ impl<P: Persistence> Persistence for FailingPersistence<P> {
     fn wills(&self, node: &str, after: Option<&str>, limit: usize) -> Answer<Vec<StoredWill>> {
         let (node, after) = (node.to_owned(), after.map(str::to_owned));
         self.lookup(move |inner| inner.wills(&node, after.as_deref(), limit))
+    }
+
+    fn outlives_process(&self) -> bool {
+        self.inner.outlives_process()
     }
 }
 
@@ -374,6 +383,10 @@ mod tests {
 
         fn outgoing(&self, _: &str, _: Option<u64>, _: usize) -> Answer<Vec<StoredOutgoing>> {
             Answer::ready(Vec::new())
+        }
+
+        fn queue(&self, _: &str) -> Answer<StoredQueue> {
+            Answer::ready(StoredQueue::default())
         }
 
         fn incoming(&self, _: &str) -> Answer<Vec<PacketId>> {

@@ -12,7 +12,7 @@ use super::samples::{
     retain, waiting,
 };
 use super::subject::{Contents, Subject};
-use crate::persistence::{InflightStage, SessionKey, StoredOutgoing, SubscriptionIds};
+use crate::persistence::{InflightStage, SessionKey, StoredOutgoing, StoredQueue, SubscriptionIds};
 
 /// Deliveries that differ in every field; the first are inflight, as they would be.
 fn variants() -> Vec<StoredOutgoing> {
@@ -210,6 +210,51 @@ pub(super) fn messages_leave_the_queue_in_any_order<F: Factory>(subject: Subject
         subject.commit(operations);
         assert_eq!(subject.sequences("c"), model);
     }
+}
+
+/// What the broker knows of a queue that it has not read, whatever happened to it.
+pub(super) fn the_size_of_a_queue_is_that_of_its_list<F: Factory>(subject: Subject<'_, F>) {
+    let messages = ["", "x", "some more of it"].map(|payload| message("a/b", payload));
+    let mut draw = Draw::new(SEED);
+    let mut incarnation = 1;
+    let mut wanted = std::collections::BTreeMap::new();
+    subject.commit([put_session(&key("c", incarnation))]);
+    for _ in 0..100 {
+        let mut operations = Vec::new();
+        for _ in 0..draw.below(12) {
+            let at = key("c", incarnation);
+            let sequence = draw.below(12) as u64;
+            operations.push(match draw.below(40) {
+                // Half of them replace others.
+                0..20 => {
+                    let message = &messages[draw.below(messages.len())];
+                    wanted.insert(sequence, message.size_bytes() as u64);
+                    enqueue(&at, sequence, message)
+                }
+                20..30 => {
+                    wanted.remove(&sequence);
+                    dequeue(&at, sequence)
+                }
+                30..38 => {
+                    wanted.entry(sequence).and_modify(|bytes| *bytes = 0);
+                    mark(&at, sequence, packet_id(1), InflightStage::Released)
+                }
+                38 => mark(&at, sequence, packet_id(1), InflightStage::Published),
+                _ => {
+                    wanted.clear();
+                    incarnation += 1;
+                    put_session(&key("c", incarnation))
+                }
+            });
+        }
+        subject.commit(operations);
+        let found = subject.counted_outgoing("c");
+        assert!(found.iter().map(|one| &one.sequence).eq(wanted.keys()));
+        assert_eq!(subject.queue("c").bytes, wanted.values().sum::<u64>());
+    }
+    subject.commit([drop_session(&key("c", incarnation))]);
+    assert_eq!(subject.queue("c"), StoredQueue::default());
+    assert_eq!(subject.queue("d"), StoredQueue::default());
 }
 
 pub(super) fn looking_does_not_change_the_queue<F: Factory>(subject: Subject<'_, F>) {

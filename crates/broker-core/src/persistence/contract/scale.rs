@@ -69,6 +69,11 @@ fn assert_queue<F: Factory>(subject: &Subject<'_, F>, client: &str, wanted: &[u6
         found.extend(page.iter().map(|outgoing| outgoing.sequence));
     }
     assert_same(&found, wanted);
+    let queue = subject.queue(client);
+    assert_eq!(
+        (queue.messages, queue.last),
+        (wanted.len() as u64, wanted.last().copied())
+    );
 }
 
 /// Compares long lists without printing them.

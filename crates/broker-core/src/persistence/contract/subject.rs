@@ -10,8 +10,8 @@ use super::Factory;
 use super::scale::Scale;
 use crate::Message;
 use crate::persistence::{
-    Answer, Batch, Operation, Persistence, StoredOutgoing, StoredSession, StoredSubscription,
-    StoredWill,
+    Answer, Batch, Operation, Persistence, StoredOutgoing, StoredQueue, StoredSession,
+    StoredSubscription, StoredWill,
 };
 
 /// Large enough for everything in the cases that do not ask for pages.
@@ -142,7 +142,25 @@ impl<'f, F: Factory> Subject<'f, F> {
     }
 
     pub(super) fn outgoing(&self, client: &str) -> Vec<StoredOutgoing> {
-        self.ask(|store| store.outgoing(client, None, ALL))
+        self.outgoing_page(client, None, ALL)
+    }
+
+    /// All messages of a client, which are as many as the store says. While they change it may say
+    /// what was a moment ago.
+    pub(super) fn counted_outgoing(&self, client: &str) -> Vec<StoredOutgoing> {
+        let all = self.outgoing(client);
+        let messages = all.iter().filter_map(|one| one.message.as_ref());
+        let listed = StoredQueue {
+            messages: all.len() as u64,
+            bytes: messages.map(|message| message.size_bytes() as u64).sum(),
+            last: all.last().map(|last| last.sequence),
+        };
+        assert_eq!(self.queue(client), listed, "the queue of {client:?}");
+        all
+    }
+
+    pub(super) fn queue(&self, client: &str) -> StoredQueue {
+        self.ask(|store| store.queue(client))
     }
 
     pub(super) fn outgoing_page(
@@ -211,7 +229,7 @@ impl<'f, F: Factory> Subject<'f, F> {
         Contents {
             session: self.session(client),
             subscriptions: self.subscriptions(client),
-            outgoing: self.outgoing(client),
+            outgoing: self.counted_outgoing(client),
             incoming: self.incoming(client),
             will: self
                 .wills(node)

@@ -8,7 +8,7 @@ use std::task::Poll;
 use broker_core::Message;
 use broker_core::persistence::{
     Answer, Batch, InflightStage, Operation, Persistence, PersistenceError, SessionKey,
-    StoredOutgoing, StoredSession, StoredSubscription, StoredWill,
+    StoredOutgoing, StoredQueue, StoredSession, StoredSubscription, StoredWill,
 };
 use mqtt_codec::PacketId;
 use topic_trie::{TopicFilter, TopicName};
@@ -377,6 +377,16 @@ impl Persistence for Store {
                 .take(limit.min(2))
                 .collect(),
         )
+    }
+
+    fn queue(&self, client: &str) -> Answer<StoredQueue> {
+        let all = self.queue(client);
+        let messages = all.iter().filter_map(|stored| stored.message.as_ref());
+        Answer::ready(StoredQueue {
+            messages: all.len() as u64,
+            bytes: messages.map(|message| message.size_bytes() as u64).sum(),
+            last: all.last().map(|stored| stored.sequence),
+        })
     }
 
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {
