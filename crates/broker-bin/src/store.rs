@@ -8,19 +8,22 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use url::{StoreUrl, UrlError};
+pub(crate) use url::{StoreUrl, UrlError, percent_encoded};
 
 /// What `--persistence` takes, for complaints.
-const CHOICES: &str = "memory, fjall:PATH, redis://HOST, rediss://HOST, \
-    redis+sentinel://HOST,HOST/SERVICE, mongodb://HOST and mongodb+srv://HOST";
+const CHOICES: &str = "memory, fjall:PATH, redis://HOST, redis+sentinel://HOST,HOST/SERVICE, \
+    redis+cluster://HOST,HOST, each with rediss for TLS, mongodb://HOST and mongodb+srv://HOST";
 
 /// The schemes of `--persistence`, and what people call them by mistake.
-const SCHEMES: [(&str, &str); 10] = [
+const SCHEMES: [(&str, &str); 13] = [
     ("memory", "memory"),
     ("fjall", "fjall:PATH"),
     ("redis", "redis://HOST"),
     ("rediss", "rediss://HOST"),
     ("redis+sentinel", "redis+sentinel://HOST,HOST/SERVICE"),
+    ("rediss+sentinel", "rediss+sentinel://HOST,HOST/SERVICE"),
+    ("redis+cluster", "redis+cluster://HOST,HOST"),
+    ("rediss+cluster", "rediss+cluster://HOST,HOST"),
     ("mongodb", "mongodb://HOST"),
     ("mongodb+srv", "mongodb+srv://HOST"),
     ("mongo", "mongodb://HOST"),
@@ -71,7 +74,8 @@ impl FromStr for StoreChoice {
         match scheme.as_str() {
             "fjall" if rest.is_empty() => Err(ChoiceError::NoPath),
             "fjall" => Ok(Self::fjall(rest)),
-            "redis" | "rediss" | "redis+sentinel" => Ok(Self::Redis(text.parse()?)),
+            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+            | "rediss+cluster" => Ok(Self::Redis(text.parse()?)),
             "mongodb" | "mongodb+srv" => Ok(Self::Mongo(text.parse()?)),
             _ => Err(ChoiceError::unknown(&scheme)),
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::PersistenceSection;
 use super::section::{Section, SectionError};
-use crate::store::{Durability, StoreChoice, StoreUrl};
+use crate::store::{Durability, StoreChoice, StoreUrl, percent_encoded};
 
 /// The stores by the names of mosca, and by those that `--persistence` has.
 #[derive(Clone, Copy)]
@@ -108,6 +108,7 @@ struct RedisParts<'a> {
     user: Option<&'a str>,
     password: Option<&'a str>,
     tls: bool,
+    key_prefix: Option<&'a str>,
     /// Hosts with their ports, and the name of the service.
     sentinels: Option<(String, &'a str)>,
 }
@@ -129,6 +130,7 @@ impl<'a> RedisParts<'a> {
         self.read(inner)?;
         self.user = inner.string("username")?;
         self.tls = inner.boolean("tls")?.unwrap_or(false);
+        self.key_prefix = inner.string("keyPrefix")?;
         let mut hosts = Vec::new();
         for mut sentinel in inner.sections("sentinels")? {
             let host = sentinel.string("host")?.unwrap_or("127.0.0.1");
@@ -152,6 +154,8 @@ impl<'a> RedisParts<'a> {
             && self.database.is_none()
             && self.password.is_none()
             && self.sentinels.is_none()
+            && self.user.is_none()
+            && self.key_prefix.is_none()
             && !self.tls
     }
 
@@ -160,14 +164,19 @@ impl<'a> RedisParts<'a> {
             .database
             .map_or_else(String::new, |database| format!("/{database}"));
         let user = self.user.unwrap_or_default();
+        let prefix = self.key_prefix.map_or_else(String::new, |prefix| {
+            format!("?prefix={}", percent_encoded(prefix))
+        });
+        let redis = if self.tls { "rediss" } else { "redis" };
         if let Some((hosts, name)) = &self.sentinels {
-            let path = format!("/{name}{database}");
-            return StoreUrl::from_parts("redis+sentinel", user, self.password, hosts, &path);
+            let scheme = format!("{redis}+sentinel");
+            let path = format!("/{}{database}{prefix}", percent_encoded(name));
+            return StoreUrl::from_parts(&scheme, user, self.password, hosts, &path);
         }
         let host = bracketed(self.host.unwrap_or("127.0.0.1"));
         let host = format!("{host}:{}", self.port.unwrap_or(6_379));
-        let scheme = if self.tls { "rediss" } else { "redis" };
-        StoreUrl::from_parts(scheme, user, self.password, &host, &database)
+        let path = format!("{database}{prefix}");
+        StoreUrl::from_parts(redis, user, self.password, &host, &path)
     }
 }
 

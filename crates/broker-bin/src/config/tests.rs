@@ -98,6 +98,10 @@ fn an_address_of_redis_is_put_together_from_its_parts() {
             json!({ "password": "s/c" }),
             "redis://:s%2Fc@127.0.0.1:6379",
         ),
+        (
+            json!({ "redisOptions": { "keyPrefix": "a:b" } }),
+            "redis://127.0.0.1:6379?prefix=a%3Ab",
+        ),
         (json!({ "url": "rediss://b:1/2" }), "rediss://b:1/2"),
         (
             json!({ "host": "a", "redisOptions": { "host": "b", "username": "me", "password": "x" } }),

@@ -21,7 +21,14 @@ fn every_store_has_its_scheme() {
         };
         assert_eq!(choice(text), Ok(expected));
     }
-    for text in ["redis://a", "rediss://a", "redis+sentinel://a/service"] {
+    for text in [
+        "redis://a",
+        "rediss://a",
+        "redis+sentinel://a/service",
+        "rediss+sentinel://a,b/service",
+        "redis+cluster://a,b:7000",
+        "rediss+cluster://a",
+    ] {
         assert_eq!(choice(text), Ok(StoreChoice::Redis(text.parse().unwrap())));
     }
     for text in ["mongodb://a", "mongodb+srv://a"] {

@@ -44,7 +44,7 @@ impl StoreUrl {
 }
 
 /// All but what RFC 3986 calls unreserved.
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -172,7 +172,7 @@ fn check_rest(parts: &Parts<'_>, shown: &dyn Fn() -> String) -> Result<(), UrlEr
     let scheme = parts.scheme.to_ascii_lowercase();
     let database = match scheme.as_str() {
         "redis" | "rediss" => levels.next(),
-        "redis+sentinel" => {
+        "redis+sentinel" | "rediss+sentinel" => {
             if levels.next().is_none_or(str::is_empty) {
                 return Err(UrlError::NoService(shown()));
             }

@@ -138,6 +138,13 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The same, and what it had said that nobody has heard yet.
+    #[allow(dead_code, reason = "only the crash test listens to what is dead")]
+    pub fn kill_and_hear(mut self) -> Vec<Line> {
+        self.child.kill().unwrap();
+        self.finish().1
+    }
+
     /// Waits for the end of the process and returns the lines that were left, too.
     pub fn finish(&mut self) -> (ExitStatus, Vec<Line>) {
         // Its outputs close when it ends, and that can be awaited.
