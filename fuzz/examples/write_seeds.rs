@@ -1,6 +1,7 @@
 //! Writes the seeds into `corpus/`, where `cargo fuzz run` looks for them.
 
 use mosca_fuzz::codec_seeds::seeds;
+use mosca_fuzz::records_decode;
 
 /// Target, and how many bytes of choice it wants in front of a packet.
 const TARGETS: &[(&str, usize)] = &[
@@ -23,6 +24,11 @@ fn main() -> std::io::Result<()> {
                 std::fs::write(folder.join(format!("seed-{number:03}-{version}")), input)?;
             }
         }
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/records_decode");
+    std::fs::create_dir_all(&folder)?;
+    for (number, seed) in records_decode::seeds().iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{number:03}")), seed)?;
     }
     Ok(())
 }

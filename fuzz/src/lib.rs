@@ -7,4 +7,5 @@ pub mod codec_decode;
 pub mod codec_roundtrip;
 pub mod codec_seeds;
 pub mod core_packets;
+pub mod records_decode;
 pub mod scram;

@@ -1,7 +1,12 @@
 //! Each property over seeds and over inputs grown from them, on a stable compiler: what
 //! `cargo fuzz` does for minutes, this does for a second in every test run.
 
-use mosca_fuzz::{codec_chunks, codec_decode, codec_roundtrip, codec_seeds::{packets, seeds}, scram::scram};
+use mosca_fuzz::{
+    codec_chunks, codec_decode, codec_roundtrip,
+    codec_seeds::{packets, seeds},
+    records_decode,
+    scram::scram,
+};
 
 const ROUNDS: usize = 20_000;
 
@@ -134,4 +139,27 @@ fn output_during_a_commit_of_ones_own_needs_no_waking() {
         0x6D,
     ];
     mosca_fuzz::core_packets::packets(found);
+}
+
+/// The records of the stores: seeds, and seeds that were changed in a few places.
+#[test]
+fn records() {
+    let seeds = records_decode::seeds();
+    for seed in &seeds {
+        records_decode::records_decode(seed);
+    }
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..ROUNDS {
+        let mut input = seeds[random.below(seeds.len())].clone();
+        for _ in 0..random.below(5) {
+            let at = random.below(input.len());
+            match random.below(4) {
+                0 => input.insert(at, random.byte()),
+                1 if input.len() > 1 => drop(input.remove(at)),
+                2 => input.truncate(at + 1),
+                _ => input[at] = random.byte(),
+            }
+        }
+        records_decode::records_decode(&input);
+    }
 }
