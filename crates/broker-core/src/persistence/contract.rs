@@ -46,13 +46,17 @@
 mod batches;
 mod block_on;
 mod draw;
+mod drawn;
+mod expiry;
 mod failing;
 mod identifiers;
 mod incoming;
 mod messages;
+mod model;
 mod order;
 mod outgoing;
 mod paging;
+mod removal;
 mod restart;
 mod retained;
 mod samples;
@@ -67,6 +71,7 @@ use core::future::Future;
 
 pub use block_on::block_on;
 pub use failing::{Behaviour, FailingPersistence};
+pub use model::{Model, ModelContents};
 pub use scale::Scale;
 
 use super::Persistence;
@@ -155,6 +160,10 @@ pub trait Factory: Sync {
     /// message that waits for many sessions is stored once. `None` where that cannot be found out.
     fn stored_message_bytes(&self, place: &Self::Place, store: &Self::Store) -> Option<u64>;
 
+    /// Returns when what has expired by now is gone, where the store removes it by itself at a time of
+    /// its own choice; where it does not, at once.
+    fn await_expiry(&self, _place: &Self::Place, _store: &Self::Store) {}
+
     /// Runs a future to its end. A store whose futures need a runtime runs them on it.
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         block_on(future)
@@ -204,6 +213,7 @@ macro_rules! persistence_contract {
                 an_empty_batch_changes_nothing,
                 a_reader_never_sees_a_part_of_a_batch,
                 a_reader_never_sees_a_part_of_one_queue,
+                a_reader_never_sees_what_is_half_gone,
                 batches_one_after_the_other_apply_in_that_order,
                 a_dropped_answer_leaves_all_or_nothing,
                 ten_thousand_operations_are_one_batch,
@@ -214,6 +224,7 @@ macro_rules! persistence_contract {
                 what_was_answered_is_seen_with_all_before_it,
                 a_dropped_answer_does_not_move_the_others,
                 after_a_crash_a_prefix_of_the_batches_is_there,
+                the_order_per_client_and_topic_holds_while_many_publish,
             }
             sharing {
                 a_second_handle_finds_what_the_first_wrote,
@@ -240,6 +251,8 @@ macro_rules! persistence_contract {
                 hostile_identifiers_are_kept_apart,
                 identifiers_come_in_the_order_of_their_bytes,
                 identifiers_may_be_as_long_as_mqtt_allows,
+                names_and_numbers_do_not_run_together,
+                two_names_do_not_run_together,
                 numbers_may_be_as_large_as_their_types,
                 intervals_may_be_as_large_as_their_types,
             }
@@ -295,7 +308,17 @@ macro_rules! persistence_contract {
                 payloads_of_any_bytes_survive,
                 a_large_payload_survives,
                 times_survive,
+            }
+            expiry {
                 a_message_that_has_not_expired_is_kept,
+                what_has_expired_does_not_take_its_successor_with_it,
+                sessions_and_wills_do_not_expire_by_themselves,
+            }
+            removal {
+                a_session_that_is_dropped_takes_all_of_it_and_nothing_else,
+                a_session_that_is_succeeded_takes_all_of_it_and_nothing_else,
+                a_session_that_is_changed_and_dropped_at_once_leaves_nothing,
+                what_only_a_dropped_session_had_gives_its_room_back,
             }
             paging {
                 pages_of_any_size_give_all_in_order,
@@ -311,10 +334,16 @@ macro_rules! persistence_contract {
                 numbers_go_on_after_opening_again,
                 a_place_of_another_format_is_refused,
             }
+            drawn {
+                drawn_batches_do_what_the_model_says,
+                drawn_batches_through_two_handles_do_what_the_model_says,
+            }
             scale {
-                a_long_queue_is_read_in_pages,
                 a_long_queue_is_dropped_at_once,
                 a_long_queue_takes_any_order,
+                a_long_queue_is_streamed_and_emptied_from_the_front,
+                a_large_message_for_very_many_is_stored_once,
+                few_are_found_among_very_many_retained_messages,
             }
         }
     };

@@ -10,12 +10,12 @@ use std::thread;
 use super::Factory;
 use super::draw::Draw;
 use super::samples::{
-    SEED, dequeue, drop_retained, drop_session, drop_will, enqueue, furnished, key, message,
+    SEED, dequeue, drop_retained, drop_session, drop_will, enqueue, furnished, key, mark, message,
     packet_id, put_session, put_will, received, released, retain, subscribe, unsubscribe,
 };
 use super::subject::{Contents, Subject, text};
 use crate::persistence::{
-    Batch, Operation, Persistence, PersistenceError, SessionKey, StoredSession,
+    Batch, InflightStage, Operation, Persistence, PersistenceError, SessionKey, StoredSession,
 };
 
 /// The client, the topic and the node of the stamps.
@@ -215,11 +215,121 @@ pub(super) fn a_reader_never_sees_a_part_of_one_queue<F: Factory>(subject: Subje
     let mut last = 0;
     let read = || {
         for client in ["two", "one"] {
-            let found = subject.sequences(client);
+            let found = subject.sequences_at_once(client);
             let number = found.first().map_or(0, |first| first / MESSAGES);
             let wanted: Vec<u64> = (number * MESSAGES..(number + 1) * MESSAGES).collect();
             assert_eq!(found, wanted, "a part of a batch");
             assert!(number >= last, "batch {number} after batch {last}");
+            last = number;
+        }
+        last
+    };
+    observe(subject.scale().observed_changes, write, read);
+}
+
+/// The node of wills that belong to no session.
+const LONE: &str = "lone";
+
+/// The name of what batch `number` puts and the next one removes.
+fn passing(kind: &str, number: u64) -> String {
+    format!("{kind}/{number:05}")
+}
+
+/// The number in such a name.
+fn passed(name: &str) -> u64 {
+    match name.split('/').nth(1).and_then(|text| text.parse().ok()) {
+        Some(number) => number,
+        None => panic!("{name:?} has no number"),
+    }
+}
+
+/// One record of each kind takes the place of another, and one message changes its stage.
+fn replacements(number: u64) -> Vec<Operation> {
+    let stays = key("stays", 1);
+    let (old, new) = (passing("s", number - 1), passing("s", number));
+    let lone = |number| key(&passing("w", number), 1);
+    let stage = [InflightStage::Published, InflightStage::Released][number as usize % 2];
+    let mut operations = furnished(&key(&new, 1), NAME);
+    operations.extend([
+        drop_session(&key(&old, 1)),
+        subscribe(&stays, &new, 1),
+        unsubscribe(&stays, &old),
+        enqueue(&stays, 1, &message("a", "x")),
+        mark(&stays, 1, packet_id(number as u16), stage),
+        retain(&new, "x"),
+        drop_retained(&old),
+        put_will(&lone(number), LONE, "x"),
+        drop_will(&lone(number - 1)),
+    ]);
+    operations
+}
+
+/// The kinds of records that [`replacements`] replaces.
+const REPLACED: usize = 8;
+
+/// The number of the batch from which one kind of record is; `last` has been seen before.
+fn read_replacement<F: Factory>(subject: &Subject<'_, F>, kind: usize, last: u64) -> u64 {
+    // The session that was seen last has all that it came with, or nothing.
+    let whole_or_gone = |found: usize| match found {
+        2 => last,
+        0 => last + 1,
+        other => panic!("{other} of two"),
+    };
+    let current = passing("s", last);
+    match kind {
+        0 => match &subject.sessions(None, 9)[..] {
+            [one, other] if &*other.session.client == "stays" => passed(&one.session.client),
+            other => panic!("not one session and the one that stays: {other:?}"),
+        },
+        1 => match &subject.ask(|store| store.subscriptions("stays", None, 9))[..] {
+            [one] => passed(&one.filter),
+            other => panic!("not one subscription: {other:?}"),
+        },
+        2 => match &subject.outgoing_page("stays", None, 9)[..] {
+            [one] => {
+                let Some((id, stage)) = one.inflight else {
+                    panic!("it is put and marked in one batch: {one:?}");
+                };
+                let released = stage == InflightStage::Released;
+                let wanted = (id.get() % 2 == 1, id.get() % 2 == 1);
+                assert_eq!((released, one.message.is_none()), wanted, "{one:?}");
+                id.get().into()
+            }
+            other => panic!("not one message: {other:?}"),
+        },
+        3 => match &subject.retained_page(Some("s/+"), None, 9)[..] {
+            [one] => passed(one.topic()),
+            other => panic!("not one retained message: {other:?}"),
+        },
+        4 | 5 => {
+            let node = [NAME, LONE][kind - 4];
+            match &subject.ask(|store| store.wills(node, None, 9))[..] {
+                [one] => passed(&one.session.client),
+                other => panic!("not one will: {other:?}"),
+            }
+        }
+        6 => whole_or_gone(subject.outgoing_page(&current, None, 9).len()),
+        _ => whole_or_gone(subject.incoming(&current).len()),
+    }
+}
+
+/// Promise 1, of what goes and of what changes its stage: in one batch one session takes the place of
+/// another, and so does one record of each other kind. A reader finds one of each, never none, never
+/// two, never half of one, and none older than what it has seen.
+pub(super) fn a_reader_never_sees_what_is_half_gone<F: Factory>(subject: Subject<'_, F>) {
+    let stays = key("stays", 1);
+    subject.commit([put_session(&stays)]);
+    let write = |number: u64| subject.commit(replacements(number));
+    let mut draw = Draw::new(SEED);
+    let mut last = 1;
+    let read = || {
+        for _ in 0..REPLACED {
+            let kind = draw.below(REPLACED);
+            let number = read_replacement(&subject, kind, last);
+            assert!(
+                number >= last,
+                "kind {kind} is of batch {number}, after one of batch {last}"
+            );
             last = number;
         }
         last

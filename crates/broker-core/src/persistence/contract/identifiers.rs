@@ -3,15 +3,15 @@
 
 use super::Factory;
 use super::samples::{
-    FAR, drop_session, enqueue, furnished, key, message, put_session, retain, session, subscribe,
-    subscription,
+    FAR, dequeue, drop_session, enqueue, furnished, key, message, put_session, put_will, retain,
+    session, subscribe, subscription,
 };
 use super::subject::{Contents, Subject};
 use crate::persistence::{Operation, Persistence, StoredSession, StoredWill};
 
 /// Names with characters that mean something to someone, and names that are equal in the eyes of
 /// someone (case, accents, spaces), but not in those of MQTT.
-pub(super) const HOSTILE: [&str; 58] = [
+pub(super) const HOSTILE: [&str; 96] = [
     "a",
     "aa",
     "ab",
@@ -70,6 +70,48 @@ pub(super) const HOSTILE: [&str; 58] = [
     "\u{e000}",
     "\u{10000}",
     "\u{10ffff}",
+    // Keys made of a name and a number, or of two names, that run together.
+    "a1",
+    "a11",
+    "a:1",
+    "a:1:1",
+    "1",
+    "11",
+    "01",
+    "1e1",
+    // Ends of ranges, and what separates in one format or another.
+    "a~",
+    "~",
+    "a!",
+    "a\u{7f}",
+    "a\u{ff}",
+    "a\u{10ffff}",
+    "a,b",
+    "a;b",
+    "a|b",
+    "a=b",
+    "a&b",
+    "a\u{1f}b",
+    // Hash tags, groups and names that mean something to a language.
+    "{",
+    "}",
+    "{}",
+    "}{",
+    "{a}b",
+    "b{a}",
+    "{{a}}",
+    "a$",
+    "^a$",
+    "(a)",
+    "<a>",
+    "__proto__",
+    "true",
+    // Nothing to see.
+    " ",
+    "\n",
+    "\u{85}",
+    "\u{200d}",
+    "\u{202e}a",
 ];
 
 /// The longest text that MQTT can carry, in bytes.
@@ -255,6 +297,90 @@ pub(super) fn intervals_may_be_as_large_as_their_types<F: Factory>(subject: Subj
         assert_eq!(
             subject.ask(|store| store.subscriptions("c", None, 1)),
             [subscription]
+        );
+    }
+}
+
+/// Promise 6, where a store's keys are made of a name and a number: the end of the one and the
+/// beginning of the other could change places.
+pub(super) fn names_and_numbers_do_not_run_together<F: Factory>(subject: Subject<'_, F>) {
+    // Each has the same digits when they are written one after the other.
+    let owners = [
+        key("c", 111),
+        key("c1", 11),
+        key("c11", 1),
+        key("c:1", 11),
+        key("c:11", 1),
+    ];
+    for (at, owner) in owners.iter().enumerate() {
+        let text = at.to_string();
+        subject.commit([
+            put_session(owner),
+            enqueue(owner, 1, &message("a", &text)),
+            enqueue(owner, 11, &message("b", &text)),
+            enqueue(owner, 111, &message("c", &text)),
+        ]);
+    }
+    for (at, owner) in owners.iter().enumerate() {
+        let client = &*owner.client;
+        assert_eq!(subject.session(client), Some(session(owner)));
+        assert_eq!(subject.sequences(client), [1, 11, 111]);
+        assert_eq!(subject.queued_texts(client), vec![at.to_string(); 3]);
+    }
+    subject.commit([
+        dequeue(&owners[0], 111),
+        dequeue(&owners[1], 11),
+        drop_session(&owners[2]),
+    ]);
+    assert_eq!(subject.sequences("c"), [1, 11]);
+    assert_eq!(subject.sequences("c1"), [1, 111]);
+    assert_eq!(subject.contents("c11", "n"), Contents::default());
+    assert_eq!(subject.sequences("c:1"), [1, 11, 111]);
+    assert_eq!(subject.sequences("c:11"), [1, 11, 111]);
+}
+
+/// Promise 6, where a store's keys are made of two names.
+pub(super) fn two_names_do_not_run_together<F: Factory>(subject: Subject<'_, F>) {
+    // Each two of them have the same letters when they are written one after the other.
+    let pairs = [
+        ("x", "y/z"),
+        ("x/y", "z"),
+        ("x/", "y/z"),
+        ("x:", "y:z"),
+        ("x", ":y:z"),
+        ("x:y", "z"),
+    ];
+    for (one, other) in pairs {
+        let owner = key(one, 1);
+        subject.commit([put_session(&owner), subscribe(&owner, other, 1)]);
+        subject.commit([put_will(&key(&format!("{one} {other}"), 1), one, other)]);
+        subject.commit([put_will(&key(other, 1), one, other)]);
+    }
+    for (one, _) in pairs {
+        let others = || {
+            pairs
+                .iter()
+                .filter(|(this, _)| *this == one)
+                .map(|(_, other)| *other)
+        };
+        let mut wanted: Vec<&str> = others().collect();
+        wanted.sort_unstable();
+        let found = subject.subscriptions(one);
+        assert!(
+            found.iter().map(|found| &*found.filter).eq(wanted),
+            "{one:?}"
+        );
+
+        // A client has one will, of the node that has put one last.
+        let node = |client: &str| pairs.iter().rev().find(|(_, other)| *other == client);
+        let last = |client: &&str| node(client).is_some_and(|(node, _)| *node == one);
+        let mut wanted: Vec<String> = others().map(|other| format!("{one} {other}")).collect();
+        wanted.extend(others().filter(last).map(str::to_owned));
+        wanted.sort_unstable();
+        let found = subject.wills(one);
+        assert!(
+            found.iter().map(|will| &*will.session.client).eq(wanted),
+            "{one:?}"
         );
     }
 }

@@ -145,38 +145,3 @@ pub(super) fn times_survive<F: Factory>(subject: Subject<'_, F>) {
         assert_eq!(subject.session("c"), Some(record));
     }
 }
-
-/// Promise 10: what has expired may be there or not; what has not is there, whatever stands before
-/// it.
-pub(super) fn a_message_that_has_not_expired_is_kept<F: Factory>(subject: Subject<'_, F>) {
-    let key = key("c", 1);
-    let of = |topic, expires| {
-        Message::new(MessageParts {
-            topic,
-            expires,
-            ..FULL
-        })
-    };
-    let past = Timestamp::from_millis(1);
-    let (gone, here) = (of("a/gone", past), of("a/here", FAR));
-    subject.commit([
-        put_session(&key),
-        enqueue(&key, 1, &gone),
-        enqueue(&key, 2, &here),
-        enqueue(&key, 3, &gone),
-        enqueue(&key, 4, &here),
-        Operation::PutRetained {
-            message: Arc::clone(&gone),
-        },
-        Operation::PutRetained {
-            message: Arc::clone(&here),
-        },
-    ]);
-    let mut queued = subject.outgoing("c");
-    queued.retain(|outgoing| outgoing.message.as_ref() != Some(&gone));
-    let sequences: Vec<u64> = queued.iter().map(|outgoing| outgoing.sequence).collect();
-    assert_eq!(sequences, [2, 4]);
-    let mut retained = subject.retained(Some("a/+"));
-    retained.retain(|message| *message != gone);
-    assert_eq!(retained, [here]);
-}

@@ -19,7 +19,9 @@ use super::samples::{
     subscribe,
 };
 use super::subject::{Subject, text};
-use crate::persistence::{Answer, Batch, Operation, Persistence, SessionKey, StoredSession};
+use crate::persistence::{
+    Answer, Batch, Operation, Persistence, SessionKey, StoredOutgoing, StoredSession,
+};
 
 /// Sessions that the links are spread over, so that a store that works on several at once is found.
 const SESSIONS: u64 = 7;
@@ -117,9 +119,10 @@ fn logged<F: Factory>(subject: &Subject<'_, F>) -> Vec<u64> {
     let mut found: Vec<u64> = Vec::new();
     loop {
         let page = subject.outgoing_page(LOG, found.last().copied(), 1_000);
-        if page.is_empty() {
+        let Some(last) = page.last() else {
             return found;
-        }
+        };
+        assert!(found.last() != Some(&last.sequence), "the same page again");
         found.extend(page.iter().map(|outgoing| outgoing.sequence));
     }
 }
@@ -314,5 +317,79 @@ pub(super) fn after_a_crash_a_prefix_of_the_batches_is_there<F: Factory>(
         }
         assert_chain(&subject, last);
         first = last + 1;
+    }
+}
+
+/// Promises 3 and 4, as a broker with many publishers has it: each publisher hands over its messages
+/// in order, some at a time; each receiver's numbers are drawn before, so that batches may come in
+/// another order than the numbers. Whoever reads a queue meanwhile finds a beginning of what each
+/// publisher has sent, without a gap.
+pub(super) fn the_order_per_client_and_topic_holds_while_many_publish<F: Factory>(
+    subject: Subject<'_, F>,
+) {
+    const PUBLISHERS: usize = 4;
+    const CLIENTS: [&str; 3] = ["one", "one:", "two"];
+    let messages = subject.scale().batches_under_way / 3;
+    subject.commit(CLIENTS.map(|client| put_session(&key(client, 1))));
+    let sequences = Mutex::new([0; CLIENTS.len()]);
+    let publish = |publisher: usize| {
+        let mut answers = Vec::new();
+        for number in 1..=messages {
+            let shared = message(&format!("t/{publisher}"), number.to_string());
+            let mut drawn = [0; CLIENTS.len()];
+            {
+                let mut next = sequences.lock().unwrap_or_else(|error| error.into_inner());
+                next.iter_mut().for_each(|next| *next += 1);
+                drawn.copy_from_slice(&*next);
+            }
+            let each = CLIENTS.iter().zip(drawn);
+            let enqueue = each.map(|(client, at)| enqueue(&key(client, 1), at, &shared));
+            let mut batch: Batch = enqueue.collect();
+            let answer = subject.block_on(async { subject.store().commit(&mut batch) });
+            answers.push((number, answer));
+            if answers.len() > publisher * 3 {
+                settle(&subject, &mut answers);
+            }
+        }
+        settle(&subject, &mut answers);
+    };
+    // How many of each publisher's messages have arrived.
+    let arrived = |client: &str, from: &[StoredOutgoing]| {
+        let mut arrived = [0; PUBLISHERS];
+        for message in from.iter().filter_map(|one| one.message.as_ref()) {
+            let publisher = message.topic().split('/').nth(1);
+            let publisher: usize = publisher.and_then(|text| text.parse().ok()).unwrap_or(0);
+            arrived[publisher] += 1;
+            assert_eq!(
+                text(message),
+                arrived[publisher].to_string(),
+                "for {client:?}"
+            );
+        }
+        arrived
+    };
+    thread::scope(|scope| {
+        let publish = &publish;
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|publisher| scope.spawn(move || publish(publisher)))
+            .collect();
+        let mut before = [[0; PUBLISHERS]; CLIENTS.len()];
+        while !publishers.iter().all(|publisher| publisher.is_finished()) {
+            for (client, before) in CLIENTS.iter().zip(&mut before) {
+                let found = arrived(client, &subject.outgoing_page(client, None, 10_000));
+                let mut pairs = found.iter().zip(&*before);
+                assert!(
+                    pairs.all(|(now, before)| now >= before),
+                    "{before:?}, then {found:?}"
+                );
+                *before = found;
+            }
+        }
+    });
+    for client in CLIENTS {
+        assert_eq!(
+            arrived(client, &subject.outgoing(client)),
+            [messages; PUBLISHERS]
+        );
     }
 }

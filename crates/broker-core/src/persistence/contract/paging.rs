@@ -145,6 +145,7 @@ impl List {
             let Some(last) = page.last().copied() else {
                 return found;
             };
+            assert!(found.last() != Some(&last), "{self:?}: the same page again");
             found.extend(page);
             between(last);
         }

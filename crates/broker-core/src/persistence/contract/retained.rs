@@ -243,6 +243,7 @@ fn in_pages<F: Factory>(subject: &Subject<'_, F>, filter: &str, limit: usize) ->
         if page.is_empty() {
             return found;
         }
+        assert!(found.last() != page.last(), "the same page again");
         found.extend(page);
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn a_second_handle_sees_no_part_of_a_batch<F: Factory>(subject: Subje
     let mut last = 0;
     let read = || {
         // Each of these is of one batch, and none of an earlier one than was seen before.
-        let queue = reader.sequences("two");
+        let queue = reader.sequences_at_once("two");
         let number = queue.first().map_or(0, |first| first / 10);
         assert!(queue.into_iter().eq(number * 10..(number + 1) * 10));
         let topics: Vec<u64> = reader

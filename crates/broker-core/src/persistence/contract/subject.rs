@@ -14,8 +14,25 @@ use crate::persistence::{
     StoredSubscription, StoredWill,
 };
 
-/// Large enough for everything in the cases that do not ask for pages.
-const ALL: usize = 1_000_000;
+/// Records in a page where a case does not ask for pages.
+const PAGE: usize = 10_000;
+
+/// All pages of a list; `page` gives the one behind a record. A page may be as short as a store
+/// likes, so only an empty one is the end.
+fn all<T: PartialEq>(page: impl Fn(Option<&T>) -> Vec<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    loop {
+        let next = page(found.last());
+        if next.is_empty() {
+            return found;
+        }
+        assert!(
+            found.last() != next.last(),
+            "a page ends where the one before ended"
+        );
+        found.extend(next);
+    }
+}
 
 /// A store under test, in a place of its own.
 pub(super) struct Subject<'f, F: Factory> {
@@ -100,6 +117,10 @@ impl<'f, F: Factory> Subject<'f, F> {
         Ok(())
     }
 
+    pub(super) fn await_expiry(&self) {
+        self.factory.await_expiry(&self.place, self.store());
+    }
+
     pub(super) fn stored_message_bytes(&self) -> Option<u64> {
         self.factory.stored_message_bytes(&self.place, self.store())
     }
@@ -131,18 +152,25 @@ impl<'f, F: Factory> Subject<'f, F> {
 
     /// The identifiers of all clients.
     pub(super) fn clients(&self) -> Vec<Arc<str>> {
-        self.sessions(None, ALL)
-            .into_iter()
-            .map(|stored| stored.session.client)
-            .collect()
+        all(|last: Option<&StoredSession>| {
+            self.sessions(last.map(|one| &*one.session.client), PAGE)
+        })
+        .into_iter()
+        .map(|stored| stored.session.client)
+        .collect()
     }
 
     pub(super) fn subscriptions(&self, client: &str) -> Vec<StoredSubscription> {
-        self.ask(|store| store.subscriptions(client, None, ALL))
+        all(|last: Option<&StoredSubscription>| {
+            let after = last.map(|one| &*one.filter);
+            self.ask(|store| store.subscriptions(client, after, PAGE))
+        })
     }
 
     pub(super) fn outgoing(&self, client: &str) -> Vec<StoredOutgoing> {
-        self.outgoing_page(client, None, ALL)
+        all(|last: Option<&StoredOutgoing>| {
+            self.outgoing_page(client, last.map(|one| one.sequence), PAGE)
+        })
     }
 
     /// All messages of a client, which are as many as the store says. While they change it may say
@@ -172,6 +200,12 @@ impl<'f, F: Factory> Subject<'f, F> {
         self.ask(|store| store.outgoing(client, after, limit))
     }
 
+    /// The sequence numbers on the first page of a client's messages: of one moment.
+    pub(super) fn sequences_at_once(&self, client: &str) -> Vec<u64> {
+        let page = self.outgoing_page(client, None, PAGE);
+        page.iter().map(|outgoing| outgoing.sequence).collect()
+    }
+
     /// The sequence numbers of a client's messages.
     pub(super) fn sequences(&self, client: &str) -> Vec<u64> {
         self.outgoing(client)
@@ -196,7 +230,9 @@ impl<'f, F: Factory> Subject<'f, F> {
 
     /// Retained messages by the text of a filter; all without.
     pub(super) fn retained(&self, filter: Option<&str>) -> Vec<Arc<Message>> {
-        self.retained_page(filter, None, ALL)
+        all(|last: Option<&Arc<Message>>| {
+            self.retained_page(filter, last.map(|message| message.topic()), PAGE)
+        })
     }
 
     pub(super) fn retained_page(
@@ -221,7 +257,10 @@ impl<'f, F: Factory> Subject<'f, F> {
     }
 
     pub(super) fn wills(&self, node: &str) -> Vec<StoredWill> {
-        self.ask(|store| store.wills(node, None, ALL))
+        all(|last: Option<&StoredWill>| {
+            let after = last.map(|will| &*will.session.client);
+            self.ask(|store| store.wills(node, after, PAGE))
+        })
     }
 
     /// All that is found under a client's name, wills of `node` included.
