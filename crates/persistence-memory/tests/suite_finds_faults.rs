@@ -638,8 +638,8 @@ impl Persistence for Faulty {
                 operations.extend(neighbours);
             }
             Fault::KeepsOnSuccession => {
-                for at in 0..operations.len() {
-                    if let Operation::PutSession(stored) = &operations[at] {
+                for operation in operations.clone() {
+                    if let Operation::PutSession(stored) = &operation {
                         let session = stored.session.clone();
                         let kept = self.inner.subscriptions(&session.client, None, usize::MAX);
                         let kept = block_on(kept).unwrap().into_iter();
@@ -668,8 +668,8 @@ impl Persistence for Faulty {
                 _ => true,
             }),
             Fault::ExpiresSuccessors => {
-                for at in 0..operations.len() {
-                    if let Operation::PutRetained { message } = &operations[at] {
+                for operation in operations.clone() {
+                    if let Operation::PutRetained { message } = &operation {
                         let topic = TopicFilter::new(message.topic()).unwrap();
                         let there = block_on(self.inner.retained(Some(topic), None, 1)).unwrap();
                         let mut there = there.iter();

@@ -16,8 +16,8 @@ use super::subject::Subject;
 use super::{Factory, Model};
 use crate::Message;
 use crate::persistence::{
-    Answer, Batch, InflightStage, Operation, Persistence, SessionKey, StoredOutgoing,
-    StoredSession, StoredWill, SubscriptionIds,
+    Answer, InflightStage, Operation, Persistence, SessionKey, StoredOutgoing, StoredSession,
+    StoredWill, SubscriptionIds,
 };
 
 const CLIENTS: [&str; 5] = ["a", "a/b", "a:", "a:1", "é"];
@@ -245,8 +245,7 @@ fn hand_over<F: Factory>(
     operations
         .iter()
         .for_each(|operation| model.apply(operation.clone()));
-    let mut batch: Batch = operations.into_iter().collect();
-    subject.block_on(async { subject.store().commit(&mut batch) })
+    subject.start(operations)
 }
 
 fn settle<F: Factory>(subject: &Subject<'_, F>, answers: &mut Vec<Answer<()>>) {

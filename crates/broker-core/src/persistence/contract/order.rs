@@ -20,7 +20,7 @@ use super::samples::{
 };
 use super::subject::{Subject, text};
 use crate::persistence::{
-    Answer, Batch, Operation, Persistence, SessionKey, StoredOutgoing, StoredSession,
+    Answer, Operation, Persistence, SessionKey, StoredOutgoing, StoredSession,
 };
 
 /// Sessions that the links are spread over, so that a store that works on several at once is found.
@@ -73,7 +73,7 @@ fn mark(at: u64, link: u64) -> Vec<Operation> {
 }
 
 /// One batch of the chain; links count from 1.
-fn link(number: u64) -> Batch {
+fn link(number: u64) -> Vec<Operation> {
     let log = key(LOG, 1);
     let mut operations = mark(number - 1, number);
     operations.extend(mark(number, number));
@@ -82,7 +82,7 @@ fn link(number: u64) -> Batch {
         received(&log, packet_id(number as u16)),
         enqueue(&log, number, &message("a/b", number.to_string())),
     ]);
-    operations.into_iter().collect()
+    operations
 }
 
 /// The number of the link that wrote last under this name, in each kind of record.
@@ -161,8 +161,8 @@ fn hand_over<F: Factory>(
     subject: &Subject<'_, F>,
     numbers: RangeInclusive<u64>,
 ) -> Vec<(u64, Answer<()>)> {
-    let start = |number| (number, subject.store().commit(&mut link(number)));
-    subject.block_on(async { numbers.map(start).collect() })
+    let start = |number| (number, subject.start(link(number)));
+    numbers.map(start).collect()
 }
 
 /// Promise 3, from one thread: all are handed over before any answer is looked at, and then the
@@ -344,8 +344,7 @@ pub(super) fn the_order_per_client_and_topic_holds_while_many_publish<F: Factory
             }
             let each = CLIENTS.iter().zip(drawn);
             let enqueue = each.map(|(client, at)| enqueue(&key(client, 1), at, &shared));
-            let mut batch: Batch = enqueue.collect();
-            let answer = subject.block_on(async { subject.store().commit(&mut batch) });
+            let answer = subject.start(enqueue);
             answers.push((number, answer));
             if answers.len() > publisher * 3 {
                 settle(&subject, &mut answers);

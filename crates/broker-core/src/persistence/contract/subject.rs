@@ -1,6 +1,7 @@
 //! The store that a case works on: calls that wait for their answers and insist on getting one.
 
 use core::future::Future;
+use core::task::Poll;
 use std::sync::Arc;
 
 use mqtt_codec::PacketId;
@@ -140,6 +141,14 @@ impl<'f, F: Factory> Subject<'f, F> {
     pub(super) fn commit(&self, operations: impl IntoIterator<Item = Operation>) {
         let mut batch: Batch = operations.into_iter().collect();
         self.ask(|store| store.commit(&mut batch));
+    }
+
+    /// Hands a batch over, where the factory runs futures, and does not wait for the answer.
+    pub(super) fn start(&self, operations: impl IntoIterator<Item = Operation>) -> Answer<()> {
+        let mut batch: Batch = operations.into_iter().collect();
+        self.block_on(core::future::poll_fn(|_| {
+            Poll::Ready(self.store().commit(&mut batch))
+        }))
     }
 
     pub(super) fn sessions(&self, after: Option<&str>, limit: usize) -> Vec<StoredSession> {
