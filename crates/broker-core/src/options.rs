@@ -122,6 +122,20 @@ pub struct BrokerOptions {
     /// shared by many sessions counts in full for each.
     pub max_queued_bytes: usize,
 
+    /// How long a message may wait in the queue of a session, in seconds from its publication.
+    /// Default: 4,294,967,295, which stands for "as long as its publisher wants": for ever where that
+    /// is a 3.x client, which cannot say. A publisher's own message expiry interval counts where it is
+    /// shorter. What has waited for longer is never sent, and counted (`dropped_expired`); an MQTT 5
+    /// client is told what remains, as if the publisher had asked for it. Retained messages stay.
+    pub queued_message_expiry_secs: u32,
+
+    /// Whether QoS 0 messages wait for sessions whose clients are away, as QoS 1 and 2 do. Default:
+    /// false: they are lost for them. Otherwise they are kept where those are kept and count for the
+    /// same limits, wait behind what waits already so that order is kept, and are sent once at most,
+    /// also when the broker ends while it sends them. Not for shared subscriptions, which give them to
+    /// a member that is connected, and not for topics that begin with `$`.
+    pub queue_qos_0: bool,
+
     /// Bytes that may wait for one client's socket. Default: 16 MiB. Past it a QoS 0 message is
     /// dropped for this client alone and counted (`dropped_slow_reader`); QoS 1 and 2 stay in
     /// the session's queue. A single message may go past the limit, so large ones get through.
@@ -246,6 +260,8 @@ impl Default for BrokerOptions {
             outbound_topic_alias_maximum: 32,
             max_queued_messages: 100_000,
             max_queued_bytes: 256 << 20,
+            queued_message_expiry_secs: u32::MAX,
+            queue_qos_0: false,
             max_outbox_bytes: 16 << 20,
             max_retained_messages: 10_000_000,
             max_retained_bytes: 1 << 30,
@@ -354,6 +370,8 @@ mod tests {
             outbound_topic_alias_maximum: number,
             max_queued_messages: number,
             max_queued_bytes: number,
+            queued_message_expiry_secs: number,
+            queue_qos_0: flag,
             max_outbox_bytes: number,
             max_retained_messages: number,
             max_retained_bytes: number,

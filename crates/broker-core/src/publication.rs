@@ -13,8 +13,12 @@ use crate::{Message, MessageParts, Timestamp};
 /// A message on its way to its receivers.
 pub(crate) struct Publication<'a> {
     parts: MessageParts<'a>,
-    /// Made when the first receiver has to keep it.
+    /// Made when someone has to keep it as it was published.
     message: Option<Arc<Message>>,
+    /// Made when the first receiver has to keep it and may not do so for as long as was asked for.
+    limited: Option<Arc<Message>>,
+    /// When queues are to let go of it.
+    queued_until: Timestamp,
     /// Set where one session alone receives it, and nothing of it travels in properties: the packet
     /// is encoded where it belongs.
     plain: Option<PlainPublish<'a>>,
@@ -66,6 +70,8 @@ impl<'a> Publication<'a> {
         Self {
             parts,
             message: None,
+            limited: None,
+            queued_until: Timestamp::MAX,
             plain: None,
             frames,
             now,
@@ -93,9 +99,29 @@ impl<'a> Publication<'a> {
         &self.parts
     }
 
-    /// The message in a form that can be kept.
-    pub(crate) fn message(&mut self) -> Arc<Message> {
+    /// No queue keeps it for longer than this, in seconds from now; `u32::MAX` says nothing.
+    #[inline]
+    pub(crate) fn limit_queueing(&mut self, secs: u32) {
+        if secs != u32::MAX {
+            self.queued_until = self.now.after_secs(secs);
+        }
+    }
+
+    /// The message in a form that can be kept, as it was published.
+    pub(crate) fn original(&mut self) -> Arc<Message> {
         Arc::clone(self.message.get_or_insert_with(|| Message::new(self.parts)))
+    }
+
+    /// The message in a form that can be kept in a queue.
+    pub(crate) fn message(&mut self) -> Arc<Message> {
+        if self.parts.expires <= self.queued_until {
+            return self.original();
+        }
+        let parts = MessageParts {
+            expires: self.queued_until,
+            ..self.parts
+        };
+        Arc::clone(self.limited.get_or_insert_with(|| Message::new(parts)))
     }
 
     /// Bytes of topic, properties and payload.

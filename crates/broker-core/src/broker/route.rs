@@ -49,6 +49,7 @@ impl Broker {
     ) {
         let rules = self.rules(now);
         publication.note_receivers(receivers.len());
+        publication.limit_queueing(rules.options.queued_message_expiry_secs);
         for receiver in &receivers.sessions {
             let terms = Terms {
                 qos: receiver.qos.min(publication.parts().qos),
@@ -106,6 +107,7 @@ impl Broker {
         let (scratch, mut rest) = effects.split();
         let mut publication = Publication::of(message, scratch.frames, now);
         publication.note_receivers(1);
+        publication.limit_queueing(self.options.queued_message_expiry_secs);
         let terms = Terms {
             qos: granted.min(message.qos()),
             retain: true,

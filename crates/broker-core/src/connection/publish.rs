@@ -235,7 +235,7 @@ impl Connected {
         let mut publication = Publication::new(parts, scratch.frames, now);
         let mut retained = Retained::Yes;
         if publish.retain {
-            let message = publication.message();
+            let message = publication.original();
             let (options, counters) = (broker.options(), broker.counters());
             retained = broker
                 .retained

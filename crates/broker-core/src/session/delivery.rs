@@ -1,12 +1,12 @@
 //! How one message comes into a session, and from there into its connection's outbox.
 //!
-//! QoS 0 goes straight to the outbox or nowhere. QoS 1 and 2 go straight to the outbox where nothing
+//! QoS 0 goes straight to the outbox or nowhere, unless an option lets it wait. QoS 1 and 2 go straight to the outbox where nothing
 //! waits before them and nothing has to become durable first; otherwise through the queue.
 
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{PacketId, QoS, Version};
+use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
 
 use super::outgoing::{Entry, Next};
 use super::terms::{Origin, Refused, Rules, Share, Terms};
@@ -15,7 +15,7 @@ use crate::counters::Counters;
 use crate::effects::{Change, Effects, Release};
 use crate::frame::{Head, put_pubrel};
 use crate::on_demand::OnDemand;
-use crate::outbox::SHARED_PAYLOAD_MIN;
+use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
 use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication, remaining_secs};
 use crate::topic_aliases::Naming;
@@ -37,7 +37,9 @@ impl Session {
         if state.ended {
             return Err(Refused::Away);
         }
-        if terms.qos == QoS::AtMostOnce {
+        if terms.qos == QoS::AtMostOnce
+            && !self.queues_at_most_once(&state, publication, terms, rules)
+        {
             return state.deliver_at_most_once(publication, terms, rules, effects);
         }
         if let Some(share) = &terms.share {
@@ -51,6 +53,23 @@ impl Session {
         };
         self.set_owed(state.outgoing.len());
         delivered
+    }
+
+    /// Whether a message at QoS 0 is to go through the queue: because there is nobody to send it to,
+    /// or because others wait that must not be overtaken.
+    #[inline]
+    fn queues_at_most_once(
+        &self,
+        state: &State,
+        publication: &Publication<'_>,
+        terms: &Terms<'_>,
+        rules: Rules<'_>,
+    ) -> bool {
+        rules.options.queue_qos_0
+            && self.is_durable()
+            && (state.link.is_none() || !state.outgoing.is_emitted())
+            && terms.share.is_none()
+            && !publication.parts().topic.starts_with('$')
     }
 
     /// Puts a message into a session that is kept in the store, or one that may go back to where it
@@ -189,7 +208,8 @@ impl Session {
         }
     }
 
-    /// Writes what may be sent now to the outbox. True if something was dropped instead.
+    /// Writes what may be sent now to the outbox. True if something is done with, and the window has
+    /// room for what comes behind it.
     fn emit(&self, state: &mut State, rules: Rules<'_>, effects: &mut Effects) -> bool {
         let State {
             link: Some(link),
@@ -218,43 +238,35 @@ impl Session {
                         outgoing.discard_next();
                         continue;
                     };
+                    let at_most_once = entry.qos == QoS::AtMostOnce;
                     let entry_moves = entry.is_shared() && entry.qos == QoS::AtLeastOnce;
-                    let expired = message.expires() <= rules.now && !entry.sent;
                     let head = entry_head(entry, &message, id, link.version, rules.now);
-                    let scratch = &mut effects.scratch.frames.properties;
-                    let bytes_max = link.maximum_packet_size as usize;
-                    let naming = link.naming(message.topic());
-                    let mut fits = |naming: &Naming| {
-                        let bytes = head.named(*naming).packet_bytes(scratch);
-                        bytes.is_some_and(|bytes| bytes <= bytes_max)
+                    let properties = &mut effects.scratch.frames.properties;
+                    let counters = rules.counters;
+                    let naming = match naming_that_fits(link, &head, properties) {
+                        // It may have gone out before the broker was started again.
+                        _ if at_most_once && entry.sent => Err(None),
+                        _ if message.expires() <= rules.now && !entry.sent => {
+                            Err(Some(&counters.dropped_expired))
+                        }
+                        None => Err(Some(&counters.dropped_too_large)),
+                        Some(naming) => Ok(naming),
                     };
-                    let naming = Some(naming)
-                        .filter(&mut fits)
-                        .or_else(|| naming.without_new_alias().filter(&mut fits));
-                    let Some(naming) = naming.filter(|_| !expired) else {
-                        let counters = rules.counters;
-                        let counter = if expired {
-                            &counters.dropped_expired
-                        } else {
-                            &counters.dropped_too_large
-                        };
-                        counter.add(1);
+                    match naming {
+                        Ok(naming) => {
+                            link.note_named(message.topic(), naming);
+                            put_publish(outbox, &head.named(naming), &message, effects);
+                        }
+                        Err(counter) => counter.into_iter().for_each(|counter| counter.add(1)),
+                    }
+                    // At QoS 0 nobody will acknowledge it.
+                    if naming.is_err() || at_most_once {
                         let sequence = outgoing.discard_next();
                         self.note_dequeued(sequence, &mut effects.batch);
                         dropped = true;
-                        continue;
-                    };
-                    link.note_named(message.topic(), naming);
-                    let head = head.named(naming);
-                    outbox.reuse(&mut effects.scratch.outboxes);
-                    outbox.put(|flat| head.put(flat, &mut effects.scratch.frames.properties));
-                    if message.payload().len() >= SHARED_PAYLOAD_MIN {
-                        outbox.put_shared(message);
                     } else {
-                        outbox.put(|flat| flat.extend_from_slice(message.payload()));
+                        outgoing.emitted(sequence, self.is_durable() || entry_moves);
                     }
-                    let keep = self.is_durable() || entry_moves;
-                    outgoing.emitted(sequence, keep);
                 }
             }
         }
@@ -429,6 +441,36 @@ fn packet_without_new_alias(
     }
 }
 
+/// The naming with which a packet is one that the client takes; with a new topic alias if there is
+/// room for it.
+fn naming_that_fits(link: &Link, head: &Head<'_>, scratch: &mut PropertiesBuf) -> Option<Naming> {
+    let bytes_max = link.maximum_packet_size as usize;
+    let naming = link.naming(head.topic);
+    let mut fits = |naming: &Naming| {
+        let bytes = head.named(*naming).packet_bytes(scratch);
+        bytes.is_some_and(|bytes| bytes <= bytes_max)
+    };
+    Some(naming)
+        .filter(&mut fits)
+        .or_else(|| naming.without_new_alias().filter(&mut fits))
+}
+
+/// Writes a message of the queue to the outbox.
+fn put_publish(
+    outbox: &mut Outbox,
+    head: &Head<'_>,
+    message: &Arc<Message>,
+    effects: &mut Effects,
+) {
+    outbox.reuse(&mut effects.scratch.outboxes);
+    outbox.put(|flat| head.put(flat, &mut effects.scratch.frames.properties));
+    if message.payload().len() >= SHARED_PAYLOAD_MIN {
+        outbox.put_shared(Arc::clone(message));
+    } else {
+        outbox.put(|flat| flat.extend_from_slice(message.payload()));
+    }
+}
+
 fn entry_head<'a>(
     entry: &'a Entry,
     message: &'a Message,
@@ -441,7 +483,7 @@ fn entry_head<'a>(
         dup: entry.sent,
         qos: entry.qos,
         retain: entry.retain,
-        packet_id: Some(packet_id),
+        packet_id: (entry.qos != QoS::AtMostOnce).then_some(packet_id),
         topic: message.topic(),
         topic_alias: None,
         properties: message.properties(),

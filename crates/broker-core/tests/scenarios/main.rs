@@ -28,6 +28,7 @@ mod model;
 mod overlap;
 mod payload_format;
 mod publish;
+mod queued;
 mod reasons;
 mod redirect;
 mod restart;
