@@ -1,0 +1,92 @@
+//! What the store's tasks and its lookups share.
+
+use core::time::Duration;
+
+use bson::Timestamp;
+use mongodb::{Client, ClientSession, ClusterTime, Database};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::MongoOptions;
+use crate::error::Attempt;
+use crate::queue::Queue;
+
+/// One store, as all who work on it see it.
+pub(crate) struct Inner {
+    pub(crate) client: Client,
+    pub(crate) database: Database,
+    pub(crate) options: MongoOptions,
+    pub(crate) queue: Queue,
+    /// Something has been left to be removed.
+    pub(crate) litter: Notify,
+    seen: Mutex<Seen>,
+}
+
+/// The latest state of the database of which anyone here knows.
+#[derive(Default)]
+struct Seen {
+    operation: Option<Timestamp>,
+    cluster: Option<ClusterTime>,
+}
+
+impl Inner {
+    pub(crate) fn new(client: Client, database: Database, options: MongoOptions) -> Self {
+        Self {
+            queue: Queue::new(options.max_queued_batches, options.max_queued_bytes),
+            client,
+            database,
+            options,
+            litter: Notify::new(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// A session that sees all that was seen before, also where another server answers now.
+    pub(crate) async fn session(&self) -> Attempt<ClientSession> {
+        let mut session = self.client.start_session().causal_consistency(true).await?;
+        let seen = self.seen.lock();
+        if let Some(time) = &seen.cluster {
+            session.advance_cluster_time(time);
+        }
+        if let Some(time) = seen.operation {
+            session.advance_operation_time(time);
+        }
+        drop(seen);
+        Ok(session)
+    }
+
+    /// What this session has seen the others see from now on.
+    pub(crate) fn note(&self, session: &ClientSession) {
+        let mut seen = self.seen.lock();
+        seen.operation = seen.operation.max(session.operation_time());
+        if let Some(time) = session.cluster_time()
+            && seen.cluster.as_ref().is_none_or(|known| known < time)
+        {
+            seen.cluster = Some(time.clone());
+        }
+    }
+
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        Duration::from_millis(self.options.response_timeout_ms.max(1))
+    }
+}
+
+/// Pauses between attempts, longer each time, and of different lengths for different tasks, so that
+/// those who are in each other's way part.
+pub(crate) struct Backoff(u64);
+
+impl Backoff {
+    const LONGEST_MS: u64 = 1_000;
+
+    pub(crate) fn new() -> Self {
+        Self(4)
+    }
+
+    pub(crate) async fn pause(&mut self) {
+        // A hasher's seed is as good a draw as any.
+        use std::hash::{BuildHasher, RandomState};
+        let drawn = RandomState::new().hash_one(self.0) % self.0;
+        tokio::time::sleep(Duration::from_millis(self.0 / 2 + drawn)).await;
+        self.0 = (self.0 * 2).min(Self::LONGEST_MS);
+    }
+}

@@ -1,0 +1,253 @@
+//! The one who writes: takes what waits, writes it as one transaction, answers, and begins anew.
+//!
+//! A transaction whose fate is unknown (the connection broke while it was being committed, say) is
+//! neither reported as failed nor simply repeated. Each transaction notes the number of its group
+//! in a document of this writer's; the next attempt looks there first. Since it changes the same
+//! document, a transaction of an earlier attempt cannot come into force behind it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use broker_core::persistence::{Operation, PersistenceError};
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, doc, rawdoc};
+use mongodb::ClientSession;
+use tokio::time::timeout;
+
+use crate::bodies::Uploads;
+use crate::changes;
+use crate::error::{Attempt, Failure};
+use crate::inner::{Backoff, Inner};
+use crate::load;
+use crate::queue::Waiting;
+use crate::schema::WRITERS;
+use crate::transaction::{Statements, Transaction};
+
+const DOING: &str = "writing";
+
+pub(crate) struct Writer {
+    inner: Arc<Inner>,
+    id: ObjectId,
+    group: i64,
+    session: Option<ClientSession>,
+}
+
+/// What became of a group that could not be written.
+enum Outcome {
+    /// Nothing of it has been applied; the store cannot be written to at this time.
+    Unavailable(Failure),
+    /// Nothing of it has been applied; it cannot be.
+    Refused(Failure),
+}
+
+impl Writer {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self {
+            inner,
+            id: ObjectId::new(),
+            group: 0,
+            session: None,
+        }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(crate) async fn run(mut self) {
+        let (batches, bytes) = (
+            self.inner.options.group_batches.max(1),
+            self.inner.options.group_bytes,
+        );
+        let inner = Arc::clone(&self.inner);
+        while let Some(group) = inner.queue.next_group(batches, bytes).await {
+            self.write(group).await;
+        }
+        // Nobody asks any more what was written last.
+        if self.group > 0 {
+            let writers = inner.database.collection::<bson::Document>(WRITERS);
+            let removal = writers.delete_one(doc! { "_id": self.id }).into_future();
+            drop(timeout(inner.attempt_timeout(), removal).await);
+        }
+    }
+
+    /// Writes a group, one batch after the other if it is refused as a whole, and answers all.
+    async fn write(&mut self, group: Vec<Waiting>) {
+        let mut todo = VecDeque::from([group]);
+        while let Some(group) = todo.pop_front() {
+            match self.write_together(&group).await {
+                Ok(()) => answer(group, || Ok(())),
+                Err(Outcome::Refused(_)) if group.len() > 1 => {
+                    group.into_iter().for_each(|one| todo.push_back(vec![one]));
+                }
+                Err(Outcome::Unavailable(failure) | Outcome::Refused(failure)) => {
+                    let error = failure.into_error(DOING);
+                    let text = error.to_string();
+                    tracing::error!(batches = group.len(), "{text}");
+                    let mut first = Some(error);
+                    answer(group, || {
+                        Err(first
+                            .take()
+                            .unwrap_or_else(|| PersistenceError::Unavailable(text.as_str().into())))
+                    });
+                }
+            }
+        }
+    }
+
+    async fn write_together(&mut self, group: &[Waiting]) -> Result<(), Outcome> {
+        if group.iter().all(|one| one.operations.is_empty()) {
+            return Ok(());
+        }
+        self.group += 1;
+        let oldest = group
+            .iter()
+            .map(|one| one.since)
+            .min()
+            .unwrap_or_else(Instant::now);
+        let patience = Duration::from_millis(self.inner.options.unavailable_timeout_ms);
+        let mut uploads = Uploads::default();
+        let mut backoff = Backoff::new();
+        let mut is_unknown = false;
+        let mut told = false;
+        loop {
+            let failure = match self.attempt(group, &mut uploads, &mut is_unknown).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            // Its session may be in the middle of a transaction: that ends with it.
+            self.session = None;
+            if matches!(failure, Failure::TimedOut) {
+                uploads.forget();
+            }
+            if !is_unknown {
+                if !failure.is_passing() {
+                    return Err(Outcome::Refused(failure));
+                }
+                if oldest.elapsed() >= patience {
+                    return Err(Outcome::Unavailable(failure));
+                }
+            }
+            if !told && oldest.elapsed() > Duration::from_secs(1) {
+                told = true;
+                tracing::warn!(%failure, batches = group.len(), "MongoDB cannot be written to, trying again");
+            }
+            backoff.pause().await;
+        }
+    }
+
+    /// One transaction. `is_unknown` says whether an earlier one for this group may have come into
+    /// force, or this one.
+    async fn attempt(
+        &mut self,
+        group: &[Waiting],
+        uploads: &mut Uploads,
+        is_unknown: &mut bool,
+    ) -> Attempt<()> {
+        let time = self.inner.attempt_timeout();
+        let within = |_| Failure::TimedOut;
+        for message in group.iter().flat_map(messages) {
+            let upload = uploads.write(&self.inner.database, message);
+            timeout(time, upload).await.map_err(within)??;
+        }
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => timeout(time, self.inner.session())
+                .await
+                .map_err(within)??,
+        };
+        let prepare = prepare(&self.inner, &mut session, self, group, uploads, *is_unknown);
+        let prepared = timeout(time, prepare).await.map_err(within)??;
+        if let Some(littered) = prepared {
+            commit(&mut session, time, is_unknown).await?;
+            if littered {
+                self.inner.litter.notify_one();
+            }
+        } else {
+            // It has been applied by an earlier attempt.
+            session.abort_transaction().await?;
+        }
+        self.inner.note(&session);
+        self.session = Some(session);
+        Ok(())
+    }
+}
+
+/// All but the commit. Whether there is something to be removed later; `None` if the group has been
+/// applied already.
+async fn prepare(
+    inner: &Inner,
+    session: &mut ClientSession,
+    writer: &Writer,
+    group: &[Waiting],
+    uploads: &Uploads,
+    is_unknown: bool,
+) -> Attempt<Option<bool>> {
+    let mut transaction = Transaction::begin(session, &inner.database).await?;
+    if is_unknown && last_group(&mut transaction, writer.id).await? == Some(writer.group) {
+        return Ok(None);
+    }
+    let operations = group.iter().flat_map(|one| &one.operations);
+    let plan = load::plan(&mut transaction, operations).await?;
+    let littered = changes::write(&mut transaction, plan, uploads).await?;
+    let mut note = Statements::update(WRITERS);
+    note.push_put(
+        rawdoc! { "_id": writer.id },
+        &rawdoc! { "_id": writer.id, "group": writer.group, "at": DateTime::now() },
+    );
+    transaction.write(note).await?;
+    Ok(Some(littered))
+}
+
+async fn last_group(transaction: &mut Transaction<'_>, writer: ObjectId) -> Attempt<Option<i64>> {
+    let mut group = None;
+    transaction
+        .find_named(WRITERS, [(Bson::ObjectId(writer), 12)], doc! {}, |row| {
+            group = Some(row.int("group")?);
+            Ok(())
+        })
+        .await?;
+    Ok(group)
+}
+
+/// Commits, again and again while it is unknown whether that worked and time is not up.
+async fn commit(session: &mut ClientSession, time: Duration, is_unknown: &mut bool) -> Attempt<()> {
+    let start = Instant::now();
+    let mut backoff = Backoff::new();
+    // From here on it may come into force, also if this future is dropped.
+    let was_unknown = core::mem::replace(is_unknown, true);
+    loop {
+        let failure = match timeout(time, session.commit_transaction().into_future()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => Failure::Driver(error),
+            Err(_) => Failure::TimedOut,
+        };
+        if !failure.leaves_commit_unknown() {
+            *is_unknown = was_unknown;
+            return Err(failure);
+        }
+        let can_repeat = matches!(failure, Failure::Driver(_));
+        if !can_repeat || start.elapsed() >= time {
+            return Err(failure);
+        }
+        backoff.pause().await;
+    }
+}
+
+fn messages(waiting: &Waiting) -> impl Iterator<Item = &Arc<broker_core::Message>> {
+    waiting
+        .operations
+        .iter()
+        .filter_map(|operation| match operation {
+            Operation::Enqueue { message, .. } | Operation::PutRetained { message } => {
+                Some(message)
+            }
+            Operation::PutWill(will) => Some(&will.message),
+            _ => None,
+        })
+}
+
+fn answer(group: Vec<Waiting>, mut outcome: impl FnMut() -> Result<(), PersistenceError>) {
+    for waiting in group {
+        // Whoever dropped the answer does not want it.
+        drop(waiting.answer.send(outcome()));
+    }
+}
