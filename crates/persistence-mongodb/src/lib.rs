@@ -225,7 +225,7 @@ impl Persistence for MongoPersistence {
     ) -> Answer<Vec<Arc<Message>>> {
         let filter = filter.map(TopicFilter::to_buf);
         let after = after.map(str::to_owned);
-        self.ask(lookup::Retained {
+        self.ask(retained::Retained {
             filter,
             after,
             limit,

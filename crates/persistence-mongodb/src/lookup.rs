@@ -16,19 +16,17 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use mqtt_codec::PacketId;
 use tokio::time::timeout;
-use topic_trie::TopicFilterBuf;
 
 use crate::bodies;
 use crate::error::{Attempt, Failure};
 use crate::inner::{Backoff, Inner};
 use crate::load::session_row;
-use crate::retained;
 use crate::row::{Row, from_ordered, ordered, unsigned};
-use crate::schema::{INCOMING, OUTGOING, QUEUES, RETAINED, SESSIONS, SUBSCRIPTIONS, WILLS};
+use crate::schema::{INCOMING, OUTGOING, QUEUES, SESSIONS, SUBSCRIPTIONS, WILLS};
 use crate::transaction::{Find, Order, Transaction};
 
 /// Entries of one page at most that are asked for at a time.
-const LARGEST_PAGE: usize = 100_000;
+pub(crate) const LARGEST_PAGE: usize = 100_000;
 
 /// A question to the store.
 pub(crate) trait Lookup: Send + Sync + 'static {
@@ -379,62 +377,8 @@ impl Lookup for Incoming {
     }
 }
 
-pub(crate) struct Retained {
-    pub(crate) filter: Option<TopicFilterBuf>,
-    pub(crate) after: Option<String>,
-    pub(crate) limit: usize,
-}
-
-impl Lookup for Retained {
-    type Answer = Vec<Arc<Message>>;
-
-    async fn read(
-        &self,
-        inner: &Inner,
-        transaction: &mut Transaction<'_>,
-    ) -> Attempt<Self::Answer> {
-        if self.limit == 0 {
-            return Ok(Vec::new());
-        }
-        let filter = self.filter.as_ref().map(TopicFilterBuf::as_filter);
-        let text = filter.map(|filter| filter.as_str());
-        let find = Find {
-            collection: RETAINED,
-            filter: retained::query(text, self.after.as_deref()),
-            projection: doc! {},
-            order: Order::Ascending,
-            limit: None,
-        };
-        let limit = self.limit.min(LARGEST_PAGE);
-        let (mut found, mut bytes) = (Vec::new(), 0_usize);
-        transaction
-            .find(find, |row| {
-                if !retained::matches(filter, row.text("_id")?) {
-                    return Ok(true);
-                }
-                let place = (bodies::inline(&row)?, row.maybe_object_id("message")?);
-                bytes = bytes.saturating_add(match &place {
-                    (Some(message), _) => message.size_bytes(),
-                    (None, _) => row.small("bytes")?,
-                });
-                let fits = found.is_empty() || bytes <= inner.options.page_bytes;
-                if fits {
-                    found.push(place);
-                }
-                Ok(fits && found.len() < limit)
-            })
-            .await?;
-        let elsewhere: Vec<ObjectId> = found.iter().filter_map(|place| place.1).collect();
-        let bodies = bodies::fetch(transaction, elsewhere).await?;
-        found
-            .into_iter()
-            .map(|place| one_of(place, &bodies))
-            .collect()
-    }
-}
-
 /// The message that is inline, or is elsewhere and does not go by itself.
-fn one_of(
+pub(crate) fn one_of(
     place: (Option<Arc<Message>>, Option<ObjectId>),
     bodies: &HashMap<ObjectId, Arc<Message>>,
 ) -> Attempt<Arc<Message>> {

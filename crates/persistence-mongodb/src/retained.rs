@@ -2,15 +2,80 @@
 //! that the server applies where it has one in the middle, and then exactly, by the one matcher that
 //! the broker has.
 
+use std::sync::Arc;
+
+use broker_core::Message;
+use bson::oid::ObjectId;
 use bson::{Document, doc};
-use topic_trie::TopicFilter;
+use topic_trie::{TopicFilter, TopicFilterBuf};
+
+use crate::bodies;
+use crate::error::Attempt;
+use crate::inner::Inner;
+use crate::lookup::{LARGEST_PAGE, Lookup, one_of};
+use crate::schema::RETAINED;
+use crate::transaction::{Find, Order, Transaction};
 
 /// Bytes of a pattern beyond which it is left to us: the server's library has a limit.
 const LONGEST_PATTERN: usize = 16_000;
 
+pub(crate) struct Retained {
+    pub(crate) filter: Option<TopicFilterBuf>,
+    pub(crate) after: Option<String>,
+    pub(crate) limit: usize,
+}
+
+impl Lookup for Retained {
+    type Answer = Vec<Arc<Message>>;
+
+    async fn read(
+        &self,
+        inner: &Inner,
+        transaction: &mut Transaction<'_>,
+    ) -> Attempt<Self::Answer> {
+        if self.limit == 0 {
+            return Ok(Vec::new());
+        }
+        let filter = self.filter.as_ref().map(TopicFilterBuf::as_filter);
+        let text = filter.map(|filter| filter.as_str());
+        let find = Find {
+            collection: RETAINED,
+            filter: query(text, self.after.as_deref()),
+            projection: doc! {},
+            order: Order::Ascending,
+            limit: None,
+        };
+        let limit = self.limit.min(LARGEST_PAGE);
+        let (mut found, mut bytes) = (Vec::new(), 0_usize);
+        transaction
+            .find(find, |row| {
+                if !matches(filter, row.text("_id")?) {
+                    return Ok(true);
+                }
+                let place = (bodies::inline(&row)?, row.maybe_object_id("message")?);
+                bytes = bytes.saturating_add(match &place {
+                    (Some(message), _) => message.size_bytes(),
+                    (None, _) => row.small("bytes")?,
+                });
+                let fits = found.is_empty() || bytes <= inner.options.page_bytes;
+                if fits {
+                    found.push(place);
+                }
+                Ok(fits && found.len() < limit)
+            })
+            .await?;
+        let elsewhere: Vec<ObjectId> = found.iter().filter_map(|place| place.1).collect();
+        let bodies = bodies::fetch(transaction, elsewhere).await?;
+        found
+            .into_iter()
+            .map(|place| one_of(place, &bodies))
+            .collect()
+    }
+}
+
 /// A query on topic names in `_id`, for those behind `after`, which finds all that match the filter,
 /// and maybe others.
-pub(crate) fn query(filter: Option<&str>, after: Option<&str>) -> Document {
+fn query(filter: Option<&str>, after: Option<&str>) -> Document {
     let mut conditions = Vec::new();
     if let Some(after) = after {
         conditions.push(doc! { "_id": { "$gt": after } });
@@ -79,7 +144,7 @@ fn escape(level: &str, pattern: &mut String) {
 }
 
 /// Whether the topic matches, exactly.
-pub(crate) fn matches(filter: Option<TopicFilter<'_>>, topic: &str) -> bool {
+fn matches(filter: Option<TopicFilter<'_>>, topic: &str) -> bool {
     filter.is_none_or(|filter| {
         topic_trie::TopicName::new(topic).is_ok_and(|topic| filter.matches(topic))
     })
