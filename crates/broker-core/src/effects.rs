@@ -108,11 +108,18 @@ impl Effects {
         core::mem::take(&mut self.ticket)
     }
 
-    /// Wakes each task that has something to send, once.
-    pub fn wake(&mut self) {
+    /// Whether the connection that was just handled has something to say behind the commit.
+    pub fn has_replies(&self) -> bool {
+        self.ticket.has_replies()
+    }
+
+    /// Wakes each task that has something to send, once. Returns how many they were.
+    pub fn wake(&mut self) -> usize {
+        let woken = self.wakes.len();
         for waker in self.wakes.drain(..) {
             waker.wake();
         }
+        woken
     }
 
     /// Gives an outbox back that was written, so that its memory serves another connection.
@@ -148,6 +155,11 @@ impl Drop for Ticket {
 impl Ticket {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.replies.is_empty() && self.releases.is_empty()
+        !self.has_replies() && self.releases.is_empty()
+    }
+
+    /// Whether the connection that it belongs to has something to say.
+    pub fn has_replies(&self) -> bool {
+        !self.replies.is_empty()
     }
 }

@@ -15,8 +15,10 @@
 mod giving_way;
 mod input;
 mod partial;
+mod parting;
 mod peer;
 mod reading;
+mod receivers_first;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -31,13 +33,14 @@ use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
 use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use self::giving_way::{GivingWay, let_others_run};
 use self::input::handle_input;
 use self::partial::Partial;
+use self::parting::discard;
 use self::peer::Peer;
+use self::receivers_first::receivers_first;
 use crate::lobby::Place;
 use crate::log;
 use crate::network::Network;
@@ -56,9 +59,6 @@ const PARTIAL_SMALL: usize = READ_BYTES / 2;
 
 /// Time after which a turn ends although there is more to read: one message may go to very many.
 const TURN_TIME: Duration = Duration::from_millis(2);
-
-/// Bytes thrown away after the last words, so that the client reads them before it sees a reset.
-const DISCARDED_MAX: u32 = 16 << 20;
 
 /// The task of one connection, over any stream of bytes.
 pub(crate) struct Driver<S> {
@@ -79,6 +79,8 @@ enum Stage {
     /// No CONNECT yet.
     Awaiting(Box<Awaiting>),
     Serving,
+    /// The same, but before its next turn it goes to the end of the line once more.
+    LettingPass,
     /// The same while a re-authentication goes on: until then at most.
     Timed(Pin<Box<Sleep>>),
     /// The connection is closing: its last words are being written.
@@ -143,8 +145,9 @@ impl<S: Network> Driver<S> {
             if let Some(commit) = &mut self.commit {
                 match commit.poll(context) {
                     Poll::Ready((result, ticket)) => {
-                        self.commit = None;
-                        self.committed(result, ticket, now, worker);
+                        if self.committed(result, ticket, now, worker) {
+                            return self.let_receivers_pass(context);
+                        }
                         continue;
                     }
                     Poll::Pending => waiting = true,
@@ -192,13 +195,10 @@ impl<S: Network> Driver<S> {
                 return let_others_run(context);
             }
             reads += 1;
-            let read = if self.connection.is_deciding() {
-                self.read_ahead(worker, context)
-            } else {
-                self.read(now, worker, context)
-            };
-            if let Err(error) = ready!(read) {
-                self.lose(Some(&error), now, worker);
+            match ready!(self.read(now, worker, context)) {
+                Ok(false) => {}
+                Ok(true) => return self.let_receivers_pass(context),
+                Err(error) => self.lose(Some(&error), now, worker),
             }
         }
     }
@@ -237,7 +237,7 @@ impl<S: Network> Driver<S> {
                     return ControlFlow::Continue(false);
                 }
             }
-            Stage::Awaiting(_) | Stage::Serving => {}
+            Stage::Awaiting(_) | Stage::Serving | Stage::LettingPass => {}
         }
         ControlFlow::Continue(true)
     }
@@ -248,30 +248,6 @@ impl<S: Network> Driver<S> {
         let effects = &mut worker.effects;
         self.connection.handle_woken(now, waker, effects);
         self.settle(now, worker);
-    }
-
-    /// Everything was said. Whoever ended the connection himself waits for nothing more; the
-    /// others get the time to hear it.
-    fn part(&mut self, cause: CloseCause) {
-        self.log_close();
-        self.stage = match cause {
-            CloseCause::Disconnected(_) | CloseCause::ConnectionLost => self.stage_of_loss(),
-            _ => self.stage_of_farewell(),
-        };
-    }
-
-    fn stage_of_farewell(&self) -> Stage {
-        let until = tokio::time::sleep(self.shared.discard_time());
-        Stage::Discarding(Box::pin(until), DISCARDED_MAX)
-    }
-
-    /// The stage after the client has left.
-    fn stage_of_loss(&self) -> Stage {
-        if self.stream.owes_farewell() {
-            self.stage_of_farewell()
-        } else {
-            Stage::Lost
-        }
     }
 
     /// Looks whether CONNECT took too long, the server closes, or the time for last words began.
@@ -318,11 +294,12 @@ impl<S: Network> Driver<S> {
         true
     }
 
-    /// Commits what was brought about, and goes to the next stage where that is due.
-    fn settle(&mut self, now: Timestamp, worker: &mut Worker) {
+    /// Commits what was brought about, and goes to the next stage where that is due. Returns how many
+    /// tasks were woken.
+    fn settle(&mut self, now: Timestamp, worker: &mut Worker) -> usize {
         debug_assert!(self.commit.is_none(), "one commit at a time");
         let store = self.shared.store.as_deref();
-        let commit = settle(&mut self.connection, store, now, &mut worker.effects);
+        let (commit, woken) = settle(&mut self.connection, store, now, &mut worker.effects);
         self.commit = commit.map(Box::new);
         match self.stage {
             Stage::Awaiting(_) | Stage::Serving | Stage::Timed(_)
@@ -343,6 +320,7 @@ impl<S: Network> Driver<S> {
             Stage::Serving | Stage::Timed(_) => self.set_time(now),
             _ => {}
         }
+        woken
     }
 
     /// A re-authentication has a time limit; nothing else has one here.
@@ -356,19 +334,22 @@ impl<S: Network> Driver<S> {
         }
     }
 
+    /// A commit has come to its end. True if receivers are to write first.
     fn committed(
         &mut self,
         result: Result<(), PersistenceError>,
         ticket: Ticket,
         now: Timestamp,
         worker: &mut Worker,
-    ) {
+    ) -> bool {
+        self.commit = None;
+        let answers = ticket.has_replies();
         let effects = &mut worker.effects;
         match result {
             Ok(()) => self.connection.handle_committed(now, ticket, effects),
             Err(error) => fail(&mut self.connection, &error, ticket, now, effects),
         }
-        self.settle(now, worker);
+        receivers_first(answers, self.settle(now, worker))
     }
 
     /// Writes until there is nothing more to write or the socket takes no more. While a commit is
@@ -447,40 +428,16 @@ impl<S: Network> Driver<S> {
     }
 }
 
-/// Ends our direction, and reads what the client still sends until it has ended its own: a reset
-/// would take the last words away from it.
-fn discard<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    until: &mut Pin<Box<Sleep>>,
-    left: &mut u32,
-    worker: &mut Worker,
-    context: &mut Context<'_>,
-) -> Poll<()> {
-    if until.as_mut().poll(context).is_ready() {
-        return Poll::Ready(());
-    }
-    if ready!(Pin::new(&mut *stream).poll_shutdown(context)).is_err() {
-        return Poll::Ready(());
-    }
-    for _ in 0..READS_PER_TURN {
-        let mut buffer = ReadBuf::new(&mut worker.input);
-        if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
-            return Poll::Ready(());
-        }
-        let read = u32::try_from(buffer.filled().len()).unwrap_or(u32::MAX);
-        if read == 0 || read >= *left {
-            return Poll::Ready(());
-        }
-        *left -= read;
-    }
-    let_others_run(context)
-}
-
 impl<S: Network> Future for Driver<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
+        if let Stage::LettingPass = driver.stage {
+            driver.stage = Stage::Serving;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         worker::with(|worker| driver.turn(worker, context)).unwrap_or_else(|| {
             // Once more: there may be a commit to wait for now.
             context.waker().wake_by_ref();

@@ -25,14 +25,14 @@ impl Commit {
     }
 }
 
-/// Commits what a connection has brought about. Returns the commit if it takes its time; until it
-/// is done nothing more may be handled for this connection.
+/// Commits what a connection has brought about. Returns the commit if it takes its time: until it
+/// is done nothing more may be handled for this connection. And how many tasks were woken.
 pub(crate) fn settle(
     connection: &mut Connection,
     store: Option<&dyn Persistence>,
     now: Timestamp,
     effects: &mut Effects,
-) -> Option<Commit> {
+) -> (Option<Commit>, usize) {
     // What is released may in turn have something to commit: an expired message was dropped, say.
     loop {
         match commit(store, effects) {
@@ -43,13 +43,11 @@ pub(crate) fn settle(
             }
             answer @ Answer::Pending(_) => {
                 let ticket = Some(effects.take_ticket());
-                effects.wake();
-                return Some(Commit { answer, ticket });
+                return (Some(Commit { answer, ticket }), effects.wake());
             }
         }
         if effects.batch().is_empty() {
-            effects.wake();
-            return None;
+            return (None, effects.wake());
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::ReadBuf;
 
 use super::input::handle_input;
 use super::partial::Partial;
+use super::receivers_first::receivers_first;
 use super::{Driver, PARTIAL_SMALL};
 use crate::network::Network;
 use crate::worker::{READ_BYTES, READ_BYTES_MAX, Worker};
@@ -18,15 +19,19 @@ use crate::worker::{READ_BYTES, READ_BYTES_MAX, Worker};
 pub(super) const LARGE_PACKET: usize = 4_096;
 
 impl<S: Network> Driver<S> {
-    /// Reads once and handles what has come. An error means that nothing more will come.
+    /// Reads once and handles what has come. True if all has been read and receivers are to write first;
+    /// an error means that nothing more will come.
     pub(super) fn read(
         &mut self,
         now: Timestamp,
         worker: &mut Worker,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
+        if self.connection.is_deciding() {
+            return self.read_ahead(worker, context);
+        }
         if self.is_giving_way() {
-            return self.give_way(now, worker, context).map(Ok);
+            return self.give_way(now, worker, context).map(|()| Ok(false));
         }
         if self.partial.len() > PARTIAL_SMALL {
             return self.read_large(now, worker, context);
@@ -46,26 +51,28 @@ impl<S: Network> Driver<S> {
         let mut buffer = ReadBuf::new(back);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         let read = buffer.filled().len();
+        let is_all = buffer.remaining() > 0;
         if read == 0 {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         let all = input.get(..kept + read).unwrap_or_default();
         if self.keep_connect(all) {
-            return self.give_way(now, worker, context).map(Ok);
+            return self.give_way(now, worker, context).map(|()| Ok(false));
         }
         let (used, missing) = handle_input(&mut self.connection, all, now, effects);
+        let answers = effects.has_replies();
         self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
-        self.settle(now, worker);
-        Poll::Ready(Ok(()))
+        let woken = self.settle(now, worker);
+        Poll::Ready(Ok(is_all && receivers_first(answers, woken)))
     }
 
     /// Reads while it is being decided whether the client may come in. What comes is kept for later;
     /// that is limited, and there is reading at all only to see whether the client is still there.
-    pub(super) fn read_ahead(
+    fn read_ahead(
         &mut self,
         worker: &mut Worker,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
         let room = PARTIAL_SMALL.saturating_sub(self.partial.len());
         if room == 0 {
             return Poll::Pending;
@@ -76,7 +83,7 @@ impl<S: Network> Driver<S> {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         self.partial.extend(buffer.filled(), 0);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(false))
     }
 
     /// Reads on in a packet that is too large for the worker's buffer. Its memory grows with what
@@ -86,7 +93,7 @@ impl<S: Network> Driver<S> {
         now: Timestamp,
         worker: &mut Worker,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
         let missing = self.partial.missing();
         let room = missing.min(READ_BYTES_MAX);
         let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
@@ -108,6 +115,6 @@ impl<S: Network> Driver<S> {
             self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
             self.settle(now, worker);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(false))
     }
 }
