@@ -41,6 +41,7 @@ mod changes;
 mod cleaner;
 mod connect;
 mod error;
+mod import;
 mod inner;
 mod load;
 mod lookup;
@@ -66,6 +67,7 @@ use tokio::task::JoinHandle;
 use topic_trie::TopicFilter;
 
 pub use error::ConnectError;
+pub use import::{ImportError, ImportOptions, Imported, Unreadable, import_mosca};
 pub use options::MongoOptions;
 
 use inner::Inner;

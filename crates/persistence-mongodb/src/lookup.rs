@@ -246,11 +246,11 @@ impl Lookup for Outgoing {
         transaction
             .find(find, |row| {
                 let entry = entry(&row)?;
-                let is_new = entry.elsewhere.is_none_or(|id| !elsewhere.contains(&id));
-                if is_new && row.has("bytes")? {
+                let is_there = entry.elsewhere.is_some_and(|id| elsewhere.contains(&id));
+                if !is_there && row.has("bytes")? {
                     bytes = bytes.saturating_add(row.small("bytes")?);
                 }
-                let fits = entries.is_empty() || bytes <= inner.options.page_bytes;
+                let fits = is_there || entries.is_empty() || bytes <= inner.options.page_bytes;
                 if fits {
                     elsewhere.extend(entry.elsewhere);
                     entries.push(entry);
