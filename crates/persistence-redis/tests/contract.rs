@@ -4,7 +4,7 @@ mod place;
 
 use core::future::Future;
 
-use broker_core::persistence::contract::Factory;
+use broker_core::persistence::contract::{Factory, Scale};
 use persistence_redis::RedisPersistence;
 use place::{Place, SERVER, connect, runtime};
 
@@ -13,6 +13,8 @@ struct Redis;
 impl Factory for Redis {
     type Place = Place;
     type Store = RedisPersistence;
+
+    const SCALE: Scale = Scale::SERVER;
 
     fn create(&self) -> Place {
         Place::new(&SERVER)

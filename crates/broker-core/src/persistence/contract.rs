@@ -15,27 +15,27 @@
 //! own crate. That errors leave a batch unapplied is shown there too, with
 //! [`FailingPersistence`] or by filling the store up: only the store knows how to make it fail.
 //!
-//! # What mosca's suite asked for and this one does not
+//! What the Node.js mosca asked of its stores is asked here too; the page `docs/stores-parity.md` has
+//! each of its 48 cases with ours.
 //!
-//! The Node.js mosca ran 48 cases on each of its stores. What they ask of the store is asked here,
-//! except for:
+//! # How long it takes
 //!
-//! - a lookup by a lone backslash: a filter is checked when it is made, and a backslash is a level
-//!   like any other (topics and identifiers with one are among those tried);
-//! - a payload of no bytes removes the retained message: the broker decides that, and says
-//!   [`DropRetained`](super::Operation::DropRetained);
-//! - clean clients: nothing stored for them, nothing found for them, a lookup that deletes. The
-//!   broker stores nothing for sessions that end with their connections, and lookups change
-//!   nothing;
-//! - QoS 0 subscriptions and messages stored or not by an option: the broker decides, and what it
-//!   asks to be stored is stored;
-//! - the matching of a new message with the subscriptions of sessions that are away: the broker
-//!   routes, and enqueues for each session;
-//! - wiring (`storePacket`, `forwardRetained`, `forwardOfflinePackets`, `persistClient`,
-//!   `handleAuthorizeSubscribe`): those were callbacks into a server;
-//! - subscriptions and packets that vanish after a time to live: a session ends only by
-//!   [`DropSession`](super::Operation::DropSession), and messages carry their own expiry, on which
-//!   a store need not act. A store that does is held to keep those that have not expired.
+//! [`Factory::SCALE`] says how much the cases on large amounts write: [`Scale::FULL`] for stores inside
+//! of the process, [`Scale::SERVER`] for those behind a network. Nothing depends on the time that a
+//! store takes; what would take minutes is found by its costs, since the suite ends only then.
+//!
+//! # What a store has to have besides
+//!
+//! | what | how a factory says it |
+//! | --- | --- |
+//! | one handle at a time, or several | [`Factory::SHARED`], [`Factory::try_open`] |
+//! | a version of its format | [`Factory::spoil_version`] |
+//! | what a crash would leave | [`Factory::crash_image`] |
+//! | that what waits for many is stored once | [`Factory::stored_message_bytes`] |
+//! | that what has expired goes by itself | [`Factory::await_expiry`] |
+//!
+//! What is drawn is compared with [`Model`], a store that is nothing but lists; a store's own tests
+//! may use it as well.
 
 #![expect(
     clippy::panic,
