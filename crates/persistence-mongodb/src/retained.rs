@@ -48,7 +48,7 @@ impl Lookup for Retained {
         let limit = self.limit.min(LARGEST_PAGE);
         let (mut found, mut bytes) = (Vec::new(), 0_usize);
         transaction
-            .find(find, |row| {
+            .find_some(find, limit, |row| {
                 if !matches(filter, row.text("_id")?) {
                     return Ok(true);
                 }

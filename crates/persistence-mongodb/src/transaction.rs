@@ -64,6 +64,16 @@ impl<'s> Transaction<'s> {
     pub(crate) async fn find(
         &mut self,
         find: Find,
+        each: impl FnMut(Row<'_>) -> Attempt<bool> + Send,
+    ) -> Attempt<()> {
+        self.find_some(find, LARGEST_COMMAND, each).await
+    }
+
+    /// The same, where `each` is expected to say `false` after so many.
+    pub(crate) async fn find_some(
+        &mut self,
+        find: Find,
+        expected: usize,
         mut each: impl FnMut(Row<'_>) -> Attempt<bool> + Send,
     ) -> Attempt<()> {
         // The server takes it for no limit.
@@ -74,7 +84,7 @@ impl<'s> Transaction<'s> {
         let mut query = collection
             .find(find.filter)
             .projection(find.projection)
-            .batch_size(LARGEST_COMMAND as u32);
+            .batch_size(u32::try_from(expected.clamp(1, LARGEST_COMMAND)).unwrap_or(1));
         query = match find.order {
             Order::Any => query,
             Order::Ascending => query.sort(bson::doc! { "_id": 1 }),
