@@ -1,5 +1,7 @@
 //! What the server is set up for: whether it keeps what it is told, and for how long.
 
+use std::collections::HashMap;
+
 use crate::RedisOptions;
 use crate::route::Link;
 
@@ -12,8 +14,8 @@ pub(crate) async fn warnings(link: &mut Link, options: &RedisOptions) -> Vec<Str
     let info: String = link.ask(redis::cmd("INFO")).await.unwrap_or_default();
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg("appendfsync");
-    let fsync: Vec<String> = link.ask(command).await.unwrap_or_default();
-    judge(&info, fsync.get(1).map(String::as_str), options)
+    let fsync: HashMap<String, String> = link.ask(command).await.unwrap_or_default();
+    judge(&info, fsync.get("appendfsync").map(String::as_str), options)
 }
 
 fn judge(info: &str, fsync: Option<&str>, options: &RedisOptions) -> Vec<String> {

@@ -54,6 +54,7 @@ mod encode;
 mod entry;
 mod error;
 mod health;
+pub mod import;
 mod lookup;
 mod options;
 mod queue;

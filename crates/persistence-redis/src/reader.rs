@@ -90,6 +90,7 @@ impl Reader {
         let connections = self.shared.connections();
         if let Some((made, link)) = &*kept
             && *made == connections
+            && !link.is_lost()
         {
             return Ok((*made, link.clone()));
         }

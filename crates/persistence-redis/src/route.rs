@@ -6,8 +6,9 @@ use std::path::Path;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, FromRedisValue,
-    IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
+    IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
 };
+use tokio::sync::watch;
 
 use crate::RedisOptions;
 use crate::error::ConnectError;
@@ -29,6 +30,8 @@ pub(crate) struct Route {
 pub(crate) struct Link {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) address: String,
+    /// Its other end goes with the connection.
+    alive: watch::Receiver<()>,
 }
 
 impl Route {
@@ -78,7 +81,10 @@ impl Route {
             self.ask_cluster().await?
         };
         let options = &self.options;
-        let login = login(&options.username, &options.password).set_db(i64::from(options.db));
+        // The later protocol, for nothing but to be told when the connection is lost.
+        let login = login(&options.username, &options.password)
+            .set_db(i64::from(options.db))
+            .set_protocol(ProtocolVersion::RESP3);
         let mut link = self.open(&host, port, login).await?;
         if options.sentinel.is_some() {
             // A Sentinel may not have heard yet that its primary is none any more.
@@ -96,6 +102,13 @@ impl Route {
         Ok(link)
     }
 
+    /// A connection to the server that is named, in the protocol that all versions speak.
+    pub(crate) async fn connect_plainly(&self) -> Result<Link, ConnectError> {
+        let options = &self.options;
+        let login = login(&options.username, &options.password).set_db(i64::from(options.db));
+        self.open(&options.host, options.port, login).await
+    }
+
     async fn open(
         &self,
         host: &str,
@@ -103,10 +116,19 @@ impl Route {
         login: RedisConnectionInfo,
     ) -> Result<Link, ConnectError> {
         let address = format!("{host}:{port}");
-        let config = AsyncConnectionConfig::new()
+        let (other_end, alive) = watch::channel(());
+        let is_told = login.protocol().supports_resp3();
+        let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.options.connect_timeout()))
             .set_response_timeout(Some(self.options.response_timeout()))
             .set_pipeline_buffer_size(REQUESTS_UNDER_WAY);
+        if is_told {
+            // What the server tells unasked is nothing to us; that this is dropped is.
+            config = config.set_push_sender(move |_| {
+                let _kept = &other_end;
+                Ok::<(), redis::aio::SendError>(())
+            });
+        }
         let connect = async {
             let client = self.client(host, port, login)?;
             client
@@ -118,6 +140,7 @@ impl Route {
             Ok(Ok(connection)) => Ok(Link {
                 connection,
                 address,
+                alive,
             }),
             Ok(Err(error)) => Err(ConnectError::of(&address, &error)),
             Err(_) => Err(ConnectError::unreachable(&address, "it does not answer")),
@@ -238,6 +261,17 @@ impl Route {
 }
 
 impl Link {
+    /// Whether nothing that is sent can arrive any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.alive.has_changed().is_err()
+    }
+
+    /// Waits until the connection is lost.
+    pub(crate) async fn lost(&self) {
+        let mut alive = self.alive.clone();
+        while alive.changed().await.is_ok() {}
+    }
+
     /// Sends one command while connecting.
     pub(crate) async fn ask<T: FromRedisValue>(
         &mut self,

@@ -232,6 +232,10 @@ impl Writer {
     async fn serve(&mut self, begun: &mut Begun) -> End {
         let shared = Arc::clone(&self.shared);
         loop {
+            // What is not sent on a connection that is lost needs no finding out what became of it.
+            if begun.link.is_lost() {
+                return End::Broken("it was closed".to_owned());
+            }
             while begun.under_way.len() < GROUPS_UNDER_WAY {
                 let limits = if self.alone > 0 { &ALONE } else { &GROUP };
                 let batches = shared.queue.take(limits);
@@ -244,7 +248,10 @@ impl Writer {
             let has_room = begun.under_way.len() < GROUPS_UNDER_WAY;
             match begun.under_way.pop_front() {
                 None if shared.queue.is_done() => return End::Done,
-                None => shared.queue.changed().await,
+                None => tokio::select! {
+                    () = shared.queue.changed() => {}
+                    () = begun.link.lost() => {}
+                },
                 Some(mut front) => {
                     let reply = tokio::select! {
                         biased;

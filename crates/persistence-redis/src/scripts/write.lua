@@ -6,9 +6,11 @@ local writer = base .. 'writer:' .. ARGV[1]
 local state = call('GET', writer)
 -- Another state: this group was applied before, or one before it was not, or the writer has begun anew.
 if state ~= ARGV[2] then return state end
--- Redis refuses the first write of a script when it is out of memory, and none behind it. One that
--- only removes begins with a write that takes no memory.
+-- Redis refuses the first write of a script when it is out of memory, and none behind it. So a group that
+-- adds something fails here or not at all, and one that only removes begins with a write that takes no
+-- memory.
 if ARGV[5] == '1' then call('UNLINK', base .. 'nothing') end
+call('SET', writer, ARGV[3], 'EX', ARGV[4])
 
 local SESSION, SESSIONS = base .. 'session', base .. 'sessions'
 local SUBSCRIPTIONS, QUEUE, INCOMING = base .. 'subscriptions:', base .. 'queue:', base .. 'incoming:'
@@ -255,4 +257,4 @@ end
 for client, bytes in pairs(grown) do
   if bytes ~= 0 and call('HINCRBY', BYTES, client, bytes) == 0 then call('HDEL', BYTES, client) end
 end
-return call('SET', writer, ARGV[3], 'EX', ARGV[4])
+return { ok = 'OK' }

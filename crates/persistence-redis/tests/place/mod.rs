@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "no test binary needs all of it")]
 #![allow(clippy::unwrap_used, reason = "a test ends where there is no server")]
 
+pub(crate) mod proxy;
+pub(crate) mod work;
+
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
