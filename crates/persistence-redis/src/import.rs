@@ -13,22 +13,21 @@
 
 mod packet;
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use broker_core::persistence::{
     Batch, Operation, Persistence, PersistenceError, SessionKey, StoredSession, SubscriptionIds,
 };
-use broker_core::{Message, MessageParts, SubscriptionOptions, Timestamp};
+use broker_core::{SubscriptionOptions, Timestamp};
 use mqtt_codec::QoS;
 use redis::FromRedisValue;
-use topic_trie::{TopicFilter, TopicName};
+use topic_trie::TopicFilter;
 
 use crate::error::ConnectError;
 use crate::route::{Link, Route};
 use crate::{RedisOptions, UrlError};
 
-use packet::{Packet, Subscriptions};
+use packet::{Granted, Subscriptions, message, qos_of};
 
 /// Keys that Redis is asked for in one go.
 const KEYS: usize = 500;
@@ -275,8 +274,8 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
         };
         let (begin, end) = (put(INCOMPLETE), put(self.now));
         self.push(begin, 0).await?;
-        self.subscriptions(&session, key, subscriptions).await?;
-        self.queue(&session).await?;
+        let granted = self.subscriptions(&session, key, subscriptions).await?;
+        self.queue(&session, &granted).await?;
         self.imported.sessions += 1;
         self.push(end, 0).await?;
         self.flush().await
@@ -287,10 +286,14 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
         session: &SessionKey,
         key: &[u8],
         subscriptions: Subscriptions,
-    ) -> Result<(), ImportError> {
+    ) -> Result<Vec<Granted>, ImportError> {
+        let mut granted = Vec::new();
         for (filter, qos) in subscriptions.filters {
             let qos = match (TopicFilter::new(&filter), qos) {
-                (Ok(_), Some(qos)) => qos,
+                (Ok(valid), Some(qos)) => {
+                    granted.push((valid.to_buf(), qos));
+                    qos
+                }
                 (Ok(_), None) => {
                     self.skip(&part(key, &filter), "its QoS is neither 0, 1 nor 2");
                     continue;
@@ -313,11 +316,15 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
             self.imported.subscriptions += 1;
             self.push(operation, 0).await?;
         }
-        Ok(())
+        Ok(granted)
     }
 
     /// The queue of a session, in the order of its list.
-    async fn queue(&mut self, session: &SessionKey) -> Result<(), ImportError> {
+    async fn queue(
+        &mut self,
+        session: &SessionKey,
+        granted: &[Granted],
+    ) -> Result<(), ImportError> {
         let list = [b"packets:", session.client.as_bytes()].concat();
         let (mut first, mut sequence) = (0, 0);
         loop {
@@ -343,7 +350,8 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                     // Nothing: it has expired, or was acknowledged.
                     let Some(text) = text else { continue };
                     sequence += 1;
-                    self.enqueue(session, sequence, key, &text).await?;
+                    self.enqueue((session, sequence), granted, key, &text)
+                        .await?;
                 }
             }
         }
@@ -351,27 +359,28 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
 
     async fn enqueue(
         &mut self,
-        session: &SessionKey,
-        sequence: u64,
+        (session, sequence): (&SessionKey, u64),
+        granted: &[Granted],
         key: &[u8],
         text: &[u8],
     ) -> Result<(), ImportError> {
         let message = match message(text, false) {
-            Ok(message) if message.qos() == QoS::AtMostOnce => {
-                self.skip(key, "messages at QoS 0 do not wait");
-                return Ok(());
-            }
             Ok(message) => message,
             Err(reason) => {
                 self.skip(key, reason);
                 return Ok(());
             }
         };
+        let qos = qos_of(&message, granted);
+        if qos == QoS::AtMostOnce {
+            self.skip(key, "messages at QoS 0 do not wait");
+            return Ok(());
+        }
         let bytes = message.size_bytes();
         let operation = Operation::Enqueue {
             session: session.clone(),
             sequence,
-            qos: message.qos(),
+            qos,
             message,
             retain: false,
             subscription_ids: SubscriptionIds::None,
@@ -396,7 +405,10 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                 let client = key.strip_prefix(b"packets:").unwrap_or_default();
                 let of_client = [b"client:sub:", client].concat();
                 if self.must::<u64>(&[b"EXISTS", &of_client]).await? == 0 {
-                    self.skip(&key, "a queue without a session: its subscriptions have expired");
+                    self.skip(
+                        &key,
+                        "a queue without a session: its subscriptions have expired",
+                    );
                 }
             }
             if next == "0" {
@@ -434,7 +446,10 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
         let message = match message(text, true) {
             Ok(message) if message.topic().as_bytes() == topic => message,
             Ok(message) => {
-                self.skip(&key, format!("the message is of another topic, {:?}", message.topic()));
+                self.skip(
+                    &key,
+                    format!("the message is of another topic, {:?}", message.topic()),
+                );
                 return Ok(());
             }
             Err(reason) => {
@@ -461,18 +476,4 @@ fn is_client_id(client: &str) -> bool {
 
 fn part(key: &[u8], name: &str) -> Vec<u8> {
     [key, b" ", name.as_bytes()].concat()
-}
-
-/// The message of a packet of mosca.
-fn message(text: &[u8], retain: bool) -> Result<Arc<Message>, String> {
-    let packet = Packet::parse(text)?;
-    TopicName::new(&packet.topic).map_err(|error| format!("{:?}: {error}", packet.topic))?;
-    Ok(Message::new(MessageParts {
-        topic: &packet.topic,
-        properties: &[],
-        payload: &packet.payload,
-        qos: packet.qos,
-        retain,
-        expires: Timestamp::MAX,
-    }))
 }

@@ -1,9 +1,15 @@
 //! The JSON in which the Node.js mosca keeps packets and subscriptions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use broker_core::{Message, MessageParts, Timestamp};
 use mqtt_codec::QoS;
 use serde::Deserialize;
+use topic_trie::{TopicFilterBuf, TopicName};
+
+/// A filter, and the quality of service that was granted to it.
+pub(super) type Granted = (TopicFilterBuf, QoS);
 
 /// A packet, as far as it matters.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,11 +71,40 @@ impl Subscriptions {
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let fields: BTreeMap<String, SubscriptionFields> =
             serde_json::from_slice(text).map_err(unreadable)?;
-        let filters = fields.into_iter().map(|(filter, fields)| (filter, qos(fields.qos)));
+        let filters = fields
+            .into_iter()
+            .map(|(filter, fields)| (filter, qos(fields.qos)));
         Ok(Self {
             filters: filters.collect(),
         })
     }
+}
+
+/// At which quality of service a queued message is delivered: at most at what was granted, which mosca
+/// does not look at. What was queued for a subscription that is gone keeps its own.
+pub(super) fn qos_of(message: &Message, granted: &[Granted]) -> QoS {
+    let Ok(topic) = TopicName::new(message.topic()) else {
+        return QoS::AtMostOnce;
+    };
+    let matching = granted
+        .iter()
+        .filter(|(filter, _)| filter.as_filter().matches(topic));
+    let best = matching.map(|(_, qos)| *qos).max();
+    best.map_or(message.qos(), |best| best.min(message.qos()))
+}
+
+/// The message of a packet of mosca.
+pub(super) fn message(text: &[u8], retain: bool) -> Result<Arc<Message>, String> {
+    let packet = Packet::parse(text)?;
+    TopicName::new(&packet.topic).map_err(|error| format!("{:?}: {error}", packet.topic))?;
+    Ok(Message::new(MessageParts {
+        topic: &packet.topic,
+        properties: &[],
+        payload: &packet.payload,
+        qos: packet.qos,
+        retain,
+        expires: Timestamp::MAX,
+    }))
 }
 
 fn qos(number: u64) -> Option<QoS> {
@@ -95,7 +130,10 @@ mod tests {
             let text = format!(r#"{{"topic":"a/b","payload":{json},"qos":1,"x":[{{}}]}}"#);
             Packet::parse(text.as_bytes()).map(|packet| packet.payload)
         };
-        assert_eq!(payload(r#"{"type":"Buffer","data":[0,255,7]}"#), Ok(vec![0, 255, 7]));
+        assert_eq!(
+            payload(r#"{"type":"Buffer","data":[0,255,7]}"#),
+            Ok(vec![0, 255, 7])
+        );
         assert_eq!(payload("[1,2]"), Ok(vec![1, 2]));
         assert_eq!(payload(r#""é""#), Ok("é".as_bytes().to_vec()));
         assert_eq!(payload("null"), Ok(vec![]));
@@ -109,7 +147,14 @@ mod tests {
         let packet = |text: &str| Packet::parse(text.as_bytes());
         let plain = packet(r#"{"topic":"a"}"#).unwrap();
         assert_eq!((plain.qos, plain.payload), (QoS::AtMostOnce, vec![]));
-        for wrong in ["", "x", "[]", "{}", r#"{"topic":"a","qos":3}"#, r#"{"topic":1}"#] {
+        for wrong in [
+            "",
+            "x",
+            "[]",
+            "{}",
+            r#"{"topic":"a","qos":3}"#,
+            r#"{"topic":1}"#,
+        ] {
             assert!(packet(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,0 +1,156 @@
+//! A primary that fails over, and a Cluster.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where a store cannot answer"
+)]
+
+mod place;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_core::persistence::{Operation, Persistence};
+use persistence_redis::{RedisOptions, RedisPersistence};
+use place::runtime;
+use place::work::{Load, commit, enqueue, message, numbers, put_session};
+use test_servers::redis::{Redis, RedisCluster, RedisSentinel};
+
+async fn open(options: RedisOptions) -> Arc<RedisPersistence> {
+    Arc::new(RedisPersistence::connect(options).await.unwrap())
+}
+
+/// With a replica that has each batch before it is confirmed, a fail-over loses nothing.
+#[test]
+fn a_fail_over_loses_and_doubles_nothing() {
+    let mut redis = RedisSentinel::start(Redis::durable());
+    let url = format!(
+        "redis+sentinel://127.0.0.1:1,127.0.0.1:{}/{}?wait_replicas=1",
+        redis.sentinel.port(),
+        redis.service()
+    );
+    let options = RedisOptions {
+        response_timeout_ms: 2_000,
+        connect_timeout_ms: 1_000,
+        ..RedisOptions::from_url(&url).unwrap()
+    };
+    runtime().block_on(async {
+        let store = open(options).await;
+        let load = Load::start(&store, 8).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let killed = redis.fail_over();
+        // The new primary has no replica yet: nothing is confirmed until the old one is that.
+        redis.servers[killed].start_again();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let batches = load.finish(&store).await;
+        assert!(batches > 80, "{batches} batches are no load");
+        let primary = redis.primary_port();
+        assert_eq!(primary, Some(redis.servers[1 - killed].port()));
+    });
+}
+
+#[test]
+fn a_service_that_no_sentinel_knows_is_named() {
+    let redis = RedisSentinel::start(Redis::new());
+    let url = format!("redis+sentinel://127.0.0.1:{}/other", redis.sentinel.port());
+    let mut options = RedisOptions::from_url(&url).unwrap();
+    options.connect_timeout_ms = 300;
+    let error = runtime()
+        .block_on(RedisPersistence::connect(options))
+        .unwrap_err();
+    assert!(error.to_string().contains("\"other\""), "{error}");
+}
+
+#[test]
+fn a_cluster_keeps_batches_whole_and_a_node_that_was_killed_is_waited_for() {
+    let mut cluster = RedisCluster::start(Redis::durable());
+    let nodes: Vec<String> = cluster
+        .nodes
+        .iter()
+        .map(|node| format!("127.0.0.1:{}", node.port()))
+        .collect();
+    let options = |prefix: &str| RedisOptions {
+        prefix: prefix.to_owned(),
+        response_timeout_ms: 2_000,
+        connect_timeout_ms: 1_000,
+        ..RedisOptions::from_url(&format!("redis+cluster://{}", nodes.join(","))).unwrap()
+    };
+    runtime().block_on(async {
+        // Stores of different prefixes are on all of the nodes.
+        let mut stores = Vec::new();
+        for prefix in ["a", "b", "c", "d", "e", "f", "g"] {
+            let store = open(options(prefix)).await;
+            let shared = message("a/b", &vec![1; 5_000]);
+            let mut operations: Vec<Operation> = Vec::new();
+            for client in 0..20 {
+                let client = format!("{{{client}}}");
+                operations.extend([put_session(&client), enqueue(&client, 1, &shared)]);
+            }
+            operations.push(Operation::PutRetained { message: shared });
+            commit(&store, operations).await.unwrap();
+            stores.push(store);
+        }
+        let used = cluster
+            .nodes
+            .iter()
+            .filter(|node| node.command(&["DBSIZE"]) != "0")
+            .count();
+        assert_eq!(used, 3, "no node is without a store");
+        for store in &stores {
+            assert_eq!(store.sessions(None, 100).await.unwrap().len(), 20);
+            assert_eq!(numbers(store, "{7}").await.unwrap(), [1]);
+            assert_eq!(store.retained(None, None, 10).await.unwrap().len(), 1);
+        }
+        // A node that is killed under load comes back with what it had confirmed.
+        let store = open(options("a")).await;
+        let load = Load::start(&store, 8).await;
+        for index in 0..cluster.nodes.len() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            cluster.nodes[index].kill();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            cluster.nodes[index].start_again();
+            cluster.await_ok();
+        }
+        let batches = load.finish(&store).await;
+        assert!(batches > 80, "{batches} batches are no load");
+    });
+}
+
+/// The slot moves to another node while the store is in use.
+#[test]
+fn a_store_is_followed_to_another_node() {
+    let cluster = RedisCluster::start(Redis::durable());
+    let url = format!(
+        "redis+cluster://127.0.0.1:{}?prefix=moving",
+        cluster.nodes[0].port()
+    );
+    runtime().block_on(async {
+        let store = open(RedisOptions::from_url(&url).unwrap()).await;
+        let load = Load::start(&store, 4).await;
+        let slot = cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", "{moving}:"]);
+        let holder = cluster
+            .nodes
+            .iter()
+            .position(|node| node.command(&["CLUSTER", "COUNTKEYSINSLOT", &slot]) != "0");
+        let from = &cluster.nodes[holder.unwrap()];
+        let to = &cluster.nodes[(holder.unwrap() + 1) % 3];
+        let id = |node: &Redis| node.command(&["CLUSTER", "MYID"]);
+        to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+        from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+        let port = to.port().to_string();
+        loop {
+            let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            if keys.is_empty() {
+                break;
+            }
+            from.command(&["MIGRATE", "127.0.0.1", &port, &keys, "0", "5000"]);
+        }
+        for node in [to, from] {
+            node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        load.finish(&store).await;
+        assert_ne!(to.command(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), "0");
+        assert_eq!(from.command(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), "0");
+    });
+}
