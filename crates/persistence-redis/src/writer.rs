@@ -191,13 +191,16 @@ impl Writer {
                 wanted: FORMAT,
             });
         };
-        await_replicas(
-            &mut link.connection,
-            shared.options().wait_replicas,
-            &shared,
-        )
-        .await
-        .map_err(|error| ConnectError::of(&link.address, &error))?;
+        // What was written on the earlier connection counts only when the replicas have it.
+        if self.unknown.iter().any(|group| group.number <= last) {
+            await_replicas(
+                &mut link.connection,
+                shared.options().wait_replicas,
+                &shared,
+            )
+            .await
+            .map_err(|error| ConnectError::of(&link.address, &error))?;
+        }
         if last < self.answered {
             tracing::error!(
                 address = %link.address,
@@ -441,27 +444,25 @@ pub(crate) struct FirstConnection {
 }
 
 /// Waits until that many replicas have all that was written on this connection so far.
+///
+/// # Errors
+/// If they have not within half of the time that an answer may take. The connection is then given up
+/// like one that does not answer: those who wait for their turn are told in time.
 async fn await_replicas(
     connection: &mut MultiplexedConnection,
     replicas: u32,
     shared: &Shared,
 ) -> RedisResult<()> {
-    // Less than the time after which the connection would be taken for broken.
-    let patience = shared.options().response_timeout_ms / 2;
-    loop {
-        if replicas == 0 {
-            return Ok(());
-        }
-        let mut command = redis::cmd("WAIT");
-        command.arg(replicas).arg(patience.max(1));
-        let have: u32 = command.query_async(connection).await?;
-        if have >= replicas {
-            return Ok(());
-        }
-        tracing::warn!(
-            have,
-            wanted = replicas,
-            "Redis has too few replicas in step"
-        );
+    if replicas == 0 {
+        return Ok(());
     }
+    let patience = (shared.options().response_timeout_ms / 2).max(1);
+    let mut command = redis::cmd("WAIT");
+    command.arg(replicas).arg(patience);
+    let have: u32 = command.query_async(connection).await?;
+    if have >= replicas {
+        return Ok(());
+    }
+    let text = format!("{have} of {replicas} replicas have what was written");
+    Err((redis::ErrorKind::Io, "too few replicas are in step", text).into())
 }

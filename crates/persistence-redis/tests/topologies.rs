@@ -10,7 +10,7 @@ mod place;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::persistence::{Operation, Persistence};
+use broker_core::persistence::{Batch, Operation, Persistence, PersistenceError};
 use persistence_redis::{RedisOptions, RedisPersistence};
 use place::runtime;
 use place::work::{Load, commit, enqueue, message, numbers, put_session};
@@ -46,6 +46,58 @@ fn a_fail_over_loses_and_doubles_nothing() {
         assert!(batches > 80, "{batches} batches are no load");
         let primary = redis.primary_port();
         assert_eq!(primary, Some(redis.servers[1 - killed].port()));
+    });
+}
+
+/// Without the replicas that were asked for nothing is confirmed; what has not been sent is refused in
+/// time, and all goes on when they are there.
+#[test]
+fn too_few_replicas_are_waited_for() {
+    let primary = Redis::new().start();
+    let options = RedisOptions {
+        wait_replicas: 1,
+        response_timeout_ms: 400,
+        unavailable_timeout_ms: 300,
+        ..place::options(&primary)
+    };
+    runtime().block_on(async {
+        let store = open(options).await;
+        assert!(store.warnings().join(" ").contains("replicas"));
+        let sent = {
+            let mut batch: Batch = [put_session("c")].into_iter().collect();
+            store.commit(&mut batch)
+        };
+        let mut sent = tokio::spawn(sent);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Until then two groups are under way.
+        let text = message("a", b"x");
+        let later = (1..=3).map(|number| {
+            let store = Arc::clone(&store);
+            let operation = enqueue("c", number, &text);
+            async move {
+                tokio::time::sleep(Duration::from_millis(20 * number)).await;
+                commit(&store, [operation]).await
+            }
+        });
+        let later: Vec<_> = later.map(tokio::spawn).collect();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1_500), &mut sent)
+                .await
+                .is_err()
+        );
+        let port = primary.port().to_string();
+        let _replica = Redis::new()
+            .option("replicaof", &format!("127.0.0.1 {port}"))
+            .start();
+        sent.await.unwrap().unwrap();
+        let mut confirmed = Vec::new();
+        for (number, answer) in (1..).zip(later) {
+            match answer.await.unwrap() {
+                Ok(()) => confirmed.push(number),
+                Err(error) => assert!(matches!(error, PersistenceError::Unavailable(_)), "{error}"),
+            }
+        }
+        assert_eq!(numbers(&store, "c").await.unwrap(), confirmed);
     });
 }
 
