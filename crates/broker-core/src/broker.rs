@@ -58,8 +58,6 @@ pub struct Broker {
     next_session_id: AtomicU64,
     shutting_down: AtomicBool,
     redirect: RwLock<Option<Redirect>>,
-    /// When retained messages are looked through for expired ones, in milliseconds.
-    retained_check: AtomicU64,
 }
 
 /// How much a broker holds at the moment.
@@ -79,9 +77,6 @@ pub struct Sizes {
     /// Sessions that have something due: keep alive, will delay or expiry.
     pub deadlines: usize,
 }
-
-/// How often retained messages are looked through for expired ones.
-const RETAINED_CHECK: core::time::Duration = core::time::Duration::from_secs(60);
 
 /// Sessions looked at in one call of [`Broker::handle_timeout`]: about a quarter of a millisecond if all
 /// of them expire.
@@ -103,7 +98,6 @@ impl Broker {
             node: "mosca".into(),
             next_session_id: AtomicU64::new(1),
             shutting_down: AtomicBool::new(false),
-            retained_check: AtomicU64::new(0),
         })
     }
 
@@ -145,14 +139,9 @@ impl Broker {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do; `None` while nothing is
     /// due at any time.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let check = self.retained_check.load(Ordering::Relaxed);
-        let retained = self
-            .retained
-            .may_expire()
-            .then(|| Timestamp::from_millis(check));
         let leaving = (self.leaving.filters() > 0).then_some(Timestamp::from_millis(0));
         let due = self.deadlines.next().into_iter();
-        due.chain(retained).chain(leaving).min()
+        due.chain(self.retained.next_check()).chain(leaving).min()
     }
 
     /// Does what is due: closes connections that were silent for too long, publishes delayed wills,
@@ -163,8 +152,11 @@ impl Broker {
     /// Being a little late is harmless; a driver may well call it ten times a second instead of
     /// setting a timer for every deadline.
     pub fn handle_timeout(self: &Arc<Self>, now: Timestamp, effects: &mut Effects) -> bool {
-        self.remove_expired_retained(now, effects);
-        let more = self.let_leave();
+        let Self {
+            retained, counters, ..
+        } = &**self;
+        let mut more = retained.remove_expired(now, counters, &mut effects.batch);
+        more |= self.let_leave();
         for _ in 0..DUE_PER_CALL {
             let Some(session) = self.deadlines.take_due(now) else {
                 return more;
@@ -258,16 +250,6 @@ impl Broker {
 
     pub(crate) fn new_session_id(&self) -> SessionId {
         SessionId(self.next_session_id.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn remove_expired_retained(&self, now: Timestamp, effects: &mut Effects) {
-        let due = self.retained_check.load(Ordering::Relaxed);
-        if now.as_millis() >= due && self.retained.may_expire() {
-            self.retained_check
-                .store((now + RETAINED_CHECK).as_millis(), Ordering::Relaxed);
-            self.retained
-                .remove_expired(now, &self.counters, &mut effects.batch);
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Retained messages: one per topic, kept for those who subscribe later
 //! (sections 3.3.1.3 of both versions).
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicName};
 
 use crate::counters::Counters;
@@ -15,6 +16,10 @@ use crate::{Message, Timestamp};
 /// Topics looked at in one go while the lock is held.
 const STEP: usize = 256;
 
+/// How often all are looked at to see whether they have expired. Until then one that has is there, but
+/// not sent.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Topics looked at to see whether there is anything to be found.
 const GLANCE: usize = 8;
 
@@ -22,6 +27,16 @@ const GLANCE: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct RetainedMessages {
     kept: RwLock<Kept>,
+    expiry: Mutex<Expiry>,
+}
+
+/// How far the search for expired messages has come.
+#[derive(Debug, Default)]
+struct Expiry {
+    /// When the next one begins.
+    next: Timestamp,
+    /// Of one that is under way, the last topic that it has looked at.
+    checked: Option<Box<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -127,30 +142,73 @@ impl RetainedMessages {
     }
 
     /// Whether there is any that expires at some time.
-    pub(crate) fn may_expire(&self) -> bool {
+    fn may_expire(&self) -> bool {
         self.kept.read().expiring > 0
     }
 
-    /// Removes messages that have expired; looks at all of them.
-    pub(crate) fn remove_expired(&self, now: Timestamp, counters: &Counters, batch: &mut Batch) {
-        let mut kept = self.kept.write();
-        let Kept {
-            topics,
-            bytes,
-            expiring,
-        } = &mut *kept;
-        topics.retain(|message| {
-            let keep = message.expires() > now;
-            if !keep {
-                *bytes -= message.size_bytes();
-                *expiring -= 1;
-                counters.dropped_expired.add(1);
-                batch.push(Operation::DropRetained {
-                    topic: message.topic().into(),
-                });
+    /// When [`remove_expired`](Self::remove_expired) has something to do; `None` for never, as
+    /// it is.
+    pub(crate) fn next_check(&self) -> Option<Timestamp> {
+        let expiry = self.expiry.lock();
+        match expiry.checked {
+            Some(_) => Some(Timestamp::from_millis(0)),
+            None => self.may_expire().then_some(expiry.next),
+        }
+    }
+
+    /// Removes messages that have expired. From time to time looks at all of them, a limited number in
+    /// each call. True if there are more to look at.
+    pub(crate) fn remove_expired(
+        &self,
+        now: Timestamp,
+        counters: &Counters,
+        batch: &mut Batch,
+    ) -> bool {
+        let mut expiry = self.expiry.lock();
+        let checked = match expiry.checked.take() {
+            Some(checked) => checked,
+            None if now >= expiry.next && self.may_expire() => {
+                expiry.next = now + CHECK_INTERVAL;
+                "".into()
             }
-            keep
-        });
+            None => return false,
+        };
+        let mut expired = Vec::new();
+        expiry.checked = self.find_expired(&checked, now, &mut expired);
+        if !expired.is_empty() {
+            let mut kept = self.kept.write();
+            // One of them may have been replaced meanwhile.
+            expired.retain(|message| kept.remove_this(message));
+        }
+        counters.dropped_expired.add(expired.len() as u64);
+        for message in &expired {
+            batch.push(Operation::DropRetained {
+                topic: message.topic().into(),
+            });
+        }
+        expiry.checked.is_some()
+    }
+
+    /// Looks at some messages behind the topic `checked`. Returns the last topic looked at, unless it
+    /// was the last of all.
+    fn find_expired(
+        &self,
+        checked: &str,
+        now: Timestamp,
+        expired: &mut Vec<Arc<Message>>,
+    ) -> Option<Box<str>> {
+        let kept = self.kept.read();
+        let mut last = None;
+        let mut looked_at = 0;
+        for message in kept.topics.iter_after(checked).take(STEP) {
+            if message.expires() <= now {
+                expired.push(Arc::clone(message));
+            }
+            last = Some(message);
+            looked_at += 1;
+        }
+        last.filter(|_| looked_at == STEP)
+            .map(|message| message.topic().into())
     }
 
     /// How many there are, and their bytes of topic, properties and payload.
@@ -178,8 +236,95 @@ impl Kept {
         removed.is_some()
     }
 
+    /// Removes this message, unless its topic has another one by now.
+    fn remove_this(&mut self, message: &Arc<Message>) -> bool {
+        let Ok(topic) = TopicName::new(message.topic()) else {
+            return false;
+        };
+        let is_it = |kept: &Arc<Message>| Arc::ptr_eq(kept, message);
+        self.topics.get(topic).is_some_and(is_it) && self.remove(topic)
+    }
+
     fn uncount(&mut self, old: &Message) {
         self.bytes -= old.size_bytes();
         self.expiring -= usize::from(old.expires() < Timestamp::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_codec::QoS;
+
+    use super::*;
+    use crate::MessageParts;
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_millis(secs * 1_000)
+    }
+
+    fn put(retained: &RetainedMessages, number: usize, expires: Timestamp) {
+        let message = Message::new(MessageParts {
+            topic: &format!("topic/{number}"),
+            properties: &[],
+            payload: b"x",
+            qos: QoS::AtMostOnce,
+            retain: true,
+            expires,
+        });
+        let topic = TopicName::new(message.topic()).unwrap();
+        let (options, counters) = (BrokerOptions::default(), Counters::default());
+        let batch = &mut Batch::default();
+        let put = retained.put(topic, &message, &options, &counters, batch);
+        assert_eq!(put, Retained::Yes);
+    }
+
+    #[test]
+    fn what_has_expired_is_removed_in_steps_once_a_minute() {
+        const ALL: usize = 3 * STEP - 100;
+        let retained = RetainedMessages::default();
+        let counters = Counters::default();
+        let mut batch = Batch::default();
+        for number in 0..ALL {
+            let expires = if number % 3 == 0 {
+                at(100)
+            } else {
+                Timestamp::MAX
+            };
+            put(&retained, number, expires);
+        }
+        assert_eq!(retained.next_check(), Some(at(0)));
+        let mut check = |now| {
+            let mut calls = 1;
+            while retained.remove_expired(now, &counters, &mut batch) {
+                assert_eq!(retained.next_check(), Some(at(0)), "it goes on at once");
+                calls += 1;
+            }
+            (calls, retained.size().0, batch.drain().count())
+        };
+        assert_eq!(check(at(50)), (3, ALL, 0), "nothing has expired");
+        assert_eq!(retained.next_check(), Some(at(110)));
+        assert_eq!(check(at(109)), (1, ALL, 0), "it is not time to look");
+        let expired = ALL.div_ceil(3);
+        assert_eq!(check(at(110)), (3, ALL - expired, expired));
+        assert_eq!(retained.next_check(), None);
+        assert_eq!(check(at(1_000)), (1, ALL - expired, 0));
+        assert_eq!(counters.dropped_expired.get(), expired as u64);
+    }
+
+    #[test]
+    fn one_that_was_replaced_while_the_others_are_looked_at_stays() {
+        let retained = RetainedMessages::default();
+        for number in 0..2 * STEP {
+            put(&retained, number, at(100));
+        }
+        let (counters, mut batch) = (Counters::default(), Batch::default());
+        assert!(retained.remove_expired(at(200), &counters, &mut batch));
+        assert_eq!(retained.size().0, STEP);
+        for number in 0..2 * STEP {
+            put(&retained, number, Timestamp::MAX);
+        }
+        while retained.remove_expired(at(200), &counters, &mut batch) {}
+        assert_eq!(retained.size().0, 2 * STEP);
+        assert_eq!(batch.drain().count(), STEP);
     }
 }
