@@ -6,8 +6,9 @@ use std::io::{self, IsTerminal as _};
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
-/// Lines that may wait for stderr. Further ones are lost and counted.
-const LINES_MAX: usize = 10_000;
+/// Lines that may wait for stderr. Further ones are lost and counted. Room for all of them is taken at the
+/// start, 32 bytes for each.
+const LINES_MAX: usize = 2_000;
 
 /// The log, as long as it is written. When it is dropped it waits until all lines are out, for about
 /// a second at most.
