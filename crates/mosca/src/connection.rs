@@ -14,6 +14,7 @@
 
 mod giving_way;
 mod input;
+mod last_words;
 mod partial;
 mod parting;
 mod peer;
@@ -83,8 +84,9 @@ enum Stage {
     LettingPass,
     /// The same while a re-authentication goes on: until then at most.
     Timed(Pin<Box<Sleep>>),
-    /// The connection is closing: its last words are being written.
-    Farewell(Pin<Box<Sleep>>),
+    /// The connection is closing: its last words are being written. They have until then, if they are not
+    /// out at once.
+    Farewell(Option<Pin<Box<Sleep>>>),
     /// Nothing more is written; what the client still sends is thrown away.
     Discarding(Pin<Box<Sleep>>, u32),
     /// The socket is closed or broken; what is being committed is waited for.
@@ -174,6 +176,9 @@ impl<S: Network> Driver<S> {
                     continue;
                 }
             };
+            if (blocked || waiting) && self.is_farewell_over(context) {
+                continue;
+            }
             if waiting {
                 return Poll::Pending;
             }
@@ -221,13 +226,6 @@ impl<S: Network> Driver<S> {
                 self.stage = Stage::Lost;
                 return ControlFlow::Continue(false);
             }
-            Stage::Farewell(until) => {
-                if until.as_mut().poll(context).is_ready() {
-                    self.log_close();
-                    self.stage = Stage::Lost;
-                    return ControlFlow::Continue(false);
-                }
-            }
             Stage::Timed(until) => {
                 if !waiting && until.as_mut().poll(context).is_ready() {
                     let now = self.shared.clock.now();
@@ -237,7 +235,7 @@ impl<S: Network> Driver<S> {
                     return ControlFlow::Continue(false);
                 }
             }
-            Stage::Awaiting(_) | Stage::Serving | Stage::LettingPass => {}
+            Stage::Awaiting(_) | Stage::Serving | Stage::LettingPass | Stage::Farewell(_) => {}
         }
         ControlFlow::Continue(true)
     }
@@ -305,8 +303,7 @@ impl<S: Network> Driver<S> {
             Stage::Awaiting(_) | Stage::Serving | Stage::Timed(_)
                 if self.connection.closing().is_some() =>
             {
-                let until = tokio::time::sleep(self.shared.farewell_time());
-                self.stage = Stage::Farewell(Box::pin(until));
+                self.stage = Stage::Farewell(None);
             }
             Stage::Awaiting(_) if self.connection.is_connected() => {
                 self.stage = Stage::Serving;
