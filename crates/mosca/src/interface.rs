@@ -21,6 +21,10 @@ const MAX_CONNECTIONS: usize = 10_000_000;
 /// How long to wait when no connection can be accepted, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections accepted before those that were accepted get their turn: while they are answered their
+/// clients go on, and the next ones come.
+const ACCEPTS_PER_TURN: u32 = 16;
+
 /// One address on which the server listens, and its limits.
 ///
 /// ```
@@ -163,6 +167,7 @@ pub(crate) async fn accept(
 ) {
     // What goes on for long is a warning when it begins, and only then.
     let (mut failing, mut full) = (false, false);
+    let mut accepted = 0;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -198,6 +203,11 @@ pub(crate) async fn accept(
             continue;
         }
         serve(&interface, stream, peer, &shared, number);
+        accepted += 1;
+        if accepted == ACCEPTS_PER_TURN {
+            accepted = 0;
+            tokio::task::yield_now().await;
+        }
     }
 }
 
