@@ -176,14 +176,12 @@ impl<S: Network> Driver<S> {
                     continue;
                 }
             };
-            if (blocked || waiting) && self.is_farewell_over(context) {
+            let is_over = (blocked || waiting) && self.is_farewell_over(context);
+            if is_over || !waiting && self.commit.is_some() {
                 continue;
             }
             if waiting {
                 return Poll::Pending;
-            }
-            if self.commit.is_some() {
-                continue;
             }
             if blocked && was_open {
                 self.ask_whether_to_close(now, worker, context.waker());
