@@ -20,6 +20,8 @@ mod connect;
 mod context;
 mod disconnect;
 mod exchange;
+mod extras;
+mod in_steps;
 mod last_words;
 mod publish;
 mod replay;
@@ -38,13 +40,12 @@ use crate::close::{CloseCause, Violation};
 use crate::effects::{Effects, Release, Ticket};
 use crate::outbox::Outbox;
 use crate::session::{Session, State};
-use crate::topic_aliases::InboundAliases;
 
-use authenticate::{Authenticated, Deciding};
+use authenticate::Deciding;
 pub(crate) use context::Context;
+use extras::Extras;
 use last_words::LastWords;
 pub(crate) use replay::Replays;
-use topic_cache::TopicCache;
 
 /// One network connection; see the [crate's text](crate) for how it is driven.
 #[derive(Debug)]
@@ -83,21 +84,6 @@ pub(crate) struct Connected {
     /// CONNACK has been given out.
     greeted: bool,
     extras: Option<Box<Extras>>,
-}
-
-/// What a connection has only if its client publishes, or uses some of the features of MQTT 5.
-#[derive(Debug, Default)]
-struct Extras {
-    /// The receivers of what it publishes.
-    topics: Option<Box<TopicCache>>,
-    /// The client's maximum packet size, if it has one.
-    maximum_packet_size: Option<u32>,
-    /// Whether the client wants no reason strings but where it has made a mistake.
-    declines_problem_information: bool,
-    /// The topic aliases that the client has set.
-    topic_aliases: InboundAliases,
-    /// With enhanced authentication: how, and who it is.
-    authenticated: Option<Authenticated>,
 }
 
 /// What a driver is to do next.

@@ -48,6 +48,12 @@
 //! the effects like after a packet; while [`Connection::is_deciding`] holds as well, it hands over no
 //! packet and keeps what it has read.
 //!
+//! # Packets that take long
+//!
+//! SUBSCRIBE and UNSUBSCRIBE may have any number of filters. While [`Connection::is_unfinished`] holds, the
+//! driver calls [`Connection::take_step`], deals with the effects, and lets other connections have their turn;
+//! it hands over no packet and keeps what it has read.
+//!
 //! # What it leaves to the driver
 //!
 //! Reading and writing, the clock, randomness (see

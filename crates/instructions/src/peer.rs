@@ -84,6 +84,9 @@ impl World {
             };
             connection.handle_packet(self.now, packet, &mut self.effects);
             bytes = bytes.get(size..).unwrap_or_default();
+            while connection.is_unfinished() {
+                connection.take_step(self.now, &mut self.effects);
+            }
         }
         connection.hear(self.now);
         self.settle(connection);

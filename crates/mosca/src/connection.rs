@@ -13,6 +13,7 @@
 //! take.
 
 mod giving_way;
+mod in_steps;
 mod input;
 mod last_words;
 mod partial;
@@ -37,7 +38,6 @@ use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
 use tokio::time::Sleep;
 
 use self::giving_way::{GivingWay, let_others_run};
-use self::input::handle_input;
 use self::partial::Partial;
 use self::parting::discard;
 use self::peer::Peer;
@@ -194,7 +194,8 @@ impl<S: Network> Driver<S> {
                     return Poll::Pending;
                 }
             }
-            if reads == READS_PER_TURN || reads > 0 && self.shared.clock.now() > now + TURN_TIME {
+            let took_long = || reads > 0 && self.shared.clock.now() > now + TURN_TIME;
+            if reads == READS_PER_TURN || self.connection.is_unfinished() || took_long() {
                 return let_others_run(context);
             }
             reads += 1;
@@ -260,13 +261,17 @@ impl<S: Network> Driver<S> {
         }
     }
 
-    /// Asks for the verdict that the connection waits for, if it does. True if it has come.
+    /// Goes on with a packet that takes long, or asks for the verdict that the connection waits for.
+    /// True if the next packet may be handled.
     fn hear_verdict(
         &mut self,
         now: Timestamp,
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> bool {
+        if self.connection.is_unfinished() {
+            return self.take_step(now, worker);
+        }
         if !self.connection.awaits_verdict() {
             return false;
         }
@@ -280,11 +285,7 @@ impl<S: Network> Driver<S> {
             return false;
         }
         if was_deciding {
-            // What has come behind CONNECT meanwhile; before CONNACK goes out, so that the core
-            // sees that it came before.
-            let all = self.partial.take();
-            let (used, missing) = handle_input(&mut self.connection, &all, now, effects);
-            self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
+            self.handle_kept(now, worker);
         }
         self.settle(now, worker);
         true

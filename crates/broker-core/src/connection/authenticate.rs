@@ -59,10 +59,15 @@ impl Connection {
         self.connected()?.authenticated()?.user.as_ref()
     }
 
-    /// Whether it is being decided whether the client may come in: no further packet may be handed
-    /// over until [`poll_verdict`](Self::poll_verdict) is ready. What has arrived behind CONNECT
-    /// already is to be kept, and handed over then.
+    /// Whether no further packet may be handed over: it is being decided whether the client may come
+    /// in, until [`poll_verdict`](Self::poll_verdict) is ready, or a packet
+    /// [is unfinished](Self::is_unfinished). What has arrived already is to be kept, and handed over
+    /// then.
     pub fn is_deciding(&self) -> bool {
+        self.is_unfinished() || self.is_being_let_in()
+    }
+
+    fn is_being_let_in(&self) -> bool {
         matches!(&self.phase, Phase::Deciding(deciding) if deciding.exchange.is_thinking())
     }
 
@@ -73,7 +78,7 @@ impl Connection {
             Phase::Connected(connected) => connected
                 .reauthentication()
                 .is_some_and(|(_, exchange)| exchange.is_thinking()),
-            _ => self.is_deciding(),
+            _ => self.is_being_let_in(),
         }
     }
 

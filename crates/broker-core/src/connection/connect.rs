@@ -235,6 +235,7 @@ fn extras(connect: &Connect<'_>, granted: Option<Granted>) -> Option<Box<Extras>
             declines_problem_information,
             topic_aliases: InboundAliases::default(),
             authenticated: granted.map(Granted::into_authenticated),
+            unfinished: None,
         })
     })
 }

@@ -6,7 +6,8 @@ use mqtt_codec::{
 };
 use topic_trie::TopicName;
 
-use super::{Connected, Context, TopicCache};
+use super::topic_cache::TopicCache;
+use super::{Connected, Context};
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};

@@ -1,15 +1,17 @@
 //! SUBSCRIBE: the packet is checked as a whole, filters are granted one by one, then retained
-//! messages follow (section 3.8).
+//! messages follow (section 3.8). Very many filters are granted in steps.
 //!
 //! What the server has announced not to have is a Protocol Error of the client that uses it (sections
 //! 3.2.2.3.11 to 3.2.2.3.13 of 5.0). Clients before MQTT 5 have not been told, and are refused the one
 //! filter.
 
 use mqtt_codec::{
-    PropertyId, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, Version,
+    PacketId, PropertyId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeFilters,
+    Subscription, Version,
 };
 use topic_trie::TopicFilter;
 
+use super::in_steps::{STEP, Unfinished};
 use super::{Connected, Context};
 use crate::broker::{Asked, Broker, Subscribed};
 use crate::close::{CloseCause, Violation};
@@ -31,25 +33,52 @@ impl Connected {
             check(subscribe, context.broker.options()).map_err(CloseCause::Protocol)?;
         }
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
-        let mut codes = vec![ReasonCode::UnspecifiedError; subscribe.filters.len()];
+        let codes = vec![ReasonCode::UnspecifiedError; subscribe.filters.len()];
         let suback = SubAck::new(subscribe.packet_id, &codes);
         context.check_reply(suback.encoded_len(self.version))?;
-        for (code, subscription) in codes.iter_mut().zip(subscribe.filters.iter()) {
-            *code = self.subscribe(&subscription, identifier, context);
+        if codes.len() > STEP {
+            self.begin_steps(Unfinished::subscribe(subscribe, identifier));
+            return Ok(());
+        }
+        let mut codes = Vec::with_capacity(codes.len());
+        self.grant(subscribe.filters, identifier, &mut codes, context)?;
+        self.acknowledge_subscribe(subscribe.packet_id, &codes, context);
+        Ok(())
+    }
+
+    /// Grants filters one by one; appends a reason code for each to `codes`.
+    pub(super) fn grant(
+        &mut self,
+        filters: SubscribeFilters<'_>,
+        identifier: u32,
+        codes: &mut Vec<ReasonCode>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        for subscription in filters {
+            let code = self.subscribe(&subscription, identifier, context);
             if code.is_error() && self.version == Version::V31 {
                 // SUBACK of MQTT 3.1 has no way to refuse.
                 return Err(CloseCause::Protocol(Violation::SubscriptionRefused));
             }
+            codes.push(code);
         }
+        Ok(())
+    }
+
+    pub(super) fn acknowledge_subscribe(
+        &self,
+        packet_id: PacketId,
+        codes: &[ReasonCode],
+        context: &mut Context<'_>,
+    ) {
         let version = self.version;
-        context.reply_explained(words_of_first_error(&codes), |properties, replies| {
+        context.reply_explained(words_of_first_error(codes), |properties, replies| {
             let suback = SubAck {
                 properties,
-                ..SubAck::new(subscribe.packet_id, &codes)
+                ..SubAck::new(packet_id, codes)
             };
             suback.encode(version, replies)
         });
-        Ok(())
     }
 
     fn subscribe(

@@ -2,8 +2,8 @@
 
 use broker_core::{CloseCause, Violation};
 use mqtt_codec::{
-    OwnedPacket, Packet, Properties, QoS, ReasonCode, RetainHandling, Subscribe,
-    SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf,
+    OwnedPacket, Packet, Properties, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
+    SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf, Version,
 };
 
 use crate::harness::*;
@@ -278,4 +278,34 @@ fn a_malformed_filter_ends_the_connection_and_grants_nothing() {
         client.send_unsubscribe(client.take_id(), filter);
         client.expect_disconnected(ReasonCode::MalformedPacket);
     }
+}
+
+/// What stands behind a SUBSCRIBE in the stream takes effect behind it, however many filters it has.
+#[test]
+fn a_publish_behind_a_subscribe_of_very_many_filters_comes_back() {
+    const MANY: usize = 2_000;
+    let net = Net::new();
+    let client = net.connect("client");
+    let mut filters = SubscribeFiltersBuf::new();
+    for number in 0..MANY {
+        let filter = format!("many/{number}");
+        filters.push(&filter, at(QoS::AtMostOnce)).unwrap();
+    }
+    let subscribe = Packet::Subscribe(Subscribe {
+        packet_id: client.take_id(),
+        properties: Properties::EMPTY,
+        filters: filters.as_filters(),
+    });
+    let last = format!("many/{}", MANY - 1);
+    let publish = Packet::Publish(Publish::new(&last, b"x"));
+    let mut bytes = Vec::new();
+    for packet in [subscribe, publish] {
+        packet.encode(Version::V311, &mut bytes).unwrap();
+    }
+    client.send_raw(&bytes);
+    match client.next() {
+        OwnedPacket::SubAck(suback) => assert_eq!(suback.reason_codes.len(), MANY),
+        other => panic!("{other:?}"),
+    }
+    client.expect(0, &last, "x");
 }

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use broker_core::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRequest, AuthenticationStep,
-    Broker, BrokerOptions, Verdict,
+    Broker, BrokerOptions, Effects, Verdict,
 };
 use mqtt_codec::{
     Connect, Decoded, OwnedPacket, Packet, PacketId, Properties, PropertiesBuf, Property, Publish,
@@ -377,6 +377,45 @@ async fn a_disconnect_that_came_before_the_next_connect_counts() {
     assert_eq!(counters.takeovers.get(), 0);
     let cause = older.connection.closing();
     assert!(matches!(cause, Some(CloseCause::Disconnected(_))));
+}
+
+/// Others have their turn between the steps of a large SUBSCRIBE, and what has come behind it is heard
+/// after it: the DISCONNECT that drops the will.
+#[tokio::test]
+async fn a_disconnect_behind_a_subscribe_of_very_many_filters_counts() {
+    const MANY: usize = 2_000;
+    let shared = shared();
+    let mut filters = SubscribeFiltersBuf::new();
+    for number in 0..MANY {
+        let options = SubscriptionOptions::new(QoS::AtMostOnce);
+        filters.push(&format!("many/{number}"), options).unwrap();
+    }
+    let mut bytes = connect_with_will();
+    let subscribe = Subscribe {
+        packet_id: PacketId::MIN,
+        properties: Properties::EMPTY,
+        filters: filters.as_filters(),
+    };
+    let subscribe = Packet::Subscribe(subscribe);
+    subscribe.encode(Version::V311, &mut bytes).unwrap();
+    bytes.extend([0xC0, 0, 0xE0, 0]);
+    let mut driver = driver(&shared, vec![bytes], usize::MAX);
+    let mut turns = 0;
+    std::future::poll_fn(|context| {
+        turns += 1;
+        Pin::new(&mut driver).poll(context)
+    })
+    .await;
+    assert!(turns > 3, "{turns} turns");
+    let cause = driver.connection.closing();
+    assert!(matches!(cause, Some(CloseCause::Disconnected(_))));
+    let suback_and_pong = 1 + 2 + 2 + MANY + 2;
+    assert_eq!(driver.stream.written.len(), CONNACK.len() + suback_and_pong);
+    while shared
+        .broker
+        .handle_timeout(shared.clock.now(), &mut Effects::new())
+    {}
+    assert_eq!(shared.broker.sizes().subscriptions, 0);
 }
 
 #[tokio::test]

@@ -544,7 +544,7 @@ impl Line {
         panic!("there is always something more to commit");
     }
 
-    /// Asks for the verdict that is awaited. What has come meanwhile is handled before anything is
+    /// Goes on with what is unfinished, and asks for the verdict that is awaited. What has come meanwhile is handled before anything is
     /// written.
     fn hear_verdict(
         &mut self,
@@ -553,6 +553,12 @@ impl Line {
         effects: &mut Effects,
         traces: &mut Traces,
     ) {
+        if self.commit.is_none() && self.connection().is_unfinished() {
+            self.connection().take_step(now, effects);
+            self.settle(now, store, effects);
+            self.read(now, store, effects, traces);
+            self.wake();
+        }
         if self.commit.is_some() || !self.connection().awaits_verdict() {
             return;
         }

@@ -1,0 +1,23 @@
+//! What few connections have, apart from what all have.
+
+use super::authenticate::Authenticated;
+use super::in_steps::Unfinished;
+use super::topic_cache::TopicCache;
+use crate::topic_aliases::InboundAliases;
+
+/// What a connection has only if its client publishes, or uses some of the features of MQTT 5.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// The receivers of what it publishes.
+    pub(super) topics: Option<Box<TopicCache>>,
+    /// The client's maximum packet size, if it has one.
+    pub(super) maximum_packet_size: Option<u32>,
+    /// Whether the client wants no reason strings but where it has made a mistake.
+    pub(super) declines_problem_information: bool,
+    /// The topic aliases that the client has set.
+    pub(super) topic_aliases: InboundAliases,
+    /// With enhanced authentication: how, and who it is.
+    pub(super) authenticated: Option<Authenticated>,
+    /// A packet that is handled in steps.
+    pub(super) unfinished: Option<Box<Unfinished>>,
+}
