@@ -145,6 +145,7 @@ fn queued_qos_0_that_may_have_been_sent_is_not_sent_after_a_crash() {
     store.set_mood(Mood::Willing);
     let client = lasting.connect();
     client.expect_nothing();
+    assert_eq!(net.broker().counters().dropped_too_large.get(), 0);
     net.connect("publisher").publish(qos1("a", "4"));
     client.expect(1, "a", "4");
     assert_eq!(store.queue("client"), []);
