@@ -121,6 +121,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let outgoing = |message, inflight| OutgoingRecord {
         message,
         expires: Timestamp::from_millis(1 << 40),
+        bytes: 300,
         qos: QoS::ExactlyOnce,
         retain: false,
         subscription_ids: vec![1, 268_435_455].into(),

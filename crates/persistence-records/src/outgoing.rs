@@ -23,6 +23,9 @@ pub struct OutgoingRecord {
     pub message: Option<MessageId>,
     /// When the message expires, known without reading it; [`Timestamp::MAX`] for never.
     pub expires: Timestamp,
+    /// [`Message::size_bytes`], known without reading the message; 0 once it is taken,
+    /// and in stores that count elsewhere.
+    pub bytes: u64,
     /// The quality of service of this delivery.
     pub qos: QoS,
     /// The retain flag of this delivery.
@@ -50,6 +53,17 @@ struct FieldsOut<'a> {
     packet_id: u16,
     subscription_ids: &'a [u32],
     shared: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes: u64,
+}
+
+/// Stores that count bytes elsewhere do without the field.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Deserialize)]
@@ -61,6 +75,8 @@ struct FieldsIn<'a> {
     subscription_ids: Vec<u32>,
     #[serde(borrow)]
     shared: Option<&'a str>,
+    #[serde(default)]
+    bytes: u64,
 }
 
 impl OutgoingRecord {
@@ -87,6 +103,7 @@ impl OutgoingRecord {
             packet_id: self.inflight.map_or(0, |(packet_id, _)| packet_id.get()),
             subscription_ids: ids,
             shared: self.shared.as_deref(),
+            bytes: self.bytes,
         };
         let shared_bytes = self.shared.as_ref().map_or(0, |filter| filter.len());
         record::encode(&fields, 40 + ids.len() * 5 + shared_bytes)
@@ -117,6 +134,7 @@ impl OutgoingRecord {
                 .message
                 .map(|(high, low)| MessageId(u128::from(high) << 64 | u128::from(low))),
             expires: to_expires(fields.expires),
+            bytes: fields.bytes,
             qos: to_qos(fields.flags & QOS)?,
             retain: fields.flags & RETAIN != 0,
             subscription_ids: fields.subscription_ids.into(),

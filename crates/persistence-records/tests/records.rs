@@ -65,7 +65,7 @@ fn outgoing() -> impl Strategy<Value = OutgoingRecord> {
     let message = prop_oneof![any::<u64>().prop_map(u128::from), any::<u128>()];
     (
         proptest::option::of(message),
-        timestamp(),
+        (timestamp(), any::<u64>()),
         qos(),
         any::<bool>(),
         vec(1..=268_435_455_u32, 0..4),
@@ -73,9 +73,10 @@ fn outgoing() -> impl Strategy<Value = OutgoingRecord> {
         inflight(),
     )
         .prop_map(
-            |(message, expires, qos, retain, ids, shared, inflight)| OutgoingRecord {
+            |(message, (expires, bytes), qos, retain, ids, shared, inflight)| OutgoingRecord {
                 message: message.map(MessageId),
                 expires,
+                bytes,
                 qos,
                 retain,
                 subscription_ids: ids.into(),
@@ -234,13 +235,14 @@ fn the_first_format_is_what_it_was() {
     let outgoing = OutgoingRecord {
         message: Some(MessageId(4)),
         expires: Timestamp::MAX,
+        bytes: 11,
         qos: QoS::ExactlyOnce,
         retain: true,
         subscription_ids: SubscriptionIds::from(vec![1, 2]),
         shared: Some("$share/g/a".into()),
         inflight: PacketId::new(6).map(|packet_id| (packet_id, InflightStage::Released)),
     };
-    let written = b"\x01\x96\x92\x00\x04\xc0\x0e\x06\x92\x01\x02\xaa$share/g/a";
+    let written = b"\x01\x97\x92\x00\x04\xc0\x0e\x06\x92\x01\x02\xaa$share/g/a\x0b";
     assert_eq!(outgoing.encode().unwrap(), written);
     assert_eq!(OutgoingRecord::decode(written).unwrap(), outgoing);
 
@@ -302,7 +304,7 @@ fn what_claims_to_be_deep_or_long_is_refused() {
     let deep = [&[FORMAT], &*vec![0x91; 1_000_000]].concat();
     let long = b"\x01\xdd\xff\xff\xff\xff\xdd\xff\xff\xff\xff";
     let payload = b"\x01\x96\xa0\xc4\x00\xc6\xff\xff\xff\xff";
-    let ids = b"\x01\x96\xc0\xc0\x00\x00\xdd\xff\xff\xff\xff\x01";
+    let ids = b"\x01\x97\xc0\xc0\x00\x00\xdd\xff\xff\xff\xff\x01";
     for bytes in [&*deep, long, payload, ids] {
         read_all(bytes);
         assert!(decode_message(bytes).is_err() && OutgoingRecord::decode(bytes).is_err());

@@ -196,6 +196,7 @@ impl<'a> Encoder<'a> {
         let record = OutgoingRecord {
             message: None,
             expires: Timestamp::MAX,
+            bytes: 0,
             qos: *qos,
             retain: *retain,
             subscription_ids: subscription_ids.clone(),
