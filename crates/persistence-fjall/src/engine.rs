@@ -35,6 +35,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn open(path: &Path, options: &FjallOptions) -> Result<Self, Failure> {
+        crate::journal::cut_off_torn_batch(path)?;
         let database = Database::builder(path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes)

@@ -59,6 +59,7 @@ mod cache;
 mod changes;
 mod engine;
 mod error;
+mod journal;
 mod keys;
 mod lookup;
 pub mod maintenance;
