@@ -136,9 +136,12 @@ fn write(path: &Path) {
     block_on(open().commit(&mut batch("in the journal"))).unwrap();
 }
 
+/// Writes the fixture where the environment says so: once for each format, and never again.
 #[test]
-#[ignore = "writes the fixture: once for each format, and never again"]
 fn write_the_fixture() {
+    if std::env::var_os("MOSCA_WRITE_FIXTURE").is_none() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     write(folder.path());
     copy(folder.path(), &fixtures().join("format-1"));
