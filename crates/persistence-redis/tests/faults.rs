@@ -280,6 +280,38 @@ fn a_long_queue_that_is_dropped_keeps_nobody_waiting_and_goes() {
 }
 
 #[test]
+fn a_large_message_for_ten_thousand_is_stored_once_and_freed_with_the_last() {
+    const SESSIONS: usize = 10_000;
+    let server = Redis::new().start();
+    runtime().block_on(async {
+        let store = open(options(&server)).await;
+        let large = message("a", &vec![7; 1 << 20]);
+        let clients: Vec<String> = (0..SESSIONS).map(|number| format!("c{number}")).collect();
+        let operations = clients
+            .iter()
+            .flat_map(|client| [put_session(client), enqueue(client, 1, &large)]);
+        commit(&store, operations).await.unwrap();
+        let used: u64 = server.info("used_memory").unwrap().parse().unwrap();
+        assert!(used < 32 << 20, "{used} bytes for one message of 1 MiB");
+        assert_eq!(server.command(&["HVALS", "{mosca}:shares"]), "10000");
+        let (first, rest) = clients.split_first().unwrap();
+        commit(&store, rest.iter().map(|client| drop_session(client)))
+            .await
+            .unwrap();
+        let left = store.outgoing(first, None, 10).await.unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left.first().unwrap().message.as_deref(), Some(&*large));
+        commit(&store, [place::work::dequeue(first, 1)])
+            .await
+            .unwrap();
+        for name in ["message", "shares", "bytes"] {
+            let key = format!("{{mosca}}:{name}");
+            assert_eq!(server.command(&["EXISTS", &key]), "0", "{name}");
+        }
+    });
+}
+
+#[test]
 fn what_has_expired_goes_by_itself() {
     let server = Redis::new().start();
     runtime().block_on(async {
@@ -317,7 +349,7 @@ fn what_has_expired_goes_by_itself() {
         commit(&store, operations).await.unwrap();
         let start = Instant::now();
         while numbers(&store, "c").await.unwrap() != [2, 3, 5] {
-            assert!(start.elapsed() < Duration::from_secs(30));
+            assert!(start.elapsed() < Duration::from_secs(90));
             sleep(100).await;
         }
         let retained = store.retained(None, None, 100).await.unwrap();
