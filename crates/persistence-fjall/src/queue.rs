@@ -113,6 +113,19 @@ impl Queue {
                 && state.bytes.saturating_add(commit.bytes) <= self.max_bytes)
     }
 
+    /// Waits a moment for as many as were in the last group: callers that were just answered come
+    /// again, and a group that goes with the first of them has all others wait for a sync of their
+    /// own.
+    pub(crate) fn linger(&self, wanted: usize, moment: Duration) {
+        let deadline = Instant::now() + moment;
+        let mut state = self.state.lock();
+        while state.within.len() < wanted && !state.closed {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
     /// Takes what is waiting, as much as makes a group; waits for something for at most `patience`.
     pub(crate) fn take(&self, patience: Duration) -> Taken {
         let deadline = Instant::now().checked_add(patience);

@@ -23,6 +23,9 @@ use crate::upkeep::Upkeep;
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// For callers to come again.
+const LONGEST_LINGER: Duration = Duration::from_millis(2);
+
 /// More memtables than this waiting to be written as files, or more files than that waiting to be
 /// merged, and the writer waits before the engine does: it would wait forever where the thread that
 /// was to do that has died.
@@ -38,6 +41,8 @@ pub(crate) struct Writer {
     upkeep: Upkeep,
     /// When what was written first and is not synced was written.
     unsynced_since: Option<Instant>,
+    /// How many batches were in the last group, and how long it took.
+    last: (usize, Duration),
     /// Whether the last attempt has failed: the operator is told about the first.
     failing: bool,
 }
@@ -49,6 +54,7 @@ impl Writer {
             upkeep: Upkeep::load(engine)?,
             shared,
             unsynced_since: None,
+            last: (0, Duration::ZERO),
             failing: false,
         })
     }
@@ -56,9 +62,15 @@ impl Writer {
     /// Works until the queue is closed, and empty.
     pub(crate) fn run(mut self) {
         loop {
+            let (callers, took) = self.last;
+            if callers > 1 && self.shared.options.durability == Durability::Always {
+                // Their number may differ a little; and they come within a part of what a sync takes.
+                let moment = (took / 4).min(LONGEST_LINGER);
+                self.shared.queue.linger(callers - callers / 8, moment);
+            }
             match self.shared.queue.take(self.patience()) {
                 Taken::Closed => break,
-                Taken::Group(group) if group.is_empty() => {}
+                Taken::Group(group) if group.is_empty() => self.last = (0, Duration::ZERO),
                 Taken::Group(group) => self.store(group),
             }
             self.sync_if_due();
@@ -84,8 +96,10 @@ impl Writer {
     fn store(&mut self, mut group: Vec<Arc<Commit>>) {
         let mut pause = PAUSE;
         while !group.is_empty() {
+            let begin = Instant::now();
             let failure = match self.attempt(&mut group) {
                 Ok(()) => {
+                    self.last = (group.len(), begin.elapsed());
                     if core::mem::take(&mut self.failing) {
                         tracing::info!(path = %self.shared.path().display(), "the store can be written to again");
                     }

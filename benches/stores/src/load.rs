@@ -1,0 +1,175 @@
+//! What is asked of a store, and how long it takes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use broker_core::persistence::{
+    Batch, Operation, Persistence, SessionKey, StoredSession, SubscriptionIds,
+};
+use broker_core::{Message, MessageParts, Timestamp};
+use mqtt_codec::QoS;
+
+type Store = Arc<dyn Persistence>;
+
+fn key(number: usize) -> SessionKey {
+    SessionKey {
+        client: format!("client-{number:07}").into(),
+        incarnation: 1,
+    }
+}
+
+fn put_session(session: SessionKey) -> Operation {
+    Operation::PutSession(StoredSession {
+        session,
+        expiry_interval_secs: u32::MAX,
+        disconnected_at: None,
+    })
+}
+
+/// 100 bytes, as a sensor may send them.
+fn message(topic: &str) -> Arc<Message> {
+    Message::new(MessageParts {
+        topic,
+        properties: &[],
+        payload: &[b'x'; 100],
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        expires: Timestamp::MAX,
+    })
+}
+
+fn enqueue(session: SessionKey, sequence: u64) -> Operation {
+    Operation::Enqueue {
+        session,
+        sequence,
+        message: message("site/device/value"),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        subscription_ids: SubscriptionIds::None,
+        shared: None,
+        packet_id: None,
+    }
+}
+
+async fn commit(store: &Store, operations: impl IntoIterator<Item = Operation>) {
+    let mut batch: Batch = operations.into_iter().collect();
+    store.commit(&mut batch).await.expect("a commit");
+}
+
+/// Each caller commits a message for a session of its own, again and again: a publish at QoS 1 to a
+/// subscriber that is away.
+pub async fn commits(name: &str, store: &Store, callers: usize, time: Duration) {
+    commit(store, (0..callers).map(|caller| put_session(key(caller)))).await;
+    let taken = Rc::new(RefCell::new(Vec::new()));
+    let start = Instant::now();
+    let local = tokio::task::LocalSet::new();
+    for caller in 0..callers {
+        let (store, taken) = (Arc::clone(store), Rc::clone(&taken));
+        local.spawn_local(async move {
+            let mut sequence = 0;
+            while start.elapsed() < time {
+                let begin = Instant::now();
+                commit(&store, [enqueue(key(caller), sequence)]).await;
+                taken.borrow_mut().push(begin.elapsed());
+                sequence += 1;
+                // A store that answers at once would let nobody else have a turn.
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    local.await;
+    let elapsed = start.elapsed();
+    let mut taken = taken.borrow_mut();
+    taken.sort_unstable();
+    let rate = taken.len() as f64 / elapsed.as_secs_f64();
+    let at = |part: f64| {
+        let place = (taken.len() as f64 * part) as usize;
+        taken
+            .get(place)
+            .or(taken.last())
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    };
+    println!(
+        "{name:8} commits, {callers:>5} callers      {rate:>10.0} /s   median {:.3} ms, p99 {:.3}, p99.9 {:.3}, most {:.3}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
+}
+
+/// A client returns and takes what has waited for it, a page after the other.
+pub async fn drain(name: &str, store: &Store, messages: u64) {
+    commit(store, [put_session(key(0))]).await;
+    for first in (0..messages).step_by(1_000) {
+        commit(
+            store,
+            (first..first + 1_000).map(|number| enqueue(key(0), number)),
+        )
+        .await;
+    }
+    let start = Instant::now();
+    let mut after = None;
+    loop {
+        let client = key(0).client;
+        let page = store.outgoing(&client, after, 1_000).await.expect("a page");
+        let Some(last) = page.last() else { break };
+        after = Some(last.sequence);
+        let dequeue = page.iter().map(|one| Operation::Dequeue {
+            session: key(0),
+            sequence: one.sequence,
+        });
+        commit(store, dequeue).await;
+    }
+    let rate = messages as f64 / start.elapsed().as_secs_f64();
+    println!("{name:8} drain of {messages}, pages of 1,000 {rate:>10.0} /s");
+}
+
+pub async fn fill(store: &Store, sessions: usize, retained: usize) {
+    let numbers: Vec<usize> = (0..sessions).collect();
+    for chunk in numbers.chunks(1_000) {
+        commit(store, chunk.iter().map(|number| put_session(key(*number)))).await;
+    }
+    let numbers: Vec<usize> = (0..retained).collect();
+    for chunk in numbers.chunks(1_000) {
+        let retain = |number: &usize| Operation::PutRetained {
+            message: message(&format!("site/{}/device-{number}/value", number % 100)),
+        };
+        commit(store, chunk.iter().map(retain)).await;
+    }
+}
+
+/// What a broker reads when it starts.
+pub async fn list(name: &str, store: &Store, opened: Duration) {
+    let start = Instant::now();
+    let (mut sessions, mut after) = (0, None::<String>);
+    loop {
+        let page = store
+            .sessions(after.as_deref(), 1_000)
+            .await
+            .expect("a page");
+        let Some(last) = page.last() else { break };
+        after = Some(last.session.client.to_string());
+        sessions += page.len();
+    }
+    let listed = start.elapsed();
+    let start = Instant::now();
+    let (mut retained, mut after) = (0, None::<String>);
+    loop {
+        let page = store
+            .retained(None, after.as_deref(), 1_000)
+            .await
+            .expect("a page");
+        let Some(last) = page.last() else { break };
+        after = Some(last.topic().to_owned());
+        retained += page.len();
+    }
+    println!(
+        "{name:8} start: opened in {:.2} s, {sessions} sessions in {:.2} s, {retained} retained messages in {:.2} s",
+        opened.as_secs_f64(),
+        listed.as_secs_f64(),
+        start.elapsed().as_secs_f64()
+    );
+}
