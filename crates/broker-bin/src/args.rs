@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, value_parser};
+use clap::{ArgAction, Parser, Subcommand, value_parser};
 
 /// An MQTT 3.1, 3.1.1 and 5.0 broker.
 #[derive(Debug, Parser)]
 #[command(name = "mosca", version, disable_version_flag = true)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
+    /// What else to do than to serve.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Port to listen on; 0 takes any that is free [default: 1883]
     #[arg(short, long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
@@ -28,8 +33,9 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "PATH", conflicts_with = "persistence")]
     pub(crate) db: Option<PathBuf>,
 
-    /// Where sessions and messages are kept: memory, fjall:PATH, redis://HOST[:PORT][/DB],
-    /// rediss://…, redis+sentinel://HOST,HOST/SERVICE, mongodb://HOST[/DATABASE], mongodb+srv://…
+    /// Where sessions and messages are kept: memory, fjall:PATH, redis://[[USER]:PASSWORD@]HOST[:PORT][/DB],
+    /// redis+sentinel://HOST,HOST/SERVICE, redis+cluster://HOST,HOST (rediss… for TLS), or
+    /// mongodb://HOST,HOST[/DATABASE][?OPTIONS]
     #[arg(long, value_name = "STORE")]
     pub(crate) persistence: Option<String>,
 
@@ -53,6 +59,37 @@ pub(crate) struct Args {
     /// Print the version
     #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// What the command does instead of serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look after a store on disk (--db) that no broker has open
+    Db {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+}
+
+/// What can be done with a store on disk.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Read everything, and say what is there and what is wrong; exits with 3 if anything is
+    Verify {
+        /// Folder of the store
+        path: PathBuf,
+    },
+    /// Print everything, an object of JSON on each line
+    Dump {
+        /// Folder of the store
+        path: PathBuf,
+    },
+    /// Make it smaller: drop what was replaced and removed from its files
+    Compact {
+        /// Folder of the store
+        path: PathBuf,
+    },
 }
 
 #[cfg(test)]

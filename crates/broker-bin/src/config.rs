@@ -39,8 +39,19 @@ pub(crate) struct Config {
 pub(crate) struct PersistenceSection {
     /// The store.
     pub(crate) store: StoreChoice,
+    /// For how long, and what, it keeps.
+    pub(crate) keeping: Keeping,
+}
+
+/// What the broker gives its store to keep, and for how long; `None` where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keeping {
     /// Seconds for which sessions of 3.x clients outlive their connections.
     pub(crate) session_expiry_secs: Option<u32>,
+    /// Seconds for which a message waits in a queue.
+    pub(crate) queued_message_expiry_secs: Option<u32>,
+    /// Whether messages at QoS 0 wait for clients that are away.
+    pub(crate) queue_qos_0: Option<bool>,
 }
 
 /// Why a file is not used.

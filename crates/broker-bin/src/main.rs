@@ -2,11 +2,16 @@
 //! knows a rule of MQTT.
 //!
 //! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
+//! The other commands have 0, 1 and 2 in the same sense, and say which more they have.
 
 mod args;
 mod config;
+#[cfg(feature = "fjall")]
+mod db;
 mod descriptors;
 mod log;
+#[cfg(feature = "fjall")]
+mod progress;
 mod settings;
 mod store;
 
@@ -17,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use args::Args;
+use args::{Args, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use log::Log;
@@ -36,6 +41,12 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(command) = &args.command {
+        return match other(command) {
+            Ok(code) => code,
+            Err(error) => complain(&error),
+        };
+    }
     match Settings::from_args(&args) {
         // Exits with 2.
         Err(SettingsError::Usage(error)) => Args::command()
@@ -46,6 +57,18 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
+    }
+}
+
+/// What the command does instead of serving.
+fn other(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        #[cfg(feature = "fjall")]
+        Command::Db { command } => db::run(command),
+        #[cfg(not(feature = "fjall"))]
+        Command::Db { .. } => {
+            anyhow::bail!("this mosca was built without the store on disk (cargo feature `fjall`)")
+        }
     }
 }
 
@@ -105,8 +128,15 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         .into_iter()
         .fold(Server::builder(), ServerBuilder::listen)
         .broker(|options| {
-            if let Some(secs) = settings.session_expiry_secs {
+            let keeping = &settings.keeping;
+            if let Some(secs) = keeping.session_expiry_secs {
                 options.legacy_session_expiry_secs = secs;
+            }
+            if let Some(secs) = keeping.queued_message_expiry_secs {
+                options.queued_message_expiry_secs = secs;
+            }
+            if let Some(flag) = keeping.queue_qos_0 {
+                options.queue_qos_0 = flag;
             }
         })
         .persistence(store)

@@ -4,7 +4,7 @@
 use tracing::Level;
 
 use crate::args::Args;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Keeping};
 use crate::store::{ChoiceError, Durability, DurabilityError, StoreChoice};
 
 /// All that the broker is started with.
@@ -22,8 +22,8 @@ pub(crate) struct Settings {
     pub(crate) level: Level,
     /// What keeps sessions and messages.
     pub(crate) store: StoreChoice,
-    /// Seconds for which sessions of 3.x clients outlive their connections, if not for ever.
-    pub(crate) session_expiry_secs: Option<u32>,
+    /// What the store is given to keep, and for how long.
+    pub(crate) keeping: Keeping,
     /// To be said in the log: what the config file says in vain.
     pub(crate) without_effect: Vec<String>,
 }
@@ -72,9 +72,7 @@ impl Settings {
             (None, Some(text)) => Some(text.parse()?),
             (None, None) => None,
         };
-        let session_expiry_secs = section
-            .as_ref()
-            .and_then(|section| section.session_expiry_secs);
+        let keeping = section.as_ref().map(|section| section.keeping);
         let mut store = chosen
             .or(section.map(|section| section.store))
             .unwrap_or_default();
@@ -88,7 +86,7 @@ impl Settings {
             threads: args.threads.or(config.threads),
             level: level(args).or(config.level).unwrap_or(Level::WARN),
             store,
-            session_expiry_secs,
+            keeping: keeping.unwrap_or_default(),
             without_effect: config.without_effect,
         })
     }
@@ -131,6 +129,12 @@ mod tests {
         Settings::join(&Args::parse_from(arguments), config).map_err(|error| error.to_string())
     }
 
+    const KEEPING: Keeping = Keeping {
+        session_expiry_secs: Some(60),
+        queued_message_expiry_secs: Some(50),
+        queue_qos_0: Some(true),
+    };
+
     fn file() -> Config {
         Config {
             port: Some(1),
@@ -140,7 +144,7 @@ mod tests {
             level: Some(Level::TRACE),
             persistence: Some(PersistenceSection {
                 store: StoreChoice::fjall("/file"),
-                session_expiry_secs: Some(60),
+                keeping: KEEPING,
             }),
             without_effect: vec!["x".to_owned()],
         }
@@ -156,7 +160,7 @@ mod tests {
             threads: None,
             level: Level::WARN,
             store: StoreChoice::Memory,
-            session_expiry_secs: None,
+            keeping: Keeping::default(),
             without_effect: Vec::new(),
         };
         assert_eq!(settings, expected);
@@ -172,7 +176,7 @@ mod tests {
             threads: Some(3),
             level: Level::TRACE,
             store: StoreChoice::fjall("/file"),
-            session_expiry_secs: Some(60),
+            keeping: KEEPING,
             without_effect: vec!["x".to_owned()],
         };
         assert_eq!(settings, expected);
@@ -198,8 +202,8 @@ mod tests {
         assert_eq!((settings.http_port, settings.threads), (Some(8), Some(7)));
         assert_eq!(settings.level, Level::INFO);
         assert_eq!(settings.store, StoreChoice::fjall("/line"));
-        // The times are the broker's, not the store's.
-        assert_eq!(settings.session_expiry_secs, Some(60));
+        // They are the broker's, not the store's.
+        assert_eq!(settings.keeping, KEEPING);
         let settings = joined(&["--persistence", "memory", "--very-verbose"], file()).unwrap();
         assert_eq!(settings.store, StoreChoice::Memory);
         assert_eq!(settings.level, Level::DEBUG);

@@ -12,10 +12,10 @@ pub(crate) use url::{StoreUrl, UrlError, percent_encoded};
 
 /// What `--persistence` takes, for complaints.
 const CHOICES: &str = "memory, fjall:PATH, redis://HOST, redis+sentinel://HOST,HOST/SERVICE, \
-    redis+cluster://HOST,HOST, each with rediss for TLS, mongodb://HOST and mongodb+srv://HOST";
+    redis+cluster://HOST,HOST, each with rediss for TLS, and mongodb://HOST,HOST/DATABASE";
 
 /// The schemes of `--persistence`, and what people call them by mistake.
-const SCHEMES: [(&str, &str); 13] = [
+const SCHEMES: [(&str, &str); 12] = [
     ("memory", "memory"),
     ("fjall", "fjall:PATH"),
     ("redis", "redis://HOST"),
@@ -25,7 +25,6 @@ const SCHEMES: [(&str, &str); 13] = [
     ("redis+cluster", "redis+cluster://HOST,HOST"),
     ("rediss+cluster", "rediss+cluster://HOST,HOST"),
     ("mongodb", "mongodb://HOST"),
-    ("mongodb+srv", "mongodb+srv://HOST"),
     ("mongo", "mongodb://HOST"),
     ("levelup", "fjall:PATH"),
     ("leveldb", "fjall:PATH"),
@@ -76,7 +75,8 @@ impl FromStr for StoreChoice {
             "fjall" => Ok(Self::fjall(rest)),
             "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
             | "rediss+cluster" => Ok(Self::Redis(text.parse()?)),
-            "mongodb" | "mongodb+srv" => Ok(Self::Mongo(text.parse()?)),
+            "mongodb" => Ok(Self::Mongo(text.parse()?)),
+            "mongodb+srv" => Err(ChoiceError::Srv),
             _ => Err(ChoiceError::unknown(&scheme)),
         }
     }
@@ -107,6 +107,12 @@ pub(crate) enum ChoiceError {
     /// `fjall:` alone.
     #[error("`fjall:` lacks the path of a folder, as in fjall:/var/lib/mosca")]
     NoPath,
+    /// Nobody here asks DNS for more than addresses.
+    #[error(
+        "mongodb+srv:// is not understood, as it takes a resolver of its own: write the hosts, as in \
+         mongodb://HOST,HOST,HOST/DATABASE?replicaSet=NAME&tls=true"
+    )]
+    Srv,
     /// The address is not one.
     #[error(transparent)]
     Url(#[from] UrlError),

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::PersistenceSection;
 use super::section::{Section, SectionError};
+use super::{Keeping, PersistenceSection};
 use crate::store::{Durability, StoreChoice, StoreUrl, percent_encoded};
 
 /// The stores by the names of mosca, and by those that `--persistence` has.
@@ -41,19 +41,15 @@ pub(super) fn read(
         Factory::Redis => redis(&mut section, without_effect)?,
         Factory::Mongo => mongo(&mut section, without_effect)?,
     };
-    if section.boolean("storeMessagesQos0")? == Some(true) {
-        return Err(section.conflict(
-            "storeMessagesQos0",
-            "is true, which is not to be had: messages at QoS 0 are not queued for clients that \
-             are away; publish at QoS 1 what is to wait for them",
-        ));
+    let mut keeping = ttl(&mut section, without_effect)?;
+    keeping.queue_qos_0 = section.boolean("storeMessagesQos0")?;
+    if let Factory::Mongo = factory {
+        // Counts before `ttl.packets`, as in mosca.
+        let timeout = seconds(&mut section, "offlineMessageTimeout")?;
+        keeping.queued_message_expiry_secs = timeout.or(keeping.queued_message_expiry_secs);
     }
-    let session_expiry_secs = ttl(&mut section, without_effect)?;
     section.finish()?;
-    Ok(PersistenceSection {
-        store,
-        session_expiry_secs,
-    })
+    Ok(PersistenceSection { store, keeping })
 }
 
 fn fjall(section: &mut Section<'_>) -> Result<StoreChoice, SectionError> {
@@ -70,33 +66,33 @@ fn fjall(section: &mut Section<'_>) -> Result<StoreChoice, SectionError> {
     })
 }
 
-/// `ttl`: seconds for which the sessions of 3.x clients outlive their connections.
+/// A time in milliseconds, as seconds, and never shorter.
+fn seconds(section: &mut Section<'_>, key: &'static str) -> Result<Option<u32>, SectionError> {
+    let millis = section.integer(key, 1..=MILLIS_MAX, " ms")?;
+    Ok(millis.map(|millis| u32::try_from(millis.div_ceil(1_000)).unwrap_or(u32::MAX)))
+}
+
+/// `ttl`: for how long sessions and messages are kept.
 fn ttl(
     section: &mut Section<'_>,
     without_effect: &mut Vec<String>,
-) -> Result<Option<u32>, SectionError> {
+) -> Result<Keeping, SectionError> {
     let Some(mut ttl) = section.section("ttl")? else {
-        return Ok(None);
+        return Ok(Keeping::default());
     };
-    let subscriptions = ttl.integer("subscriptions", 1..=MILLIS_MAX, " ms")?;
-    if ttl.integer("packets", 1..=MILLIS_MAX, " ms")?.is_some() {
-        without_effect.push(format!(
-            "{} has no effect: queued messages live as long as their session, or for the message \
-             expiry interval that their publisher gave them",
-            ttl.name("packets")
-        ));
-    }
-    if ttl
-        .integer("checkFrequency", 1..=MILLIS_MAX, " ms")?
-        .is_some()
-    {
+    let keeping = Keeping {
+        session_expiry_secs: seconds(&mut ttl, "subscriptions")?,
+        queued_message_expiry_secs: seconds(&mut ttl, "packets")?,
+        queue_qos_0: None,
+    };
+    if seconds(&mut ttl, "checkFrequency")?.is_some() {
         without_effect.push(format!(
             "{} has no effect: what has expired is found without a search",
             ttl.name("checkFrequency")
         ));
     }
     ttl.finish()?;
-    Ok(subscriptions.map(|millis| u32::try_from(millis.div_ceil(1_000)).unwrap_or(u32::MAX)))
+    Ok(keeping)
 }
 
 /// What an address of Redis is put together from.
@@ -233,16 +229,6 @@ fn mongo(
         without_effect.push(format!(
             "{} has no effect: the connection is the broker's own",
             section.name("autoClose")
-        ));
-    }
-    if section
-        .integer("offlineMessageTimeout", 1..=MILLIS_MAX, " ms")?
-        .is_some()
-    {
-        without_effect.push(format!(
-            "{} has no effect: queued messages live as long as their session, or for the message \
-             expiry interval that their publisher gave them",
-            section.name("offlineMessageTimeout")
         ));
     }
     if let Some(mut driver) = section.section("mongo")? {

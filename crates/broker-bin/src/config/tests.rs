@@ -49,7 +49,7 @@ fn every_option_of_the_command_line_has_its_place() {
         level: Some(Level::INFO),
         persistence: Some(PersistenceSection {
             store: StoreChoice::Memory,
-            session_expiry_secs: None,
+            keeping: Keeping::default(),
         }),
         without_effect: Vec::new(),
     };
@@ -126,11 +126,49 @@ fn an_address_of_redis_is_put_together_from_its_parts() {
 
 #[test]
 fn times_in_milliseconds_become_seconds_and_are_never_shortened() {
+    let keeping = |section: Value| {
+        let config = read(&json!({ "persistence": section })).unwrap();
+        config.persistence.unwrap().keeping
+    };
     for (millis, secs) in [(1, 1), (1_000, 1), (1_001, 2), (3_600_000, 3_600)] {
-        let config = read(&json!({ "persistence": {
-            "factory": "memory", "ttl": { "subscriptions": millis } } }));
-        let section = config.unwrap().persistence.unwrap();
-        assert_eq!(section.session_expiry_secs, Some(secs));
+        let found = keeping(json!({ "factory": "memory", "ttl": { "subscriptions": millis } }));
+        let session_expiry_secs = Some(secs);
+        assert_eq!(
+            found,
+            Keeping {
+                session_expiry_secs,
+                ..Keeping::default()
+            }
+        );
+        let found = keeping(json!({ "factory": "memory", "ttl": { "packets": millis } }));
+        let queued_message_expiry_secs = Some(secs);
+        assert_eq!(
+            found,
+            Keeping {
+                queued_message_expiry_secs,
+                ..Keeping::default()
+            }
+        );
+        // Counts before the other.
+        let found = keeping(json!({ "factory": "mongo", "url": "mongodb://a",
+            "offlineMessageTimeout": millis, "ttl": { "packets": 7_000 } }));
+        assert_eq!(
+            found,
+            Keeping {
+                queued_message_expiry_secs,
+                ..Keeping::default()
+            }
+        );
+    }
+    for flag in [true, false] {
+        let found = keeping(json!({ "factory": "memory", "storeMessagesQos0": flag }));
+        assert_eq!(
+            found,
+            Keeping {
+                queue_qos_0: Some(flag),
+                ..Keeping::default()
+            }
+        );
     }
 }
 
@@ -142,20 +180,12 @@ fn what_changes_nothing_any_more_is_said() {
             "persistence.channel ",
         ),
         (
-            json!({ "factory": "memory", "ttl": { "packets": 1 } }),
-            "persistence.ttl.packets ",
-        ),
-        (
             json!({ "factory": "memory", "ttl": { "checkFrequency": 1 } }),
             "persistence.ttl.checkFrequency ",
         ),
         (
             json!({ "factory": "mongo", "url": "mongodb://a", "autoClose": false }),
             "persistence.autoClose ",
-        ),
-        (
-            json!({ "factory": "mongo", "url": "mongodb://a", "offlineMessageTimeout": 1 }),
-            "persistence.offlineMessageTimeout ",
         ),
         (
             json!({ "factory": "mongo", "url": "mongodb://a", "mongo": { "safe": true } }),
@@ -262,8 +292,13 @@ fn a_wrong_value_is_named_with_its_key_and_what_is_expected() {
             &["`persistence.ttl.packets`", "\"1h\"", " ms"],
         ),
         (
-            json!({ "persistence": { "factory": "memory", "storeMessagesQos0": true } }),
-            &["`persistence.storeMessagesQos0`", "not to be had", "QoS 1"],
+            json!({ "persistence": { "factory": "memory", "storeMessagesQos0": 1 } }),
+            &["`persistence.storeMessagesQos0` is 1", "true or false"],
+        ),
+        (
+            json!({ "persistence": { "factory": "mongo", "url": "mongodb://a",
+                "offlineMessageTimeout": 0 } }),
+            &["`persistence.offlineMessageTimeout` is 0", " ms"],
         ),
     ] {
         let complaint = complaint(&value);

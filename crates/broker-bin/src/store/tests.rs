@@ -31,7 +31,7 @@ fn every_store_has_its_scheme() {
     ] {
         assert_eq!(choice(text), Ok(StoreChoice::Redis(text.parse().unwrap())));
     }
-    for text in ["mongodb://a", "mongodb+srv://a"] {
+    for text in ["mongodb://a", "mongodb://me:secret@a,b:1/mosca?tls=true"] {
         assert_eq!(choice(text), Ok(StoreChoice::Mongo(text.parse().unwrap())));
     }
 }
@@ -56,6 +56,8 @@ fn what_is_no_store_is_named_together_with_what_there_is() {
         assert!(!error.contains("did you mean"), "{text}: {error}");
         assert!(error.contains("there are memory, fjall:PATH"), "{error}");
     }
+    let srv = choice("mongodb+srv://a").unwrap_err();
+    assert!(srv.contains("write the hosts"), "{srv}");
     assert!(choice("fjall:").unwrap_err().contains("lacks the path"));
     assert!(choice("redis:a").unwrap_err().contains("`//`"));
 }

@@ -13,7 +13,7 @@ pub(crate) struct StoreUrl(String);
 impl StoreUrl {
     /// The whole address with the password in it, for the store alone.
     #[cfg_attr(
-        not(test),
+        all(not(test), not(any(feature = "redis", feature = "mongodb"))),
         expect(dead_code, reason = "no store that is built in has an address")
     )]
     pub(crate) fn reveal(&self) -> &str {
@@ -73,9 +73,6 @@ pub(crate) enum UrlError {
         /// What stands for the port.
         port: String,
     },
-    /// A port where the hosts come out of DNS.
-    #[error("`{0}` has a port or several hosts: those of mongodb+srv come out of DNS")]
-    Srv(String),
     /// A database of Redis is a number.
     #[error("`{database}` in `{url}` is not a database of Redis: a number is expected")]
     Database {
@@ -178,9 +175,6 @@ fn check_rest(parts: &Parts<'_>, shown: &dyn Fn() -> String) -> Result<(), UrlEr
             }
             levels.next()
         }
-        "mongodb+srv" if parts.hosts.contains([':', ',']) => {
-            return Err(UrlError::Srv(shown()));
-        }
         _ => None,
     };
     match database.filter(|database| !database.is_empty()) {
@@ -246,7 +240,6 @@ mod tests {
             "mongodb://localhost",
             "mongodb://a:27017,b:27018,c/mosca?replicaSet=rs0",
             "mongodb://user:secret@a/mosca",
-            "mongodb+srv://cluster.example.org/mosca",
         ] {
             assert_eq!(url.parse::<StoreUrl>().unwrap().reveal(), url);
         }
@@ -276,8 +269,6 @@ mod tests {
             ("redis+sentinel://a:1,b:2", "name of the service"),
             ("redis+sentinel://a/", "name of the service"),
             ("redis+sentinel://a/main/x", "`x` in"),
-            ("mongodb+srv://a:27017", "come out of DNS"),
-            ("mongodb+srv://a,b", "come out of DNS"),
             ("redis://my host", "contains a space"),
         ] {
             let error = url.parse::<StoreUrl>().unwrap_err().to_string();

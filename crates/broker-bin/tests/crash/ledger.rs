@@ -98,6 +98,12 @@ impl Findings {
             + self.retained_wrong;
         wrong == 0
     }
+
+    /// Fails the test if anything happened that must not, or nothing at all.
+    pub fn assert_clean(&self) {
+        assert!(self.is_clean(), "{self}");
+        assert!(self.acknowledged > 0 && self.deliveries > 0, "{self}");
+    }
 }
 
 impl fmt::Display for Findings {

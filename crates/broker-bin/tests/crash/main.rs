@@ -19,6 +19,7 @@
 mod broker;
 mod chance;
 mod course;
+mod faults;
 mod ledger;
 mod link;
 mod message;
@@ -29,6 +30,8 @@ mod subscriber;
 
 use chance::Chance;
 use course::{Course, run};
+use test_servers::mongod::Mongod;
+use test_servers::redis::Redis;
 
 /// How often the broker is killed in each test of a store.
 fn kills() -> usize {
@@ -65,5 +68,55 @@ fn without_a_crash_nothing_is_found() {
             findings.acknowledged > 0 && findings.deliveries > 0,
             "{findings}"
         );
+    });
+}
+
+/// Redis that has on its disk what it has acknowledged; the broker alone is killed.
+#[test]
+fn over_redis_nothing_is_lost_when_the_broker_is_killed() {
+    let seed = Chance::seed();
+    let redis = Redis::durable().start();
+    run(async {
+        let mut course = Course::begin(&["--persistence", &redis.url()], seed).await;
+        course.kill(kills()).await;
+        course.finish("Redis").await.0.assert_clean();
+    });
+}
+
+#[test]
+fn over_redis_nothing_is_lost_when_both_are_killed() {
+    let seed = Chance::seed();
+    let mut redis = Redis::durable().start();
+    run(async {
+        let mut course = Course::begin(&["--persistence", &redis.url()], seed).await;
+        for _ in 0..kills() {
+            course.work(700).await;
+            if course.chance.percent(50) {
+                // The broker is there for a while, without its store.
+                redis.kill();
+                course.work(60).await;
+                course.broker.kill().await;
+            } else {
+                course.broker.kill().await;
+                redis.kill();
+            }
+            redis.start_again();
+            course.broker.start().await;
+        }
+        course.finish("Redis, killed too").await.0.assert_clean();
+    });
+}
+
+/// A broker that is killed leaves a transaction behind, and what that has touched MongoDB lets nobody
+/// else touch for a minute: here for two seconds, so that there is load between the crashes.
+#[test]
+fn over_mongodb_nothing_is_lost_when_the_broker_is_killed() {
+    let seed = Chance::seed();
+    let brief = ["--setParameter", "transactionLifetimeLimitSeconds=2"];
+    let mongod = Mongod::new().arguments(brief).start();
+    run(async {
+        let mut course = Course::begin(&["--persistence", &mongod.url()], seed).await;
+        course.kill(kills()).await;
+        course.finish("MongoDB").await.0.assert_clean();
     });
 }
