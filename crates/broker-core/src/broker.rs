@@ -9,15 +9,16 @@
 mod invariants;
 mod leaving;
 mod lifecycle;
+mod load;
 mod restore;
 mod route;
 mod share;
 mod subscribe;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use topic_trie::SharedFilterTrie;
 
 use crate::close::CloseCause;
@@ -33,6 +34,8 @@ use crate::{Message, Redirect, Timestamp};
 
 use leaving::Leaving;
 pub(crate) use lifecycle::{Refusal, Request};
+pub(crate) use load::Load;
+use load::Store;
 pub(crate) use share::{Asked, Groups};
 pub(crate) use subscribe::Subscribed;
 
@@ -58,6 +61,10 @@ pub struct Broker {
     next_session_id: AtomicU64,
     shutting_down: AtomicBool,
     redirect: RwLock<Option<Redirect>>,
+    /// From which queues are read, once it was restored.
+    store: OnceLock<Store>,
+    /// What sessions that have expired leave to others, as far as it has to be read.
+    estates: Mutex<Vec<Load>>,
 }
 
 /// How much a broker holds at the moment.
@@ -98,6 +105,8 @@ impl Broker {
             node: "mosca".into(),
             next_session_id: AtomicU64::new(1),
             shutting_down: AtomicBool::new(false),
+            store: OnceLock::new(),
+            estates: Mutex::default(),
         })
     }
 
@@ -176,6 +185,7 @@ impl Broker {
     /// Drops what waited for a batch that could not be committed, and wakes those who waited
     /// behind it.
     pub fn handle_commit_failed(&self, mut ticket: Ticket) {
+        self.counters.failed_commits.add(1);
         for Release { session, change } in ticket.releases.drain(..) {
             if let Some(waker) = session.abort(change, &self.counters) {
                 waker.wake();
@@ -236,6 +246,7 @@ impl Broker {
             options: &self.options,
             counters: &self.counters,
             now,
+            has_lasting_store: self.has_lasting_store(),
         }
     }
 

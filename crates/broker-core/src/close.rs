@@ -2,6 +2,8 @@
 
 use mqtt_codec::{DecodeError, ReasonCode};
 
+use crate::persistence::PersistenceError;
+
 /// Why a network connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,8 +36,10 @@ pub enum CloseCause {
     /// The client asked for what takes a larger SUBACK or UNSUBACK than its maximum packet size
     /// [MQTT-3.1.2-24], and would wait for it in vain. Nothing was subscribed or unsubscribed.
     ReplyTooLarge,
-    /// The store did not accept what had to become durable.
+    /// The store did not accept what had to become durable, or could not be read.
     StoreFailed,
+    /// The same, because it is full.
+    StoreFull,
 }
 
 /// A rule that a well-formed packet broke.
@@ -176,8 +180,22 @@ impl CloseCause {
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
             Self::Redirected(reason) => Some(reason),
             Self::ReplyTooLarge => Some(ReasonCode::PacketTooLarge),
-            Self::StoreFailed => Some(ReasonCode::UnspecifiedError),
+            Self::StoreFailed => Some(ReasonCode::ImplementationSpecificError),
+            Self::StoreFull => Some(ReasonCode::QuotaExceeded),
         }
+    }
+
+    /// Why a connection closes whose batch failed.
+    pub(crate) fn of_failed_commit(error: &PersistenceError) -> Self {
+        match error {
+            PersistenceError::Full(_) => Self::StoreFull,
+            PersistenceError::Unavailable(_) | PersistenceError::Damaged(_) => Self::StoreFailed,
+        }
+    }
+
+    /// Whether it is the store that has failed.
+    pub(crate) fn is_of_the_store(self) -> bool {
+        matches!(self, Self::StoreFailed | Self::StoreFull)
     }
 
     /// Whether the client has not shown who it is.
@@ -213,6 +231,7 @@ impl core::fmt::Display for CloseCause {
             Self::Redirected(reason) => write!(f, "server shutting down: {reason}"),
             Self::ReplyTooLarge => f.write_str("the reply is larger than the client's maximum"),
             Self::StoreFailed => f.write_str("store failed"),
+            Self::StoreFull => f.write_str("store full"),
         }
     }
 }
@@ -260,7 +279,11 @@ mod tests {
                 Some(ReasonCode::ServerMoved),
             ),
             (CloseCause::ReplyTooLarge, Some(ReasonCode::PacketTooLarge)),
-            (CloseCause::StoreFailed, Some(ReasonCode::UnspecifiedError)),
+            (
+                CloseCause::StoreFailed,
+                Some(ReasonCode::ImplementationSpecificError),
+            ),
+            (CloseCause::StoreFull, Some(ReasonCode::QuotaExceeded)),
         ];
         for error in DecodeError::ALL {
             let mut reason = error.reason_code();
@@ -360,7 +383,8 @@ mod tests {
                 | CloseCause::ServerShutdown
                 | CloseCause::Redirected(_)
                 | CloseCause::ReplyTooLarge
-                | CloseCause::StoreFailed => {}
+                | CloseCause::StoreFailed
+                | CloseCause::StoreFull => {}
             }
             assert_eq!(cause.disconnect_reason(), told, "{cause}");
         }

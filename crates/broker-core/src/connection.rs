@@ -16,6 +16,7 @@
 
 mod acknowledge;
 mod authenticate;
+mod committing;
 mod connect;
 mod context;
 mod disconnect;
@@ -23,6 +24,7 @@ mod exchange;
 mod extras;
 mod in_steps;
 mod last_words;
+mod loading;
 mod publish;
 mod replay;
 mod subscribe;
@@ -32,12 +34,12 @@ mod unsubscribe;
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{ConnAck, DecodeError, Packet, ReasonCode, Version};
+use mqtt_codec::{DecodeError, Packet, Version};
 
 use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
-use crate::effects::{Effects, Release, Ticket};
+use crate::effects::Effects;
 use crate::outbox::Outbox;
 use crate::session::{Session, State};
 
@@ -45,6 +47,7 @@ use authenticate::Deciding;
 pub(crate) use context::Context;
 use extras::Extras;
 use last_words::LastWords;
+use loading::Loading;
 pub(crate) use replay::Replays;
 
 /// One network connection; see the [crate's text](crate) for how it is driven.
@@ -64,6 +67,8 @@ enum Phase {
     },
     /// CONNECT has come, and it is being found out whether the client may come in.
     Deciding(Box<Deciding>),
+    /// The client may come in, and what its session has in the store is being read.
+    Loading(Box<Loading>),
     Connected(Connected),
     /// To be closed when the last words have been written.
     Closing {
@@ -83,6 +88,7 @@ pub(crate) struct Connected {
     begun: u16,
     /// CONNACK has been given out.
     greeted: bool,
+
     extras: Option<Box<Extras>>,
 }
 
@@ -116,6 +122,7 @@ impl Connection {
             Phase::Connected(connected) => connected.version,
             Phase::Awaiting { version, .. } => *version,
             Phase::Deciding(deciding) => deciding.version(),
+            Phase::Loading(loading) => loading.version(),
             Phase::Closing { last, .. } => last.version,
         }
     }
@@ -124,7 +131,7 @@ impl Connection {
     pub fn max_packet_size(&self) -> usize {
         let options = self.broker.options();
         let bytes = match self.phase {
-            Phase::Awaiting { .. } | Phase::Deciding(_) => options
+            Phase::Awaiting { .. } | Phase::Deciding(_) | Phase::Loading(_) => options
                 .max_connect_size_bytes
                 .min(options.max_packet_size_bytes),
             Phase::Connected(_) | Phase::Closing { .. } => options.max_packet_size_bytes,
@@ -137,7 +144,7 @@ impl Connection {
         match &self.phase {
             Phase::Connected(connected) => Some(connected.session.client()),
             Phase::Closing { last, .. } => last.client.as_ref(),
-            Phase::Awaiting { .. } | Phase::Deciding(_) => None,
+            Phase::Awaiting { .. } | Phase::Deciding(_) | Phase::Loading(_) => None,
         }
     }
 
@@ -173,6 +180,7 @@ impl Connection {
         match &self.phase {
             Phase::Awaiting { until, .. } => Some(*until),
             Phase::Deciding(deciding) => Some(deciding.until),
+            Phase::Loading(loading) => Some(loading.until()),
             Phase::Connected(connected) => connected.reauthentication_until(),
             Phase::Closing { .. } => None,
         }
@@ -183,6 +191,7 @@ impl Connection {
         if self.poll_timeout().is_some_and(|until| until <= now) {
             let cause = match self.phase {
                 Phase::Awaiting { .. } => CloseCause::ConnectTimeout,
+                Phase::Loading(_) => CloseCause::StoreFailed,
                 _ => CloseCause::AuthenticationTimeout,
             };
             self.close(now, cause, effects);
@@ -209,6 +218,8 @@ impl Connection {
                 _ => Err(CloseCause::Protocol(Violation::NotConnected)),
             },
             Phase::Deciding(_) => self.handle_before_connack(now, &packet, effects),
+            // The driver keeps what comes until the client is in.
+            Phase::Loading(_) => Err(CloseCause::Protocol(Violation::BeforeConnAck)),
             Phase::Closing { .. } => Ok(()),
         };
         if let Err(cause) = result {
@@ -220,7 +231,7 @@ impl Connection {
     pub fn handle_malformed(&mut self, now: Timestamp, error: DecodeError, effects: &mut Effects) {
         match self.phase {
             Phase::Awaiting { .. } => self.handle_malformed_connect(None, error),
-            Phase::Deciding(_) | Phase::Connected(_) => {
+            Phase::Deciding(_) | Phase::Loading(_) | Phase::Connected(_) => {
                 self.close(now, CloseCause::Malformed(error), effects);
             }
             Phase::Closing { .. } => {}
@@ -240,34 +251,6 @@ impl Connection {
         self.close(now, CloseCause::ConnectionLost, effects);
     }
 
-    /// The batch that belongs to this ticket was committed: replies and deliveries may go out.
-    pub fn handle_committed(&mut self, now: Timestamp, mut ticket: Ticket, effects: &mut Effects) {
-        self.put_replies(&core::mem::take(&mut ticket.replies), effects);
-        self.broker.handle_committed(now, ticket, effects);
-    }
-
-    /// [`handle_committed`](Self::handle_committed) for a batch that was committed at once: the
-    /// ticket stays where it is and its memory is used again.
-    pub fn handle_committed_now(&mut self, _now: Timestamp, effects: &mut Effects) {
-        if !effects.ticket.replies.is_empty() {
-            let replies = core::mem::take(&mut effects.ticket.replies);
-            self.put_replies(&replies, effects);
-            effects.ticket.replies = replies;
-            effects.ticket.replies.clear();
-        }
-        for Release { session, change } in effects.ticket.releases.drain(..) {
-            effects.wakes.extend(session.release(change));
-        }
-    }
-
-    /// The batch could not be committed: nothing of it is acknowledged, and the client, which may
-    /// try again, is disconnected.
-    pub fn handle_commit_failed(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Effects) {
-        // First of all nothing goes out on this connection any more.
-        self.close(now, CloseCause::StoreFailed, effects);
-        self.broker.handle_commit_failed(ticket);
-    }
-
     /// Closes the connection. Only the first cause counts.
     pub fn close(&mut self, now: Timestamp, cause: CloseCause, effects: &mut Effects) {
         if self.closing().is_some() {
@@ -280,8 +263,14 @@ impl Connection {
             self.broker.counters().authentication_failures.add(1);
         }
         let mut last = LastWords::new(self.version());
-        if let Phase::Deciding(deciding) = &self.phase {
-            last.outbox = self.undecided_words(deciding, cause);
+        match &self.phase {
+            Phase::Deciding(deciding) => {
+                last.outbox = self.undecided_words(&deciding.connect, cause);
+            }
+            Phase::Loading(loading) => {
+                last.outbox = self.undecided_words(loading.connect(), cause);
+            }
+            Phase::Awaiting { .. } | Phase::Connected(_) | Phase::Closing { .. } => {}
         }
         if let Phase::Connected(connected) = &mut self.phase {
             last.words = connected.take_words();
@@ -292,7 +281,7 @@ impl Connection {
                 // DISCONNECT comes only after CONNACK [MQTT-3.14.0-1]. There is none if another
                 // connection has the session by now.
                 last.outbox = connected.greeting(cause);
-                last.farewell &= !last.outbox.is_empty() && cause != CloseCause::StoreFailed;
+                last.farewell &= !last.outbox.is_empty() && !cause.is_of_the_store();
             }
             let Connected { session, epoch, .. } = connected;
             self.broker.detach(now, session, *epoch, cause, effects);
@@ -355,25 +344,6 @@ impl Connection {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
             _ => None,
-        }
-    }
-
-    fn put_replies(&mut self, replies: &[u8], effects: &mut Effects) {
-        if replies.is_empty() {
-            return;
-        }
-        match &mut self.phase {
-            Phase::Awaiting { .. } | Phase::Deciding(_) => {}
-            // Nothing follows DISCONNECT [MQTT-3.14.4-1].
-            Phase::Closing { last, .. } if last.said => {}
-            Phase::Closing { last, .. } => last.outbox.put(|flat| flat.extend_from_slice(replies)),
-            Phase::Connected(connected) => {
-                let mut state = connected.session.state();
-                if state.is_current(connected.epoch) {
-                    state.outbox.reuse(&mut effects.scratch.outboxes);
-                    state.outbox.put(|flat| flat.extend_from_slice(replies));
-                }
-            }
         }
     }
 }
@@ -440,6 +410,12 @@ impl Connected {
             state = self.session.state();
             self.check_hold(&state)?;
         }
+        if state.outgoing.has_tail() {
+            drop(state);
+            self.refill(broker, waker)?;
+            state = self.session.state();
+            self.check_hold(&state)?;
+        }
         self.session.advance(&mut state, broker.rules(now), effects);
         let asleep = state.outbox.is_empty();
         let window = state.window(broker.options().max_inflight);
@@ -452,22 +428,6 @@ impl Connected {
         }
         self.greeted |= !asleep;
         Ok((!asleep).then(|| core::mem::take(&mut state.outbox)))
-    }
-
-    /// CONNACK and what stands behind it, to be given out although the connection closes.
-    fn greeting(&self, cause: CloseCause) -> Outbox {
-        let mut state = self.session.state();
-        if !state.is_current(self.epoch) {
-            return Outbox::default();
-        }
-        if cause != CloseCause::StoreFailed {
-            return core::mem::take(&mut state.outbox);
-        }
-        // It says that there is a session, and the store does not have it.
-        let mut outbox = Outbox::default();
-        let refusal = ConnAck::new(false, ReasonCode::ServerUnavailable);
-        let _encoded = outbox.put(|flat| refusal.encode(self.version, flat));
-        outbox
     }
 
     /// Whether the session is still this connection's and the broker lets it go on.

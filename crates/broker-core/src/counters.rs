@@ -23,6 +23,14 @@ pub struct Counters {
     pub dropped_expired: Counter,
     /// Messages dropped because the store did not accept them.
     pub dropped_store_failed: Counter,
+    /// Batches that the store has refused. What was in them was not acknowledged.
+    pub failed_commits: Counter,
+    /// Times that a connection was not read from any more, because as many of its batches as may be
+    /// were on their way to the store, or one that has to be waited for.
+    pub store_waits: Counter,
+    /// Clients that were not let in, or not kept, because what waits for them could not be read from
+    /// the store.
+    pub failed_reads: Counter,
     /// QoS 1 and 2 messages of shared subscriptions dropped because their receiver's session ended
     /// and no other member could take them.
     pub dropped_shared: Counter,

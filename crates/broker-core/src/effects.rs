@@ -9,7 +9,10 @@
 //! 3. [`wake`](Effects::wake) the tasks of all who were given something to send.
 //!
 //! A store in memory commits at once, so all three happen in one go and nothing is allocated. For
-//! any other the ticket is kept by the task that waits, and the effects are free for the next.
+//! any other the ticket is kept by the task that waits, and the effects are free for the next. A driver
+//! may go on with a connection while its commits are under way, once the client is
+//! [greeted](crate::Connection::is_greeted): it gives the tickets back in the order of the batches,
+//! [with one exception](Effects::may_overtake).
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -27,6 +30,9 @@ const SPARE_OUTBOXES: usize = 64;
 
 /// Largest buffer kept as a spare, in bytes.
 const SPARE_BYTES_MAX: usize = 256 << 10;
+
+/// The packet that answers PINGREQ.
+const PINGRESP: [u8; 2] = [0xD0, 0];
 
 /// Collects what `handle_*` calls bring about; see the module's text for its use.
 #[derive(Debug, Default)]
@@ -106,6 +112,16 @@ impl Effects {
     /// What waits for the commit of [`batch`](Self::batch).
     pub fn take_ticket(&mut self) -> Ticket {
         core::mem::take(&mut self.ticket)
+    }
+
+    /// Whether what waits for a commit may be given out before what waits for earlier commits of the
+    /// same connection: nothing does, or PINGRESP, which tells a client that the connection lives and
+    /// belongs to no other packet.
+    pub fn may_overtake(&self) -> bool {
+        let (pairs, rest) = self.ticket.replies.as_chunks();
+        self.ticket.releases.is_empty()
+            && rest.is_empty()
+            && pairs.iter().all(|packet| *packet == PINGRESP)
     }
 
     /// Whether the connection that was just handled has something to say behind the commit.

@@ -135,6 +135,16 @@ pub struct BrokerOptions {
     /// also when the broker ends while it sends them. Not for shared subscriptions, which give them to
     /// a member that is connected, and not for topics that begin with `$`.
     pub queue_qos_0: bool,
+    /// Messages waiting in one session that are kept in memory besides those under way, where the
+    /// store outlives the process. Default: 2,000, at least 1. What is behind them is in the store
+    /// alone, and read in order as they drain, 1,000 at most at a time; of what waits for a client
+    /// that is away none is in memory. With a store in memory, or none, all are. So are the messages
+    /// of a session that has a shared subscription, because they may have to go to another member.
+    pub queue_window_messages: usize,
+
+    /// The same in bytes of topic, properties and payload, those under way included. Default: 4 MiB.
+    /// A single message may go past the limit.
+    pub queue_window_bytes: usize,
 
     /// Bytes that may wait for one client's socket. Default: 16 MiB. Past it a QoS 0 message is
     /// dropped for this client alone and counted (`dropped_slow_reader`); QoS 1 and 2 stay in
@@ -262,6 +272,8 @@ impl Default for BrokerOptions {
             max_queued_bytes: 256 << 20,
             queued_message_expiry_secs: u32::MAX,
             queue_qos_0: false,
+            queue_window_messages: 2_000,
+            queue_window_bytes: 4 << 20,
             max_outbox_bytes: 16 << 20,
             max_retained_messages: 10_000_000,
             max_retained_bytes: 1 << 30,
@@ -372,6 +384,8 @@ mod tests {
             max_queued_bytes: number,
             queued_message_expiry_secs: number,
             queue_qos_0: flag,
+            queue_window_messages: number,
+            queue_window_bytes: number,
             max_outbox_bytes: number,
             max_retained_messages: number,
             max_retained_bytes: number,

@@ -24,6 +24,7 @@ mod delivery;
 mod filters;
 mod incoming;
 mod outgoing;
+mod settled;
 mod terms;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -47,8 +48,12 @@ use crate::will::Will;
 pub(crate) use delivery::DeliveryEffects;
 pub(crate) use filters::{Filters, Held, HeldIter};
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel};
+pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel, QueueWindow, TailPage};
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
+
+/// The epoch of a connection with which its session has begun. One that finds a session has a later
+/// one: it is counted when the session is found, and when it attaches.
+pub(crate) const FIRST_EPOCH: u32 = 1;
 
 /// Tells sessions apart within one process; never used twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +67,8 @@ pub(crate) struct Session {
     durable: bool,
     /// Whether it has a connection, as the groups that it is in may read it.
     connected: AtomicBool,
+    /// Whether nobody listens to the client, because the store takes its time.
+    unheard: AtomicBool,
     /// Messages at QoS 1 and 2 under way or waiting, as they may read it.
     owed: AtomicU32,
     /// When something was last heard from the client, in milliseconds.
@@ -97,6 +104,9 @@ pub(crate) struct State {
     pub(crate) has_shared: bool,
     /// Whether the store has a will of it.
     pub(crate) has_stored_will: bool,
+    /// Whether only the store knows what is under way in either direction: the session was restored,
+    /// and its client has not come yet.
+    pub(crate) is_unread: bool,
 }
 
 /// What the session knows of its connection.
@@ -183,6 +193,7 @@ impl Session {
             },
             durable,
             connected: AtomicBool::new(false),
+            unheard: AtomicBool::new(false),
             owed: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             deadline: Deadline::default(),
@@ -202,6 +213,7 @@ impl Session {
                 will: None,
                 has_shared: false,
                 has_stored_will: false,
+                is_unread: false,
             }),
         })
     }
@@ -253,6 +265,17 @@ impl Session {
         self.owed.store(owed, Ordering::Relaxed);
     }
 
+    /// Nobody listens to the client from now on, or somebody does again. To be called with the state
+    /// locked.
+    pub(crate) fn hold_keep_alive(&self, held: bool) {
+        self.unheard.store(held, Ordering::Relaxed);
+    }
+
+    /// Whether silence means nothing at the moment.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.unheard.load(Ordering::Relaxed)
+    }
+
     /// The client has sent something.
     pub(crate) fn hear(&self, now: Timestamp) {
         self.heard.store(now.as_millis(), Ordering::Relaxed);
@@ -301,8 +324,8 @@ impl State {
         !self.ended && self.expiry_interval_secs > 0 && (self.link.is_some() || self.expires > now)
     }
 
-    /// The connection is gone.
-    pub(crate) fn detach(&mut self) {
+    /// The connection is gone. What waits is left to the store if it can be.
+    pub(crate) fn detach(&mut self, can_spill: bool) {
         self.link = None;
         self.outbox = Outbox::default();
         if let Some(outgoing) = self.outgoing.get_mut() {
@@ -310,6 +333,26 @@ impl State {
             self.has_shared &= outgoing.len() > 0;
             outgoing.rewind();
         }
+        if can_spill
+            && !self.may_share()
+            && let Some(outgoing) = self.outgoing.get_mut()
+        {
+            outgoing.spill();
+        }
+    }
+
+    /// From here on counts what the store has of the session: the next connection reads it.
+    pub(crate) fn unload(&mut self) {
+        self.is_unread = true;
+        if let Some(outgoing) = self.outgoing.get_mut() {
+            outgoing.unload();
+        }
+    }
+
+    /// Whether what it is owed may have to go to other members of shared subscriptions, and so stays
+    /// in memory.
+    pub(crate) fn may_share(&self) -> bool {
+        self.has_shared || self.filters.shared().next().is_some()
     }
 
     /// Asks the connection to close, if there is one. Its task is to be woken even if it is busy

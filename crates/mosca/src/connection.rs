@@ -12,6 +12,7 @@
 //! from one call to the next are only the end of an incomplete packet and what the socket did not
 //! take.
 
+mod committing;
 mod giving_way;
 mod in_steps;
 mod input;
@@ -33,19 +34,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use broker_core::persistence::PersistenceError;
-use broker_core::{CloseCause, Connection, Outbox, Output, Ticket, Timestamp};
+use broker_core::{CloseCause, Connection, Outbox, Output, Timestamp};
 use tokio::time::Sleep;
 
 use self::giving_way::{GivingWay, let_others_run};
 use self::partial::Partial;
 use self::parting::discard;
 use self::peer::Peer;
-use self::receivers_first::receivers_first;
 use crate::lobby::Place;
 use crate::log;
 use crate::network::Network;
-use crate::settle::{Commit, fail, settle};
+use crate::settle::Commits;
 use crate::shared::Shared;
 use crate::worker::{self, READ_BYTES, Worker};
 
@@ -69,7 +68,8 @@ pub(crate) struct Driver<S> {
     partial: Partial,
     /// What the socket has not taken yet.
     writing: Outbox,
-    commit: Option<Box<Commit>>,
+    /// What is being committed, if anything is.
+    commits: Option<Box<Commits>>,
     stage: Stage,
     peer: Peer,
     /// The number of the interface, which counts its connections.
@@ -130,7 +130,7 @@ impl<S: Network> Driver<S> {
             shared,
             partial: Partial::default(),
             writing: Outbox::default(),
-            commit: None,
+            commits: None,
             stage: Stage::Awaiting(Box::new(awaiting)),
             peer: peer.into(),
             interface,
@@ -143,24 +143,17 @@ impl<S: Network> Driver<S> {
         self.keep_time(now, worker, context);
         let mut reads = 0;
         loop {
-            let mut waiting = false;
-            if let Some(commit) = &mut self.commit {
-                match commit.poll(context) {
-                    Poll::Ready((result, ticket)) => {
-                        if self.committed(result, ticket, now, worker) {
-                            return self.let_receivers_pass(context);
-                        }
-                        continue;
-                    }
-                    Poll::Pending => waiting = true,
-                }
+            match self.hear_of_commit(now, worker, context) {
+                None => {}
+                Some(false) => continue,
+                Some(true) => return self.let_receivers_pass(context),
             }
-            match self.enter_stage(waiting, worker, context) {
+            match self.enter_stage(worker, context) {
                 ControlFlow::Continue(true) => {}
                 ControlFlow::Continue(false) => continue,
                 ControlFlow::Break(ended) => return ended,
             }
-            if !waiting && self.hear_verdict(now, worker, context) {
+            if !self.waits_for_store() && self.hear_verdict(now, worker, context) {
                 continue;
             }
             let was_open = self.connection.closing().is_none();
@@ -176,23 +169,10 @@ impl<S: Network> Driver<S> {
                     continue;
                 }
             };
-            let is_over = (blocked || waiting) && self.is_farewell_over(context);
-            if is_over || !waiting && self.commit.is_some() {
-                continue;
-            }
-            if waiting {
-                return Poll::Pending;
-            }
-            if blocked && was_open {
-                self.ask_whether_to_close(now, worker, context.waker());
-                // The time for last words has begun, perhaps while writing: it is to be watched.
-                if self.connection.closing().is_some() {
-                    continue;
-                }
-                // Someone who sends and never reads is not read from for ever.
-                if !self.connection.accepts_input() {
-                    return Poll::Pending;
-                }
+            match self.after_writing(blocked, was_open, now, worker, context) {
+                ControlFlow::Continue(true) => {}
+                ControlFlow::Continue(false) => continue,
+                ControlFlow::Break(ended) => return ended,
             }
             let took_long = || reads > 0 && self.shared.clock.now() > now + TURN_TIME;
             if reads == READS_PER_TURN || self.connection.is_unfinished() || took_long() {
@@ -207,16 +187,51 @@ impl<S: Network> Driver<S> {
         }
     }
 
+    /// What follows on writing. Continues with true if the connection may read now, with false if there
+    /// is something else to be done first; breaks with what the turn has come to.
+    fn after_writing(
+        &mut self,
+        blocked: bool,
+        was_open: bool,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> ControlFlow<Poll<()>, bool> {
+        let waits = self.waits_for_store();
+        if (blocked || waits) && self.is_farewell_over(context) {
+            return ControlFlow::Continue(false);
+        }
+        if !waits && blocked && was_open {
+            self.ask_whether_to_close(now, worker, context.waker());
+            // The time for last words has begun, perhaps while writing: it is to be watched.
+            if self.connection.closing().is_some() {
+                return ControlFlow::Continue(false);
+            }
+        }
+        if self.commits.as_ref().is_some_and(|it| !it.is_awaited()) {
+            return ControlFlow::Continue(false);
+        }
+        if waits {
+            self.stop_listening();
+            return ControlFlow::Break(Poll::Pending);
+        }
+        // Someone who sends and never reads is not read from for ever.
+        if blocked && was_open && !self.connection.accepts_input() {
+            return ControlFlow::Break(Poll::Pending);
+        }
+        ControlFlow::Continue(true)
+    }
+
     /// Does what belongs to the stage. Continues with true if the connection may write and read now,
     /// with false if there is another stage; breaks with what the turn has come to.
     fn enter_stage(
         &mut self,
-        waiting: bool,
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> ControlFlow<Poll<()>, bool> {
+        let waits = self.waits_for_store();
         match &mut self.stage {
-            Stage::Lost if waiting => return ControlFlow::Break(Poll::Pending),
+            Stage::Lost if self.commits.is_some() => return ControlFlow::Break(Poll::Pending),
             Stage::Lost => return ControlFlow::Break(Poll::Ready(())),
             Stage::Discarding(until, left) => {
                 if discard(&mut self.stream, until, left, worker, context).is_pending() {
@@ -226,7 +241,7 @@ impl<S: Network> Driver<S> {
                 return ControlFlow::Continue(false);
             }
             Stage::Timed(until) => {
-                if !waiting && until.as_mut().poll(context).is_ready() {
+                if !waits && until.as_mut().poll(context).is_ready() {
                     let now = self.shared.clock.now();
                     self.connection.handle_timeout(now, &mut worker.effects);
                     self.stage = Stage::Serving;
@@ -291,34 +306,6 @@ impl<S: Network> Driver<S> {
         true
     }
 
-    /// Commits what was brought about, and goes to the next stage where that is due. Returns how many
-    /// tasks were woken.
-    fn settle(&mut self, now: Timestamp, worker: &mut Worker) -> usize {
-        debug_assert!(self.commit.is_none(), "one commit at a time");
-        let store = self.shared.store.as_deref();
-        let (commit, woken) = settle(&mut self.connection, store, now, &mut worker.effects);
-        self.commit = commit.map(Box::new);
-        match self.stage {
-            Stage::Awaiting(_) | Stage::Serving | Stage::Timed(_)
-                if self.connection.closing().is_some() =>
-            {
-                self.stage = Stage::Farewell(None);
-            }
-            Stage::Awaiting(_) if self.connection.is_connected() => {
-                self.stage = Stage::Serving;
-                tracing::info!(
-                    client = log::client_id(&self.connection),
-                    peer = %self.peer,
-                    user = log::user(&self.connection),
-                    "client connected"
-                );
-            }
-            Stage::Serving | Stage::Timed(_) => self.set_time(now),
-            _ => {}
-        }
-        woken
-    }
-
     /// A re-authentication has a time limit; nothing else has one here.
     fn set_time(&mut self, now: Timestamp) {
         match (self.connection.poll_timeout(), &self.stage) {
@@ -330,31 +317,13 @@ impl<S: Network> Driver<S> {
         }
     }
 
-    /// A commit has come to its end. True if receivers are to write first.
-    fn committed(
-        &mut self,
-        result: Result<(), PersistenceError>,
-        ticket: Ticket,
-        now: Timestamp,
-        worker: &mut Worker,
-    ) -> bool {
-        self.commit = None;
-        let answers = ticket.has_replies();
-        let effects = &mut worker.effects;
-        match result {
-            Ok(()) => self.connection.handle_committed(now, ticket, effects),
-            Err(error) => fail(&mut self.connection, &error, ticket, now, effects),
-        }
-        receivers_first(answers, self.settle(now, worker))
-    }
-
-    /// Writes until there is nothing more to write or the socket takes no more. While a commit is
-    /// under way it writes what is there and asks for no more, since that could need another one.
+    /// Writes until there is nothing more to write or the socket takes no more. While it is waited for
+    /// the store it writes what is there and asks for no more, since that could need another commit.
     fn write(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) -> Written {
         loop {
             if self.writing.is_empty() {
                 worker.effects.recycle(mem::take(&mut self.writing));
-                if self.commit.is_some() {
+                if self.waits_for_store() {
                     return Written::All;
                 }
                 let waker = context.waker();
@@ -377,8 +346,6 @@ impl<S: Network> Driver<S> {
             match result {
                 Poll::Pending => return Written::Blocked,
                 Poll::Ready(Ok(written)) if written > 0 => self.writing.advance(written),
-                // The socket will say so again when the commit is done.
-                Poll::Ready(_) if self.commit.is_some() => self.writing.clear(),
                 Poll::Ready(_) => return Written::Lost,
             }
         }
@@ -402,11 +369,11 @@ impl<S: Network> Driver<S> {
         let client = log::client_id(&self.connection);
         tracing::error!(client, peer = %self.peer, "a defect of the server ends the connection");
         // What has panicked once is not asked again.
-        self.commit = None;
+        self.commits = None;
         self.partial = Partial::default();
         self.writing = Outbox::default();
         let now = self.shared.clock.now();
-        if worker::with(|worker| self.lose(None, now, worker)).is_none() || self.commit.is_none() {
+        if worker::with(|worker| self.lose(None, now, worker)).is_none() || self.commits.is_none() {
             return Poll::Ready(());
         }
         Poll::Pending

@@ -22,6 +22,7 @@
 
 mod clock;
 mod connection;
+mod health;
 mod interface;
 mod lobby;
 mod log;

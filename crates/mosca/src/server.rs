@@ -1,8 +1,10 @@
 //! The server: started with its interfaces, closed within a bound.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
@@ -13,11 +15,14 @@ use tokio::time::MissedTickBehavior;
 use crate::clock::Clock;
 use crate::interface::accept;
 use crate::options::ServerBuilder;
-use crate::settle::settle_broker;
+use crate::settle::{Commits, finish, settle_broker, settle_publication};
 use crate::shared::Shared;
 
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Commits of what was due that may be under way at a time.
+const COMMITS_DUE_MAX: usize = 64;
 
 /// A running broker, made by [`ServerBuilder::start`].
 ///
@@ -84,10 +89,9 @@ impl Server {
             addresses.push(address);
             listeners.push((listener, interface));
         }
-        if let Some(store) = store.as_deref() {
+        if let Some(store) = &store {
             let mut effects = Effects::new();
             broker.restore(clock.now(), store, &mut effects).await?;
-            settle_broker(&broker, Some(store), clock.now(), &mut effects).await?;
         }
         let shared = Arc::new(Shared::new(broker, store, clock, listeners.len()));
         let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
@@ -170,15 +174,10 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future may leave the message published or not.
     pub async fn publish(&self, message: &Arc<Message>) -> Result<(), PublishError> {
-        let Shared {
-            broker,
-            store,
-            clock,
-            ..
-        } = &*self.shared;
+        let Shared { broker, clock, .. } = &*self.shared;
         let mut effects = Effects::new();
         broker.publish(clock.now(), message, &mut effects)?;
-        settle_broker(broker, store.as_deref(), clock.now(), &mut effects).await?;
+        settle_publication(&self.shared, clock.now(), &mut effects).await?;
         Ok(())
     }
 
@@ -265,23 +264,29 @@ async fn do_what_is_due(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut effects = Effects::new();
+    let mut commits = Commits::default();
     loop {
-        ticks.tick().await;
-        let Shared {
-            broker,
-            store,
-            clock,
-            lobby,
-            ..
-        } = &*shared;
+        // A store that takes its time holds up nobody whose keep alive or will is due.
+        poll_fn(|context| {
+            while let Poll::Ready(Some((result, ticket))) = commits.poll(&shared.health, context) {
+                finish(&shared, &result, ticket, shared.clock.now(), &mut effects);
+            }
+            shared.broker.poll_estates(context);
+            ticks.poll_tick(context)
+        })
+        .await;
+        let Shared { broker, clock, .. } = &*shared;
         loop {
             let now = clock.now();
-            lobby.call_due(now);
-            let more = broker.handle_timeout(now, &mut effects);
-            let result = settle_broker(broker, store.as_deref(), now, &mut effects).await;
-            if let Err(error) = result {
-                tracing::error!(%error, "cannot store what was due");
+            shared.lobby.call_due(now);
+            if let Some(error) = broker.take_read_failure() {
+                shared.health.note_failure(&error);
             }
+            if commits.len() >= COMMITS_DUE_MAX {
+                break;
+            }
+            let more = broker.handle_timeout(now, &mut effects);
+            settle_broker(&shared, &mut effects, &mut commits);
             if !more {
                 break;
             }

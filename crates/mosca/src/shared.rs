@@ -9,6 +9,7 @@ use broker_core::persistence::Persistence;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::health::StoreHealth;
 use crate::lobby::Lobby;
 
 /// Time that a connection has for its last words, unless the server's close gives it less.
@@ -20,6 +21,7 @@ const DISCARD: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Option<Arc<dyn Persistence>>,
+    pub(crate) health: StoreHealth,
     pub(crate) clock: Clock,
     /// Connections that have not been let in.
     pub(crate) lobby: Arc<Lobby>,
@@ -40,6 +42,7 @@ impl Shared {
         Self {
             broker,
             store,
+            health: StoreHealth::default(),
             clock,
             lobby: Arc::default(),
             open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),

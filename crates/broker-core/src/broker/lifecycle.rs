@@ -1,6 +1,7 @@
 //! How sessions begin, change hands, wait and end.
 
 use core::sync::atomic::Ordering;
+use core::time::Duration;
 use std::sync::Arc;
 
 use mqtt_codec::ReasonCode;
@@ -17,6 +18,9 @@ use crate::will::Will;
 
 /// A session interval that stands for "for ever" (MQTT 5.0 3.1.2.11.2).
 pub(crate) const FOREVER_SECS: u32 = u32::MAX;
+
+/// When it is looked again whether what an expired session leaves to others has been read.
+const ESTATE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a CONNECT asks of the registry.
 pub(crate) struct Request {
@@ -79,6 +83,7 @@ impl Broker {
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
         session.set_connected(true);
+        session.hold_keep_alive(false);
         self.tell_groups(&session, &state);
         if self.shutting_down.load(Ordering::SeqCst) {
             // It began after the first look, and may have missed this session.
@@ -168,8 +173,18 @@ impl Broker {
         if !state.is_current(epoch) {
             return;
         }
-        state.detach();
+        state.detach(session.is_durable() && self.has_lasting_store());
         session.set_connected(false);
+        if cause.is_of_the_store()
+            && session.is_durable()
+            && !state.may_share()
+            && self.note_unread()
+        {
+            // What was answered and not stored would be forgotten twice, by the store now and by
+            // the broker at its end.
+            state.unload();
+            session.set_owed(state.outgoing.len());
+        }
         self.tell_groups(session, &state);
         let shares = state.has_shared;
         let expiry = state.expiry_interval_secs;
@@ -224,6 +239,9 @@ impl Broker {
             return;
         }
         if state.link.is_some() {
+            if session.is_unheard() {
+                session.hear(now);
+            }
             if state.next_deadline(session.heard()) <= now {
                 self.counters.keep_alive_timeouts.add(1);
                 effects
@@ -239,17 +257,24 @@ impl Broker {
         } else {
             None
         };
-        let expired = state.expires <= now;
+        let is_over = state.expires <= now;
+        let leaves_estate = is_over && self.leaves_estate(&state);
+        let expired = is_over && !leaves_estate;
         let hands_over = state.hand_over_due <= now;
         if hands_over {
             state.hand_over_due = Timestamp::MAX;
         }
-        if !expired {
+        if leaves_estate {
+            self.deadlines.set(session, now + ESTATE_AGAIN);
+        } else if !expired {
             self.set_deadline(session, &state);
         }
         drop(state);
         if let Some(will) = due_will {
             self.publish_will(now, session, &will, effects);
+        }
+        if leaves_estate {
+            self.begin_estate(session);
         }
         if expired {
             self.expire(now, session, effects);

@@ -25,7 +25,7 @@ use crate::outbox::Outbox;
 /// A connection whose CONNECT has come and is not decided on.
 pub(super) struct Deciding {
     /// Without its password, which the method has seen.
-    connect: OwnedConnect,
+    pub(super) connect: OwnedConnect,
     pub(super) until: Timestamp,
     exchange: Exchange,
     /// AUTH on its way to the client.
@@ -60,15 +60,19 @@ impl Connection {
     }
 
     /// Whether no further packet may be handed over: it is being decided whether the client may come
-    /// in, until [`poll_verdict`](Self::poll_verdict) is ready, or a packet
-    /// [is unfinished](Self::is_unfinished). What has arrived already is to be kept, and handed over
-    /// then.
+    /// in, or read what the store has for it, until [`poll_verdict`](Self::poll_verdict) is ready, or a
+    /// packet [is unfinished](Self::is_unfinished). What has arrived already is to be kept, and handed
+    /// over then.
     pub fn is_deciding(&self) -> bool {
         self.is_unfinished() || self.is_being_let_in()
     }
 
     fn is_being_let_in(&self) -> bool {
-        matches!(&self.phase, Phase::Deciding(deciding) if deciding.exchange.is_thinking())
+        match &self.phase {
+            Phase::Deciding(deciding) => deciding.exchange.is_thinking(),
+            Phase::Loading(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether somebody has been asked and has not answered:
@@ -95,6 +99,7 @@ impl Connection {
         effects: &mut Effects,
     ) -> Poll<()> {
         let result = match &mut self.phase {
+            Phase::Loading(_) => return self.poll_loading(now, task, effects),
             Phase::Deciding(deciding) if deciding.exchange.is_thinking() => {
                 let said = core::task::ready!(deciding.exchange.poll(task));
                 self.go_on(now, said, effects)
@@ -237,20 +242,21 @@ impl Connection {
 
     /// The connection closes before CONNACK: what the client is told instead, as long as it has
     /// not gone itself. DISCONNECT would be wrong here [MQTT-3.14.0-1].
-    pub(super) fn undecided_words(&self, deciding: &Deciding, cause: CloseCause) -> Outbox {
+    pub(super) fn undecided_words(&self, connect: &OwnedConnect, cause: CloseCause) -> Outbox {
         let reason = match cause {
             CloseCause::Disconnected(_) | CloseCause::ConnectionLost => return Outbox::default(),
             CloseCause::ServerShutdown | CloseCause::Redirected(_) => self
                 .broker
                 .redirected()
                 .map_or(ReasonCode::ServerUnavailable, |to| to.reason_code()),
+            CloseCause::StoreFailed | CloseCause::StoreFull => ReasonCode::ServerUnavailable,
             _ => for_connack(
                 cause
                     .disconnect_reason()
                     .unwrap_or(ReasonCode::NotAuthorized),
             ),
         };
-        let bytes_max = bytes_max(&deciding.connect.as_connect());
+        let bytes_max = bytes_max(&connect.as_connect());
         self.refusal(reason, Some(&cause.to_string()), bytes_max)
     }
 }

@@ -73,8 +73,27 @@ impl Connection {
         Ok(())
     }
 
-    /// Who the client is, is settled: gives it its session, or says why it gets none.
+    /// Who the client is, is settled: gives it its session, or says why it gets none. A session of
+    /// which the store knows more than the broker is read first.
     pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        connect: &Connect<'_>,
+        granted: Option<Granted>,
+        effects: &mut Effects,
+    ) {
+        let load = self
+            .broker
+            .begin_load(now, connect.client_id, connect.clean_start);
+        if let Some(load) = load {
+            self.begin_loading(now, connect, granted, load, effects);
+        } else {
+            self.enter(now, connect, granted, effects);
+        }
+    }
+
+    /// Gives the client its session, all of which is known that has to be, or says why it gets none.
+    pub(super) fn enter(
         &mut self,
         now: Timestamp,
         connect: &Connect<'_>,
@@ -234,6 +253,7 @@ fn extras(connect: &Connect<'_>, granted: Option<Granted>) -> Option<Box<Extras>
             maximum_packet_size,
             declines_problem_information,
             topic_aliases: InboundAliases::default(),
+            refill: None,
             authenticated: granted.map(Granted::into_authenticated),
             unfinished: None,
         })

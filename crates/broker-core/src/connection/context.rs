@@ -32,7 +32,7 @@ impl Connected {
     }
 
     /// Whether the client wants reason strings wherever there may be one.
-    fn wants_problem_information(&self) -> bool {
+    pub(super) fn wants_problem_information(&self) -> bool {
         let extras = self.extras.as_ref();
         self.version.is_v5() && !extras.is_some_and(|extras| extras.declines_problem_information)
     }

@@ -3,6 +3,7 @@
 use super::authenticate::Authenticated;
 use super::in_steps::Unfinished;
 use super::topic_cache::TopicCache;
+use crate::broker::Load;
 use crate::topic_aliases::InboundAliases;
 
 /// What a connection has only if its client publishes, or uses some of the features of MQTT 5.
@@ -20,4 +21,6 @@ pub(super) struct Extras {
     pub(super) authenticated: Option<Authenticated>,
     /// A packet that is handled in steps.
     pub(super) unfinished: Option<Box<Unfinished>>,
+    /// More of a long queue that is being read from the store.
+    pub(super) refill: Option<Load>,
 }

@@ -90,8 +90,7 @@ impl Connection {
         extras.is_some_and(|extras| extras.unfinished.is_some())
     }
 
-    /// Does one step of what is unfinished, which brings about effects like a packet does. Not to be
-    /// called while a batch of this connection is being committed.
+    /// Does one step of what is unfinished, which brings about effects like a packet does.
     pub fn take_step(&mut self, now: Timestamp, effects: &mut Effects) {
         let Phase::Connected(connected) = &mut self.phase else {
             return;

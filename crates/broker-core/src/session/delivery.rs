@@ -10,11 +10,9 @@ use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
 
 use super::outgoing::{Entry, Next};
 use super::terms::{Origin, Refused, Rules, Share, Terms};
-use super::{Link, Session, State};
-use crate::counters::Counters;
+use super::{Link, QueueWindow, Session, State};
 use crate::effects::{Change, Effects, Release};
 use crate::frame::{Head, put_pubrel};
-use crate::on_demand::OnDemand;
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
 use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication, remaining_secs};
@@ -67,7 +65,7 @@ impl Session {
     ) -> bool {
         rules.options.queue_qos_0
             && self.is_durable()
-            && (state.link.is_none() || !state.outgoing.is_emitted())
+            && (state.link.is_none() || !state.outgoing.is_emitted() || state.outgoing.has_tail())
             && terms.share.is_none()
             && !publication.parts().topic.starts_with('$')
     }
@@ -94,9 +92,12 @@ impl Session {
             None => 0,
         };
         let message = publication.message();
-        let (sequence, packet_id) = state
-            .outgoing
-            .push(Arc::clone(&message), terms, true, window);
+        let (sequence, packet_id) = if self.keeps_next(state, rules) {
+            let message = Arc::clone(&message);
+            state.outgoing.push(message, terms, true, window)
+        } else {
+            (state.outgoing.push_behind(message.size_bytes()), None)
+        };
         if self.is_durable() {
             effects.batch.push(Operation::Enqueue {
                 session: self.key().clone(),
@@ -118,50 +119,16 @@ impl Session {
         Ok(())
     }
 
-    /// A change was committed. If the client waits for it, its task is to be woken.
-    pub(crate) fn release(&self, change: Change) -> Option<Waker> {
-        let mut state = self.state();
-        match change {
-            Change::Received(_) => return None,
-            Change::Enqueued(sequence)
-            | Change::Marked(sequence)
-            | Change::Taken(sequence)
-            | Change::Inherited(sequence) => state.outgoing.committed(sequence),
-            Change::Given => {
-                state.outgoing.finish_move();
-                self.set_owed(state.outgoing.len());
-            }
+    /// Whether the next message stays in memory, or only the store has it until it is its turn.
+    #[inline]
+    fn keeps_next(&self, state: &State, rules: Rules<'_>) -> bool {
+        if state.outgoing.has_tail() {
+            return false;
         }
-        state.take_waker()
-    }
-
-    /// A change could not be committed. What waited behind it may go on: its task is to be woken.
-    pub(crate) fn abort(&self, change: Change, counters: &Counters) -> Option<Waker> {
-        let mut state = self.state();
-        match change {
-            Change::Enqueued(sequence) => {
-                counters.dropped_store_failed.add(1);
-                state.outgoing.aborted(sequence);
-            }
-            // The one that gave it keeps it.
-            Change::Taken(sequence) => state.outgoing.aborted(sequence),
-            // There is nobody else who has it.
-            Change::Marked(sequence) | Change::Inherited(sequence) => {
-                state.outgoing.committed(sequence);
-            }
-            Change::Given => {
-                let kept = state.outgoing.abandon_move();
-                if state.ended {
-                    // It could not keep them, having ended meanwhile.
-                    counters.dropped_shared.add(kept as u64);
-                    state.outgoing = OnDemand::default();
-                }
-            }
-            // The client sends it once more, and it must not be taken for known then.
-            Change::Received(id) => drop(state.incoming.remove(id)),
-        }
-        self.set_owed(state.outgoing.len());
-        state.take_waker()
+        !rules.has_lasting_store
+            || !self.is_durable()
+            || state.may_share()
+            || state.link.is_some() && state.outgoing.has_window(QueueWindow::of(rules.options))
     }
 
     /// Gives identifiers to waiting messages and writes what may be sent now to the outbox.

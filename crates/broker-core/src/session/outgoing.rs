@@ -29,6 +29,7 @@ mod check;
 mod identifiers;
 mod memory;
 mod moving;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -39,13 +40,15 @@ use mqtt_codec::{PacketId, QoS};
 
 use super::Terms;
 use crate::on_demand::Empty;
-use crate::persistence::{InflightStage, StoredOutgoing, SubscriptionIds};
+use crate::persistence::SubscriptionIds;
 use crate::share::Group;
 use crate::{Message, Timestamp};
 pub(crate) use acknowledged::Acknowledged;
 use identifiers::packet_id;
 use memory::kept;
 pub(crate) use moving::{Move, Parcel};
+use tail::Tail;
+pub(crate) use tail::{QueueWindow, TailPage};
 
 /// Done entries tolerated in the middle of the sequence before it is compacted.
 const DONE_MAX: usize = 64;
@@ -107,7 +110,10 @@ pub(crate) struct Outgoing {
     unacknowledged: usize,
     next_ordinal: u64,
     next_sequence: u64,
+    /// Bytes of the entries.
     bytes: usize,
+    /// What is behind the entries in the store.
+    tail: Option<Box<Tail>>,
 }
 
 impl Empty for Outgoing {
@@ -131,17 +137,19 @@ impl Outgoing {
             next_ordinal: 1,
             next_sequence: 1,
             bytes: 0,
+            tail: None,
         }
     }
 
-    /// Messages under way or waiting.
+    /// Messages under way or waiting, in memory and behind.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - (self.admitted - self.inflight)
+        let behind = self.tail.as_ref().map_or(0, |tail| tail.messages);
+        self.entries.len() - (self.admitted - self.inflight) + behind
     }
 
-    /// Bytes of the messages that are kept.
+    /// Bytes of the messages that are kept, in memory and behind.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.tail.as_ref().map_or(0, |tail| tail.bytes)
     }
 
     /// Whether a new message could be sent at once: nothing waits before it, and the window has
@@ -226,55 +234,6 @@ impl Outgoing {
         (sequence, is_next.then(|| packet_id(ordinal)))
     }
 
-    /// Puts back what a store kept, in the order of the sequence numbers, with the group by which it
-    /// came.
-    ///
-    /// Batches may have been cut off in any order, so a message may have an identifier although an
-    /// earlier one has none. It was never sent then, since it had to wait for the earlier one, and
-    /// waits again.
-    pub(crate) fn restore(&mut self, stored: StoredOutgoing, group: Option<Arc<Group>>) {
-        let is_behind_waiting = self.admitted < self.entries.len();
-        let (ordinal, stage) = match stored.inflight {
-            None => (0, Stage::Waiting),
-            Some((_, InflightStage::Published)) if is_behind_waiting => (0, Stage::Waiting),
-            Some((id, stage)) => {
-                // PUBREC came for it, so those before it were sent too, whatever the store says.
-                while let Some((entry, _)) = self.admit(usize::MAX, false) {
-                    entry.sent = true;
-                }
-                let ordinal = self.ordinal_for(id);
-                self.next_ordinal = ordinal + 1;
-                self.admitted += 1;
-                self.inflight += 1;
-                let stage = match stage {
-                    InflightStage::Published => Stage::Publish,
-                    InflightStage::Released => Stage::Release,
-                };
-                (ordinal, stage)
-            }
-        };
-        self.bytes += stored
-            .message
-            .as_ref()
-            .map_or(0, |message| message.size_bytes());
-        self.next_sequence = self.next_sequence.max(stored.sequence + 1);
-        self.append(Entry {
-            sequence: stored.sequence,
-            ordinal,
-            message: stored.message,
-            subscription_ids: kept(&stored.subscription_ids),
-            group,
-            moving: false,
-            qos: stored.qos,
-            retain: stored.retain,
-            stage,
-            pending: 0,
-            // Whether it was written before the end is not known; saying DUP is then right.
-            sent: ordinal != 0,
-            ahead: false,
-        });
-    }
-
     /// Gives the first waiting entry an identifier, if the window has room for it and it is not
     /// pending itself: the store learns of the message first, then of its identifier. With
     /// `pending` the identifier has to become durable before it is used.
@@ -299,12 +258,15 @@ impl Outgoing {
             && let Some(entry) = self.entries.get_mut(index)
         {
             entry.pending = entry.pending.saturating_sub(1);
+        } else {
+            self.committed_behind(sequence);
         }
     }
 
     /// The entry could not be made durable: it is taken out.
     pub(crate) fn aborted(&mut self, sequence: u64) {
         let Some(index) = self.index_of_sequence(sequence) else {
+            self.aborted_behind(sequence);
             return;
         };
         if index < self.admitted {

@@ -60,6 +60,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) options: &'a BrokerOptions,
     pub(crate) counters: &'a Counters,
     pub(crate) now: Timestamp,
+    /// Whether the store keeps queues that need not be in memory.
+    pub(crate) has_lasting_store: bool,
 }
 
 impl Terms<'_> {

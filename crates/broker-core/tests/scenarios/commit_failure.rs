@@ -18,12 +18,13 @@ fn receiver(net: &Net) -> (Client, impl Fn() -> Client) {
 fn what_could_not_be_stored_is_neither_acknowledged_nor_delivered() {
     let (net, store) = Net::with_store(BrokerOptions::default());
     let (receiver, _) = receiver(&net);
-    let publisher = net.connect_v5("publisher");
+    let publisher = net.connect("publisher");
     store.set_mood(Mood::Failing);
     publisher.send_publish(qos1("a", "lost"));
-    publisher.expect_disconnected(ReasonCode::UnspecifiedError);
+    publisher.expect_closed(CloseCause::StoreFailed);
     receiver.expect_nothing();
     assert_eq!(net.broker().counters().dropped_store_failed.get(), 1);
+    assert_eq!(net.broker().counters().failed_commits.get(), 1);
     store.set_mood(Mood::Willing);
     net.connect("publisher").publish(qos1("a", "kept"));
     receiver.expect(1, "a", "kept");
@@ -158,7 +159,7 @@ fn an_acknowledgement_that_could_not_be_stored_may_bring_the_message_again_after
     let publish = client.expect_unacknowledged(1, "a", "x");
     store.set_mood(Mood::Failing);
     client.acknowledge(&publish);
-    client.expect_disconnected(ReasonCode::UnspecifiedError);
+    client.expect_disconnected(ReasonCode::ImplementationSpecificError);
     store.set_mood(Mood::Willing);
     net.crash_and_restart();
     let client = again();

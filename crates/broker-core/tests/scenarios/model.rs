@@ -141,9 +141,10 @@ struct World {
 }
 
 impl World {
-    fn new(has_store: bool) -> Self {
+    fn new(has_store: bool, window: usize) -> Self {
         let options = BrokerOptions {
             max_inflight: 3,
+            queue_window_messages: window,
             topic_cache_entries: 2,
             ..Default::default()
         };
@@ -432,10 +433,11 @@ proptest! {
 
     #[test]
     fn every_client_receives_what_the_model_says(
-        has_store in any::<bool>(),
+        has_store in prop::bool::weighted(0.7),
+        window in prop_oneof![Just(1), Just(3), Just(1_000)],
         steps in proptest::collection::vec(step(), 1..150),
     ) {
-        let mut world = World::new(has_store);
+        let mut world = World::new(has_store, window);
         for client in 0..CLIENTS {
             world.connect(client, client == 0, Kind::Lasting, false);
         }

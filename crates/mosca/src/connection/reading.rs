@@ -114,6 +114,10 @@ impl<S: Network> Driver<S> {
                 handle_input(&mut self.connection, &all, now, &mut worker.effects);
             self.partial = Partial::new(all.get(used..).unwrap_or_default(), missing);
             self.settle(now, worker);
+            // Of large packets no more than one is on its way to the store.
+            if let Some(commits) = &mut self.commits {
+                commits.is_alone = true;
+            }
         }
         Poll::Ready(Ok(false))
     }

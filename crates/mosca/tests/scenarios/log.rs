@@ -4,8 +4,10 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use broker_core::persistence::contract::{Behaviour, FailingPersistence};
 use mosca::Server;
-use mqtt_codec::{Connect, Packet, Publish, Version};
+use mqtt_codec::{Connect, Packet, Publish, QoS, Version};
+use persistence_memory::MemoryPersistence;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Level};
 
@@ -195,4 +197,42 @@ async fn too_many_connections_are_one_warning_and_then_lines_at_debug() {
     assert_eq!(warnings.count(), 1, "{lines:#?}");
     let debug = lines.iter().filter(|line| line.starts_with("DEBUG"));
     assert_eq!(debug.count(), 4, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn the_log_says_once_that_the_store_fails_and_once_that_it_is_back() {
+    let (log, _guard) = Log::begin();
+    let store = Arc::new(FailingPersistence::new(MemoryPersistence::new()));
+    let server = start(Server::builder().persistence(Arc::clone(&store) as _)).await;
+    let hello = Connect {
+        clean_start: false,
+        ..Connect::new(Version::V311, "away")
+    };
+    let mut subscriber = Client::connect_with(&server, &hello).await;
+    subscriber.subscribe("a", QoS::AtLeastOnce).await;
+    drop(subscriber);
+    wait_for_connections(&server, 0).await;
+    let mut publisher = Client::connect(&server, Version::V5, "publisher").await;
+    for _ in 0..2 {
+        log.take();
+        store.set_commits(Behaviour::Fail);
+        for number in 1..=5 {
+            publisher.publish_at_least_once(number, "a", b"x").await;
+            publisher.receive().await;
+        }
+        store.heal();
+        for number in 1..=5 {
+            publisher.publish_at_least_once(number, "a", b"x").await;
+            publisher.receive_puback().await;
+        }
+        let lines = log.take();
+        let of = |level: &str| lines.iter().filter(|line| line.starts_with(level)).count();
+        assert_eq!(
+            (of("ERROR"), of("INFO"), of("DEBUG")),
+            (1, 1, 4),
+            "{lines:#?}"
+        );
+        assert!(lines[0].contains("told to fail by a test"), "{lines:#?}");
+    }
+    assert_eq!(server.counters().failed_commits.get(), 10);
 }

@@ -48,11 +48,10 @@ impl Outgoing {
             "what is emitted is counted right"
         );
         self.check_ahead();
+        self.check_tail();
         let ordinals: Vec<u64> = admitted().map(|entry| entry.ordinal).collect();
-        assert!(
-            ordinals.is_sorted_by(|a, b| a < b),
-            "identifiers are taken in turn"
-        );
+        let in_turn = ordinals.is_sorted_by(|a, b| a < b);
+        assert!(in_turn, "identifiers are taken in turn");
         assert!(ordinals.last().is_none_or(|last| *last < self.next_ordinal));
         let sequences: Vec<u64> = self.entries.iter().map(|entry| entry.sequence).collect();
         assert!(sequences.is_sorted_by(|a, b| a < b), "order is kept");

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use broker_core::persistence::{Answer, Persistence};
+use broker_core::persistence::{Answer, Persistence, PersistenceError};
 use broker_core::{
     Broker, BrokerOptions, CloseCause, Connection, Effects, Message, MessageParts, Outbox, Output,
     Ticket, Timestamp,
@@ -24,10 +24,13 @@ use broker_core::{
 use mqtt_codec::{Connect, Decoded, OwnedPacket, Packet, QoS, Version, decode};
 
 use super::ledger::{Ledger, Traces};
-use super::store::Store;
+use super::store::{Mood, Store};
 
 /// Turns after which a broker that is still busy is taken to be so for ever.
 const TURNS_MAX: usize = 200_000;
+
+/// Commits of one connection that may be under way at a time.
+const COMMITS_MAX: usize = 3;
 
 /// When the tests begin.
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -52,7 +55,8 @@ struct Inner {
 struct Line {
     connection: Option<Connection>,
     woken: Arc<Woken>,
-    commit: Option<(Answer<()>, Ticket)>,
+    /// What is being committed: as with a server, more is handled meanwhile.
+    commits: VecDeque<(Answer<()>, Ticket)>,
     /// Bytes on their way to the broker.
     inbound: Vec<u8>,
     /// Bytes that the client does not read.
@@ -91,7 +95,7 @@ impl Net {
     }
 
     fn make(options: BrokerOptions, store: Option<Arc<Store>>) -> Self {
-        Self(Rc::new(RefCell::new(Inner {
+        let net = Self(Rc::new(RefCell::new(Inner {
             broker: Broker::new(options),
             store,
             now: START,
@@ -100,7 +104,9 @@ impl Net {
             commits: Vec::new(),
             traces: Traces::default(),
             is_checked: true,
-        })))
+        })));
+        net.0.borrow_mut().restore();
+        net
     }
 
     pub(crate) fn broker(&self) -> Arc<Broker> {
@@ -115,7 +121,7 @@ impl Net {
         net.lines.push(Line {
             connection: Some(connection),
             woken: Arc::new(Woken(AtomicBool::new(true))),
-            commit: None,
+            commits: VecDeque::new(),
             inbound: Vec::new(),
             writing: Outbox::default(),
             reads: true,
@@ -205,7 +211,7 @@ impl Net {
             store.set_behind();
         }
         let line = &mut net.lines[line];
-        line.commit = None;
+        line.commits.clear();
         line.connection = None;
         line.closed.get_or_insert(CloseCause::ConnectionLost);
         net.run();
@@ -282,26 +288,33 @@ impl Inner {
         let store = Arc::clone(net.store.as_ref().expect("a test with a store"));
         store.crash();
         for line in &mut net.lines {
-            line.commit = None;
+            line.commits.clear();
             line.connection = None;
             line.closed.get_or_insert(CloseCause::ConnectionLost);
         }
         net.broker = Broker::new(net.broker.options().clone());
         net.effects = Effects::new();
         net.commits.clear();
-        let now = net.now;
-        {
-            let Inner {
-                broker, effects, ..
-            } = &mut *net;
-            let restored = pin!(broker.restore(now, &*store, effects));
-            let Poll::Ready(result) = restored.poll(&mut Context::from_waker(Waker::noop())) else {
-                panic!("this store answers at once");
-            };
-            result.expect("this store can be read");
-        }
-        net.settle_broker();
+        net.restore();
         net.run();
+    }
+
+    /// The broker gets to know what the store has, if there is one.
+    fn restore(&mut self) {
+        let Some(store) = &self.store else { return };
+        // Whatever a test has told it: a store that a broker starts over answers.
+        let mood = store.mood();
+        store.set_mood(Mood::Willing);
+        let persistence: Arc<dyn Persistence> = Arc::clone(store) as _;
+        let restored = pin!(
+            self.broker
+                .restore(self.now, &persistence, &mut self.effects)
+        );
+        let Poll::Ready(result) = restored.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("this store answers at once");
+        };
+        result.expect("this store can be read");
+        store.set_mood(mood);
     }
 
     /// Goes on until nobody has anything to do.
@@ -334,19 +347,29 @@ impl Inner {
         if line.connection.is_none() {
             return false;
         }
-        if let Some((mut answer, ticket)) = line.commit.take() {
-            let Some(result) = poll_answer(&mut answer) else {
-                line.commit = Some((answer, ticket));
-                return false;
-            };
+        let done = line
+            .commits
+            .front_mut()
+            .and_then(|(answer, _)| poll_answer(answer));
+        if let Some(result) = done
+            && let Some((_, ticket)) = line.commits.pop_front()
+        {
             match result {
                 Ok(()) => line.connection().handle_committed(now, ticket, effects),
-                Err(()) => line.connection().handle_commit_failed(now, ticket, effects),
+                Err(error) => {
+                    line.connection()
+                        .handle_commit_failed(now, ticket, &error, effects);
+                }
             }
             line.settle(now, store, effects);
             line.wake();
             return true;
         }
+        if line.waits_for_store() {
+            line.connection().hold_keep_alive(true);
+            return false;
+        }
+        line.connection().hold_keep_alive(false);
         let mut busy = false;
         if line.closed.is_none() && line.woken.0.swap(false, Ordering::SeqCst) {
             busy = true;
@@ -365,7 +388,11 @@ impl Inner {
 
     fn keep_time(&mut self) {
         let now = self.now;
-        while self.broker.handle_timeout(now, &mut self.effects) {}
+        for _ in 0..2 {
+            while self.broker.handle_timeout(now, &mut self.effects) {}
+            let mut nobody = Context::from_waker(Waker::noop());
+            self.broker.poll_estates(&mut nobody);
+        }
         self.settle_broker();
         let Self {
             lines,
@@ -406,7 +433,7 @@ impl Inner {
                 Some(Ok(())) => self
                     .broker
                     .handle_committed(self.now, ticket, &mut self.effects),
-                Some(Err(())) => self.broker.handle_commit_failed(ticket),
+                Some(Err(_)) => self.broker.handle_commit_failed(ticket),
                 None => {
                     self.commits.push((answer, ticket));
                     continue;
@@ -432,11 +459,11 @@ impl Inner {
             return;
         };
         // What is being committed goes on, though nobody is left to be answered.
-        commits.extend(line.commit.take());
+        commits.extend(line.commits.drain(..));
         connection.handle_lost(*now, effects);
         line.closed = connection.closing();
         line.settle(*now, store.as_deref(), effects);
-        if line.commit.is_none() {
+        if line.commits.is_empty() {
             line.connection = None;
         }
     }
@@ -501,7 +528,7 @@ impl Drop for Inner {
                 while store.held() > 0 {
                     store.let_go(0);
                 }
-                store.set_mood(super::store::Mood::Willing);
+                store.set_mood(Mood::Willing);
             }
             self.run();
             self.finish();
@@ -518,20 +545,35 @@ impl Line {
         self.woken.0.store(true, Ordering::SeqCst);
     }
 
+    /// Whether nothing more may be handled before a commit is done.
+    fn waits_for_store(&self) -> bool {
+        let connection = self.connection.as_ref().expect("it is being driven");
+        let may_go_on = connection.is_greeted() && connection.closing().is_none();
+        !self.commits.is_empty() && (self.commits.len() >= COMMITS_MAX || !may_go_on)
+    }
+
     /// The duty after each batch of input, and after each `poll_output`.
     fn settle(&mut self, now: Timestamp, store: Option<&Store>, effects: &mut Effects) {
         for _ in 0..TURNS_MAX {
             let connection = self.connection.as_mut().expect("it is being driven");
             let mut answer = commit(store, effects);
+            let is_behind = !self.commits.is_empty();
             match poll_answer(&mut answer) {
-                Some(Ok(())) => connection.handle_committed_now(now, effects),
-                Some(Err(())) => {
+                Some(Ok(())) if !is_behind || effects.may_overtake() => {
+                    connection.handle_committed_now(now, effects);
+                }
+                Some(Err(error)) if !is_behind => {
                     let ticket = effects.take_ticket();
-                    connection.handle_commit_failed(now, ticket, effects);
+                    connection.handle_commit_failed(now, ticket, &error, effects);
                     self.wake();
                 }
-                None => {
-                    self.commit = Some((answer, effects.take_ticket()));
+                known => {
+                    let answer = match known {
+                        Some(Ok(())) => Answer::ready(()),
+                        Some(Err(error)) => Answer::Ready(Err(error)),
+                        None => answer,
+                    };
+                    self.commits.push_back((answer, effects.take_ticket()));
                     effects.wake();
                     return;
                 }
@@ -553,13 +595,13 @@ impl Line {
         effects: &mut Effects,
         traces: &mut Traces,
     ) {
-        if self.commit.is_none() && self.connection().is_unfinished() {
+        if !self.waits_for_store() && self.connection().is_unfinished() {
             self.connection().take_step(now, effects);
             self.settle(now, store, effects);
             self.read(now, store, effects, traces);
             self.wake();
         }
-        if self.commit.is_some() || !self.connection().awaits_verdict() {
+        if self.waits_for_store() || !self.connection().awaits_verdict() {
             return;
         }
         let waker = Waker::from(Arc::clone(&self.woken));
@@ -584,7 +626,7 @@ impl Line {
                 let outbox = core::mem::take(&mut self.writing);
                 self.deliver(outbox, effects);
             }
-            if self.commit.is_some() {
+            if self.waits_for_store() {
                 return;
             }
             let connection = self.connection.as_mut().expect("it is being driven");
@@ -617,9 +659,10 @@ impl Line {
         effects: &mut Effects,
         traces: &mut Traces,
     ) -> bool {
+        let waits = self.waits_for_store();
         let connection = self.connection.as_mut().expect("it is being driven");
         let is_blocked = !self.writing.is_empty() && !connection.accepts_input();
-        if self.inbound.is_empty() || self.commit.is_some() || is_blocked {
+        if self.inbound.is_empty() || waits || is_blocked {
             return false;
         }
         let mut used = 0;
@@ -707,9 +750,9 @@ fn commit(store: Option<&Store>, effects: &mut Effects) -> Answer<()> {
     }
 }
 
-fn poll_answer(answer: &mut Answer<()>) -> Option<Result<(), ()>> {
+fn poll_answer(answer: &mut Answer<()>) -> Option<Result<(), PersistenceError>> {
     match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => Some(result.map_err(drop)),
+        Poll::Ready(result) => Some(result),
         Poll::Pending => None,
     }
 }

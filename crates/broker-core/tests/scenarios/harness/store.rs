@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use broker_core::Message;
 use broker_core::persistence::{
@@ -20,6 +20,8 @@ pub(crate) enum Mood {
     Willing,
     /// Refuses them.
     Failing,
+    /// Refuses them because it is full.
+    Full,
     /// Keeps them waiting until [`Store::let_go`] or [`Store::refuse_held`].
     Holding,
 }
@@ -32,6 +34,11 @@ struct Kept {
     mood: Option<Mood>,
     is_behind: bool,
     held: Vec<Arc<Held>>,
+    /// Whether lookups are answered only when they are let go, or not at all.
+    holds_lookups: bool,
+    fails_lookups: bool,
+    waiting: Vec<Arc<Lookup>>,
+    pages: usize,
     sessions: BTreeMap<String, Contents>,
     retained: BTreeMap<String, Arc<Message>>,
     wills: BTreeMap<String, StoredWill>,
@@ -47,6 +54,10 @@ struct Contents {
 /// A batch that waits, and what became of it.
 struct Held(Mutex<HeldBatch>);
 
+/// Whether a lookup may be answered, and who waits for it.
+#[derive(Default)]
+struct Lookup(Mutex<(bool, Option<Waker>)>);
+
 struct HeldBatch {
     operations: Vec<Operation>,
     answer: Option<Result<(), PersistenceError>>,
@@ -55,6 +66,10 @@ struct HeldBatch {
 impl Store {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::default()))
+    }
+
+    pub(super) fn mood(&self) -> Mood {
+        self.kept().mood.unwrap_or(Mood::Willing)
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {
@@ -117,6 +132,80 @@ impl Store {
             .values()
             .map(|will| format!("will of {:?}", will.session));
         sessions.chain(retained).chain(wills).collect()
+    }
+
+    /// From now on lookups of what is under way wait for [`let_lookups_go`](Self::let_lookups_go).
+    /// They are answered with what was there when they were made.
+    pub(crate) fn hold_lookups(&self) {
+        self.kept().holds_lookups = true;
+    }
+
+    /// Answers the lookups that wait, and all others at once.
+    pub(crate) fn let_lookups_go(&self) {
+        let mut kept = self.kept();
+        kept.holds_lookups = false;
+        let waiting = core::mem::take(&mut kept.waiting);
+        drop(kept);
+        for lookup in waiting {
+            let mut lookup = lookup.0.lock().unwrap();
+            lookup.0 = true;
+            lookup.1.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub(crate) fn fail_lookups(&self, fails: bool) {
+        self.kept().fails_lookups = fails;
+    }
+
+    /// Messages at these places in a client's queue are gone.
+    pub(crate) fn lose_messages(&self, client: &str, places: core::ops::Range<usize>) {
+        let mut kept = self.kept();
+        let contents = kept.sessions.get_mut(client).expect("a session");
+        let sequences: Vec<u64> = contents.outgoing.keys().copied().collect();
+        for sequence in &sequences[places] {
+            contents.outgoing.remove(sequence);
+        }
+    }
+
+    /// How many pages of queues were asked for.
+    pub(crate) fn pages(&self) -> usize {
+        self.kept().pages
+    }
+
+    /// Messages of a client's queue that somebody else keeps too: the broker.
+    pub(crate) fn in_memory(&self, client: &str) -> usize {
+        let kept = self.kept();
+        let contents = kept.sessions.get(client);
+        contents.map_or(0, |contents| {
+            let messages = contents
+                .outgoing
+                .values()
+                .filter_map(|it| it.message.as_ref());
+            messages
+                .filter(|message| Arc::strong_count(message) > 1)
+                .count()
+        })
+    }
+
+    /// An answer as the tests want it.
+    fn look<T: Clone + Send + 'static>(&self, found: T) -> Answer<T> {
+        let mut kept = self.kept();
+        if kept.fails_lookups {
+            return Answer::Ready(Err(failure()));
+        }
+        if !kept.holds_lookups {
+            return Answer::ready(found);
+        }
+        let lookup = Arc::new(Lookup::default());
+        kept.waiting.push(Arc::clone(&lookup));
+        Answer::pending(poll_fn(move |context| {
+            let mut lookup = lookup.0.lock().unwrap();
+            if lookup.0 {
+                return Poll::Ready(Ok(found.clone()));
+            }
+            lookup.1 = Some(context.waker().clone());
+            Poll::Pending
+        }))
     }
 
     /// Messages stored for a client, with their identifiers and stages.
@@ -313,6 +402,11 @@ impl Persistence for Store {
                 kept.is_behind = true;
                 Answer::Ready(Err(failure()))
             }
+            Mood::Full => {
+                batch.drain().for_each(drop);
+                kept.is_behind = true;
+                Answer::Ready(Err(PersistenceError::Full("the test said so".into())))
+            }
             Mood::Holding => {
                 let operations = batch.drain().collect();
                 let held = Arc::new(Held(Mutex::new(HeldBatch {
@@ -370,13 +464,10 @@ impl Persistence for Store {
         after: Option<u64>,
         limit: usize,
     ) -> Answer<Vec<StoredOutgoing>> {
+        self.kept().pages += 1;
         let queue = self.queue(client).into_iter();
-        Answer::ready(
-            queue
-                .filter(|stored| after.is_none_or(|after| stored.sequence > after))
-                .take(limit.min(2))
-                .collect(),
-        )
+        let behind = queue.filter(|stored| after.is_none_or(|after| stored.sequence > after));
+        self.look(behind.take(limit.min(2)).collect())
     }
 
     fn queue(&self, client: &str) -> Answer<StoredQueue> {
@@ -392,7 +483,9 @@ impl Persistence for Store {
     fn incoming(&self, client: &str) -> Answer<Vec<PacketId>> {
         let kept = self.kept();
         let ids = kept.sessions.get(client).map(|contents| &contents.incoming);
-        Answer::ready(ids.into_iter().flatten().copied().collect())
+        let ids = ids.into_iter().flatten().copied().collect();
+        drop(kept);
+        self.look(ids)
     }
 
     fn retained(

@@ -1,0 +1,111 @@
+//! Batches of a connection on their way to the store: what is handled meanwhile, and what waits.
+
+use std::mem;
+use std::task::{Context, Poll};
+
+use broker_core::persistence::PersistenceError;
+use broker_core::{Ticket, Timestamp};
+
+use super::receivers_first::receivers_first;
+use super::{Driver, Stage};
+use crate::log;
+use crate::network::Network;
+use crate::settle::{COMMITS_MAX, settle};
+use crate::worker::Worker;
+
+impl<S: Network> Driver<S> {
+    /// Whether nothing more may be handled, or asked for to be written, before a commit is done: what
+    /// is under way is enough, or the client has not been told that it is in, or all that it is to
+    /// be told has to be there before the connection ends.
+    pub(super) fn waits_for_store(&self) -> bool {
+        self.commits.as_ref().is_some_and(|commits| {
+            commits.is_alone
+                || commits.len() >= COMMITS_MAX
+                || !self.connection.is_greeted()
+                || self.connection.closing().is_some()
+        })
+    }
+
+    /// The client may say what it likes from here on; it is not heard.
+    pub(super) fn stop_listening(&mut self) {
+        if let Some(commits) = &mut self.commits
+            && !mem::replace(&mut commits.is_unheard, true)
+        {
+            self.connection.hold_keep_alive(true);
+        }
+    }
+
+    /// Goes on with what waited for a commit, if one is done. Then whether receivers are to write
+    /// first.
+    pub(super) fn hear_of_commit(
+        &mut self,
+        now: Timestamp,
+        worker: &mut Worker,
+        context: &mut Context<'_>,
+    ) -> Option<bool> {
+        let commits = self.commits.as_mut()?;
+        let Poll::Ready(done) = commits.poll(&self.shared.health, context) else {
+            return None;
+        };
+        if mem::take(&mut commits.is_unheard) {
+            self.connection.hold_keep_alive(false);
+            self.connection.hear(now);
+        }
+        if commits.len() == 0 {
+            self.commits = None;
+        }
+        let (result, ticket) = done?;
+        Some(self.committed(result, ticket, now, worker))
+    }
+
+    /// Commits what was brought about, and goes to the next stage where that is due. Returns how many
+    /// tasks were woken.
+    pub(super) fn settle(&mut self, now: Timestamp, worker: &mut Worker) -> usize {
+        let is_behind = self.commits.is_some();
+        let effects = &mut worker.effects;
+        let (commit, woken) = settle(&mut self.connection, &self.shared, now, effects, is_behind);
+        if let Some(commit) = commit {
+            self.commits.get_or_insert_default().push(commit);
+        }
+        match self.stage {
+            Stage::Awaiting(_) | Stage::Serving | Stage::Timed(_)
+                if self.connection.closing().is_some() =>
+            {
+                self.stage = Stage::Farewell(None);
+            }
+            Stage::Awaiting(_) if self.connection.is_connected() => {
+                self.stage = Stage::Serving;
+                tracing::info!(
+                    client = log::client_id(&self.connection),
+                    peer = %self.peer,
+                    user = log::user(&self.connection),
+                    "client connected"
+                );
+            }
+            Stage::Serving | Stage::Timed(_) => self.set_time(now),
+            _ => {}
+        }
+        woken
+    }
+
+    /// A commit has come to its end. True if receivers are to write first.
+    fn committed(
+        &mut self,
+        result: Result<(), PersistenceError>,
+        ticket: Ticket,
+        now: Timestamp,
+        worker: &mut Worker,
+    ) -> bool {
+        let answers = ticket.has_replies();
+        let effects = &mut worker.effects;
+        match result {
+            Ok(()) => self.connection.handle_committed(now, ticket, effects),
+            Err(error) => {
+                self.shared.health.note_failure(&error);
+                self.connection
+                    .handle_commit_failed(now, ticket, &error, effects);
+            }
+        }
+        receivers_first(answers, self.settle(now, worker))
+    }
+}
