@@ -70,6 +70,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Take over what the mosca of Node.js has left in Redis or MongoDB; exits with 3 if something
+    /// cannot be read
+    Import {
+        /// Where it is: redis://… or mongodb://…, as in --persistence
+        source: String,
+        /// Store that it goes into, as in --persistence [default: the one at the same address]
+        #[arg(long, value_name = "STORE")]
+        into: Option<String>,
+    },
 }
 
 /// What can be done with a store on disk.

@@ -9,8 +9,8 @@ mod config;
 #[cfg(feature = "fjall")]
 mod db;
 mod descriptors;
+mod import;
 mod log;
-#[cfg(feature = "fjall")]
 mod progress;
 mod settings;
 mod store;
@@ -68,6 +68,11 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
         #[cfg(not(feature = "fjall"))]
         Command::Db { .. } => {
             anyhow::bail!("this mosca was built without the store on disk (cargo feature `fjall`)")
+        }
+        Command::Import { source, into } => {
+            let _log = Log::start(tracing::Level::WARN);
+            let runtime = runtime(1).context("cannot start the runtime")?;
+            runtime.block_on(import::run(source, into.as_deref()))
         }
     }
 }

@@ -8,6 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Plain lines come with every tenth of the work.
 const TENTHS: u64 = 10;
 
+/// Or with so many things, where nobody knows how many there are.
+const COUNTED: u64 = 10_000;
+
 /// What is shown of one piece of work.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
@@ -54,6 +57,31 @@ impl Progress {
         }
         self.said = (doing.to_owned(), tenths);
         Some(format!("{doing}: {done} of {total}"))
+    }
+
+    /// So much is done of nobody knows how much.
+    pub(crate) fn count(&mut self, doing: &str, done: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(ProgressStyle::default_spinner());
+            bar.set_message(format!("{doing}: {done}"));
+            bar.tick();
+        } else if done >= self.said.1.saturating_add(COUNTED) {
+            self.said.1 = done;
+            // Nobody has to read it.
+            let _written = writeln!(io::stderr(), "{doing}: {done}");
+        }
+    }
+
+    /// Something that has to be said in between.
+    pub(crate) fn say(&self, line: &str) {
+        let say = || {
+            // Nobody has to read it.
+            let _written = writeln!(io::stderr(), "{line}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
     }
 
     /// It is over: the bar makes way for the result.

@@ -1,8 +1,11 @@
 //! Stores that fail while the broker lives: nothing that was acknowledged is lost, the log says what is
 //! wrong, and when the store is back the broker goes on by itself.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use test_servers::Folder;
 use test_servers::mongod::MongodSet;
 use test_servers::redis::Redis;
 
@@ -88,5 +91,92 @@ fn a_primary_of_mongodb_that_steps_down_or_dies_loses_nothing() {
         findings.assert_clean();
         assert_eq!(broker.starts.len(), 1);
         broker.terminate().await;
+    });
+}
+
+/// A small disk of one's own. It takes root, as does installing what the tests need.
+struct Disk {
+    folder: Folder,
+}
+
+impl Disk {
+    fn of_mebibytes(mebibytes: u32) -> Self {
+        let folder = Folder::new("crash-disk");
+        let disk = Self { folder };
+        let size = format!("size={mebibytes}m");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]);
+        let status = mount.arg(disk.path()).status().unwrap();
+        assert!(
+            status.success(),
+            "this test has to mount a small disk, as root"
+        );
+        disk
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Takes all space but this.
+    fn fill(&self, left: u64) {
+        let output = Command::new("df")
+            .args(["--output=avail", "-B1"])
+            .arg(self.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let free: u64 = text.lines().last().unwrap().trim().parse().unwrap();
+        let filling = usize::try_from(free.saturating_sub(left)).unwrap();
+        std::fs::write(self.path().join("filling"), vec![0; filling]).unwrap();
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.path().join("filling")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
+    let seed = Chance::seed();
+    let disk = Disk::of_mebibytes(400);
+    let path = disk.path().join("db");
+    run(async {
+        let mut course = Course::begin(&["--db", path.to_str().unwrap()], seed).await;
+        course.work(1_500).await;
+        disk.fill(1 << 20);
+        // Until nothing is acknowledged any more.
+        let start = Instant::now();
+        let (mut known, mut since) = (course.acknowledged(), Instant::now());
+        while since.elapsed() < Duration::from_secs(2) {
+            assert!(start.elapsed() < RECOVERY, "the disk does not get full");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if course.acknowledged() > known {
+                (known, since) = (course.acknowledged(), Instant::now());
+            }
+        }
+        println!("the disk is full after {:.1?}", start.elapsed());
+        disk.empty();
+        let recovery = wait_for_progress(&course).await;
+        println!("there is room again, back at work after {recovery:.1?}");
+        course.work(1_500).await;
+        // And what is on the disk is whole.
+        course.broker.kill().await;
+        course.broker.start().await;
+        let (findings, mut broker) = course.finish("a full disk").await;
+        findings.assert_clean();
+        broker.terminate().await;
+        let said = complaints(&broker.log);
+        assert!(
+            said.iter()
+                .any(|line| line.contains("full") || line.contains("No space")),
+            "the log does not say what is wrong: {said:?}"
+        );
     });
 }

@@ -30,6 +30,7 @@ mod subscriber;
 
 use chance::Chance;
 use course::{Course, run};
+use test_servers::Folder;
 use test_servers::mongod::Mongod;
 use test_servers::redis::Redis;
 
@@ -68,6 +69,33 @@ fn without_a_crash_nothing_is_found() {
             findings.acknowledged > 0 && findings.deliveries > 0,
             "{findings}"
         );
+    });
+}
+
+/// Everything that was acknowledged is on the disk.
+#[test]
+fn over_fjall_nothing_is_lost_when_the_broker_is_killed() {
+    let seed = Chance::seed();
+    let folder = Folder::new("crash-fjall");
+    let path = folder.path().join("db");
+    run(async {
+        let mut course = Course::begin(&["--db", path.to_str().unwrap()], seed).await;
+        course.kill(kills()).await;
+        course.finish("fjall").await.0.assert_clean();
+    });
+}
+
+/// What a killed process has written the system still has.
+#[test]
+fn over_fjall_that_leaves_it_to_the_system_nothing_is_lost_when_the_broker_is_killed() {
+    let seed = Chance::seed();
+    let folder = Folder::new("crash-fjall-os");
+    let path = folder.path().join("db");
+    run(async {
+        let arguments = ["--db", path.to_str().unwrap(), "--durability", "os"];
+        let mut course = Course::begin(&arguments, seed).await;
+        course.kill(kills()).await;
+        course.finish("fjall, os").await.0.assert_clean();
     });
 }
 
