@@ -89,6 +89,7 @@ impl Outbox {
     }
 
     /// Appends bytes written by `write`.
+    #[inline(always)]
     pub(crate) fn put<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let content = self.content.get_or_insert_default();
         let before = content.flat.len();

@@ -166,6 +166,7 @@ impl Link {
     }
 
     /// The connection is waiting for something to send.
+    #[inline(always)]
     pub(crate) fn rest(&mut self, waker: &Waker, asleep: bool) {
         if !self
             .waker

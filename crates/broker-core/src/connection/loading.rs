@@ -116,6 +116,7 @@ impl Connected {
     ///
     /// # Errors
     /// When the store cannot be read: the client comes back, and waits for it then.
+    #[inline(never)]
     pub(super) fn refill(&mut self, broker: &Arc<Broker>, waker: &Waker) -> Result<(), CloseCause> {
         loop {
             let refill = self.extras.as_mut().and_then(|extras| extras.refill.take());

@@ -72,6 +72,7 @@ impl Session {
 
     /// Puts a message into a session that is kept in the store, or one that may go back to where it
     /// comes from. It goes out when the batch has been committed.
+    #[inline(never)]
     fn enqueue(
         self: &Arc<Self>,
         state: &mut State,

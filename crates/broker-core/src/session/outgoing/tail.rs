@@ -123,6 +123,7 @@ impl Outgoing {
 
     /// Puts a message behind all others without keeping it: the store has it when it is
     /// [`committed`](Self::committed). Returns its sequence number.
+    #[inline(never)]
     pub(crate) fn push_behind(&mut self, bytes: usize) -> u64 {
         let sequence = self.take_sequence();
         let after = sequence.checked_sub(1);
@@ -136,6 +137,7 @@ impl Outgoing {
     }
 
     /// A message of the tail was committed.
+    #[inline(never)]
     pub(super) fn committed_behind(&mut self, sequence: u64) {
         if let Some(tail) = &mut self.tail {
             tail.pending.remove(&sequence);
@@ -143,6 +145,7 @@ impl Outgoing {
     }
 
     /// A message of the tail could not be committed.
+    #[inline(never)]
     pub(super) fn aborted_behind(&mut self, sequence: u64) {
         if let Some(tail) = &mut self.tail
             && let Some(bytes) = tail.pending.remove(&sequence)
@@ -163,6 +166,7 @@ impl Outgoing {
 
     /// Leaves to the store what waits and what is under way: it may have more of it than is known
     /// here, and how far that has come is read from it again.
+    #[inline(never)]
     pub(crate) fn unload(&mut self) {
         if self.entries.iter().any(|entry| entry.moving) {
             return;
@@ -187,6 +191,7 @@ impl Outgoing {
     }
 
     /// Leaves to the store what waits: the client is away, and it may be long until it returns.
+    #[inline(never)]
     pub(crate) fn spill(&mut self) {
         while self.entries.len() > self.admitted
             && let Some(last) = self.entries.back()
