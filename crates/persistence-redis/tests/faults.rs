@@ -211,16 +211,16 @@ fn a_line_that_is_full_refuses_at_once() {
         });
         let answers: Vec<_> = answers.collect();
         server.resume();
-        let mut confirmed = 0;
-        for answer in answers {
+        let mut confirmed = Vec::new();
+        for (number, answer) in (1..).zip(answers) {
             match answer.await {
-                Ok(()) => confirmed += 1,
+                Ok(()) => confirmed.push(number),
                 Err(error) => assert!(error.to_string().contains("wait for Redis"), "{error}"),
             }
         }
-        assert!((10..100).contains(&confirmed), "{confirmed}");
-        let found = numbers(&store, "c").await.unwrap();
-        assert_eq!(found, (1..=confirmed).collect::<Vec<_>>());
+        // The writer may take what waits while more comes, and so make room once more.
+        assert!((10..100).contains(&confirmed.len()), "{confirmed:?}");
+        assert_eq!(numbers(&store, "c").await.unwrap(), confirmed);
     });
 }
 

@@ -47,7 +47,10 @@ fn the_replica_takes_over() {
     let mut both = RedisSentinel::start(Redis::durable());
     assert_eq!(both.primary_port(), Some(both.servers[0].port()));
     both.servers[0].command(&["SET", "key", "value"]);
-    both.servers[0].command(&["WAIT", "1", "0"]);
+    // WAIT would be of another connection, which has written nothing and so waits for nothing.
+    wait_until("the replica to hear of it", || {
+        both.servers[1].command(&["GET", "key"]) == "value"
+    });
     assert_eq!(both.fail_over(), 0);
     assert_eq!(both.primary_port(), Some(both.servers[1].port()));
     assert_eq!(both.servers[1].command(&["GET", "key"]), "value");
