@@ -17,7 +17,9 @@ fn receiver(net: &Net) -> Client {
     client
 }
 
-/// MQTT 5.0: [MQTT-4.3.2-4] and [MQTT-4.3.3-8]: an answer to each message, and the connection goes on.
+/// Each message has its answer, and the connection goes on.
+///
+/// MQTT 5.0: [MQTT-4.3.2-4] [MQTT-4.3.3-8]
 #[test]
 fn mqtt_5_publishers_hear_for_each_message_that_it_was_not_stored() {
     let (net, store) = Net::with_store(BrokerOptions {
@@ -60,7 +62,9 @@ fn mqtt_5_publishers_hear_for_each_message_that_it_was_not_stored() {
     assert_eq!(counters.counters().failed_commits.get(), 40);
 }
 
-/// MQTT 5.0: [MQTT-3.1.2-29] for PUBACK.
+/// A reason in words is for those who ask for problem information, in PUBACK too.
+///
+/// MQTT 5.0: [MQTT-3.1.2-29]
 #[test]
 fn the_refusal_says_why_to_those_who_want_to_know() {
     let (net, store) = Net::with_store(BrokerOptions::default());
@@ -301,7 +305,10 @@ fn messages_sent_meanwhile_are_answered_in_their_order_and_pings_at_once() {
     }
 }
 
-/// MQTT 5.0: [MQTT-4.6.0-2]: after one that failed no later one is acknowledged on this connection.
+/// After one that failed no later one is acknowledged on this connection: the order of
+/// acknowledgements would be broken.
+///
+/// MQTT 5.0: [MQTT-4.6.0-2]
 #[test]
 fn nothing_is_acknowledged_behind_a_batch_that_failed_and_ended_the_connection() {
     let (net, store) = Net::with_store(BrokerOptions::default());
