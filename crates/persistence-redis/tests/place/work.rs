@@ -91,6 +91,7 @@ pub(crate) const WINDOW: u64 = 10;
 pub(crate) struct Load {
     workers: Vec<tokio::task::JoinHandle<u64>>,
     stop: Arc<std::sync::atomic::AtomicBool>,
+    confirmed: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Load {
@@ -99,9 +100,11 @@ impl Load {
         let mut load = Self {
             workers: Vec::new(),
             stop: Arc::clone(&stop),
+            confirmed: Arc::default(),
         };
         for worker in 0..workers {
             let (store, stop) = (Arc::clone(store), Arc::clone(&stop));
+            let confirmed = Arc::clone(&load.confirmed);
             let client = format!("worker {worker}");
             commit(&store, [put_session(&client)]).await.unwrap();
             load.workers.push(tokio::spawn(async move {
@@ -116,6 +119,7 @@ impl Load {
                         operations.push(dequeue(&client, number - WINDOW));
                     }
                     commit(&store, operations).await.unwrap();
+                    confirmed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 }
                 number
             }));
@@ -123,17 +127,30 @@ impl Load {
         load
     }
 
-    /// Stops, and compares what is there with what was confirmed. Returns how many batches that were.
-    pub(crate) async fn finish(self, store: &RedisPersistence) -> u64 {
+    /// Waits until as many batches have been confirmed as there were, and `more`: that there is load,
+    /// and that it goes on after a fault.
+    pub(crate) async fn confirms(&self, more: u64) {
+        let confirmed = || self.confirmed.load(std::sync::atomic::Ordering::SeqCst);
+        let wanted = confirmed() + more;
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while confirmed() < wanted {
+            assert!(
+                std::time::Instant::now() < end,
+                "{} of {wanted} batches are confirmed",
+                confirmed()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Stops, and compares what is there with what was confirmed.
+    pub(crate) async fn finish(self, store: &RedisPersistence) {
         self.stop.store(true, std::sync::atomic::Ordering::SeqCst);
-        let mut sum = 0;
         for (worker, task) in self.workers.into_iter().enumerate() {
             let last = task.await.unwrap();
             let found = numbers(store, &format!("worker {worker}")).await.unwrap();
             let wanted: Vec<u64> = (last.saturating_sub(WINDOW - 1).max(1)..=last).collect();
             assert_eq!(found, wanted, "worker {worker}");
-            sum += last;
         }
-        sum
     }
 }

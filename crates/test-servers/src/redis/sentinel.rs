@@ -71,7 +71,9 @@ impl RedisSentinel {
     }
 
     /// Kills the primary and waits until the replica is the primary; returns the index of the one
-    /// that was killed.
+    /// that was killed. On a machine that is busy the Sentinel may take the new primary for dead as
+    /// well, and go back to the old one as soon as that is there again: who is the primary later on
+    /// is for no test to assume.
     ///
     /// # Panics
     /// If no fail-over happens.
