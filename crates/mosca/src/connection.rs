@@ -19,7 +19,6 @@ mod input;
 mod last_words;
 mod partial;
 mod parting;
-mod peer;
 mod reading;
 mod receivers_first;
 
@@ -27,7 +26,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,7 +38,6 @@ use tokio::time::Sleep;
 use self::giving_way::{GivingWay, let_others_run};
 use self::partial::Partial;
 use self::parting::discard;
-use self::peer::Peer;
 use crate::lobby::Place;
 use crate::log;
 use crate::network::Network;
@@ -61,7 +58,7 @@ const PARTIAL_SMALL: usize = READ_BYTES / 2;
 const TURN_TIME: Duration = Duration::from_millis(2);
 
 /// The task of one connection, over any stream of bytes.
-pub(crate) struct Driver<S> {
+pub(crate) struct Driver<S: Network> {
     stream: S,
     connection: Connection,
     shared: Arc<Shared>,
@@ -71,7 +68,7 @@ pub(crate) struct Driver<S> {
     /// What is being committed, if anything is.
     commits: Option<Box<Commits>>,
     stage: Stage,
-    peer: Peer,
+    peer: S::Peer,
     /// The number of the interface, which counts its connections.
     interface: u32,
 }
@@ -115,7 +112,7 @@ enum Written {
 impl<S: Network> Driver<S> {
     /// The task of a connection that was just accepted. The interface with this number counts it
     /// until it ends.
-    pub(crate) fn new(stream: S, peer: SocketAddr, shared: Arc<Shared>, interface: u32) -> Self {
+    pub(crate) fn new(stream: S, peer: S::Peer, shared: Arc<Shared>, interface: u32) -> Self {
         shared.connection_opened(interface);
         let now = shared.clock.now();
         let connection = Connection::new(&shared.broker, now);
@@ -132,7 +129,7 @@ impl<S: Network> Driver<S> {
             writing: Outbox::default(),
             commits: None,
             stage: Stage::Awaiting(Box::new(awaiting)),
-            peer: peer.into(),
+            peer,
             interface,
         }
     }
@@ -324,15 +321,15 @@ impl<S: Network> Driver<S> {
             if self.writing.is_empty() {
                 worker.effects.recycle(mem::take(&mut self.writing));
                 if self.waits_for_store() {
-                    return Written::All;
+                    return self.flushed(Written::All, context);
                 }
                 let waker = context.waker();
                 let output = self.connection.poll_output(now, waker, &mut worker.effects);
                 self.settle(now, worker);
                 match output {
                     Output::Write(outbox) => self.writing = outbox,
-                    Output::Idle => return Written::All,
-                    Output::Close(cause) => return Written::Close(cause),
+                    Output::Idle => return self.flushed(Written::All, context),
+                    Output::Close(cause) => return self.flushed(Written::Close(cause), context),
                 }
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -348,6 +345,16 @@ impl<S: Network> Driver<S> {
                 Poll::Ready(Ok(written)) if written > 0 => self.writing.advance(written),
                 Poll::Ready(_) => return Written::Lost,
             }
+        }
+    }
+
+    /// What writing has come to, now that the stream has taken everything: it may keep some of it to
+    /// itself, as TLS does while the socket takes nothing. For TCP there is nothing to be done.
+    fn flushed(&mut self, written: Written, context: &mut Context<'_>) -> Written {
+        match Pin::new(&mut self.stream).poll_flush(context) {
+            Poll::Ready(Ok(())) => written,
+            Poll::Pending => Written::Blocked,
+            Poll::Ready(Err(_)) => Written::Lost,
         }
     }
 
@@ -409,7 +416,7 @@ impl<S: Network> Future for Driver<S> {
     }
 }
 
-impl<S> Drop for Driver<S> {
+impl<S: Network> Drop for Driver<S> {
     fn drop(&mut self) {
         self.shared.connection_ended(self.interface);
     }

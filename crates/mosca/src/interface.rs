@@ -16,7 +16,7 @@ use crate::websocket::WebSocket;
 const BACKLOG: u32 = 4_096;
 
 /// Connections at one time on an interface that says nothing else.
-const MAX_CONNECTIONS: usize = 10_000_000;
+pub(crate) const MAX_CONNECTIONS: usize = 10_000_000;
 
 /// How long to wait when no connection can be accepted, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -221,10 +221,13 @@ fn serve(
 ) {
     let shared = Arc::clone(shared);
     match interface.transport {
-        Transport::Tcp => tokio::spawn(Driver::new(stream, peer, shared, number)),
-        Transport::WebSocket => {
-            tokio::spawn(Driver::new(WebSocket::new(stream), peer, shared, number))
-        }
+        Transport::Tcp => tokio::spawn(Driver::new(stream, peer.into(), shared, number)),
+        Transport::WebSocket => tokio::spawn(Driver::new(
+            WebSocket::new(stream),
+            peer.into(),
+            shared,
+            number,
+        )),
     };
 }
 

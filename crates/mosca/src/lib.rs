@@ -28,9 +28,11 @@ mod lobby;
 mod log;
 mod network;
 mod options;
+mod peer;
 mod server;
 mod settle;
 mod shared;
+mod streams;
 mod websocket;
 mod worker;
 
@@ -43,7 +45,9 @@ pub use broker_core::{
 pub use interface::Interface;
 pub use mqtt_codec::QoS;
 pub use options::ServerBuilder;
+pub use peer::StreamPeer;
 pub use server::{PublishError, Server, StartError};
+pub use streams::{StreamRefused, Streams};
 
 /// The examples of the project's front page compile and hold.
 #[cfg(doctest)]

@@ -1,10 +1,20 @@
 //! What a connection asks of the network besides reading and writing.
+//!
+//! The task of a connection is compiled for each kind of stream that there are many of, so that TCP
+//! pays nothing for the others. All the others are of one kind, [`Boxed`].
+
+use std::fmt::Display;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::peer::{Address, StreamPeer};
+
 /// What carries a connection: a stream of bytes that ends in its own way.
-pub(crate) trait Network: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait Network: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Who is at the other end.
+    type Peer: Display + Send + Unpin;
+
     /// Whether the client waits for a farewell although nothing more is read from it, since it has
     /// taken its leave or broken a rule below MQTT. `poll_shutdown` says it.
     fn owes_farewell(&self) -> bool;
@@ -12,7 +22,27 @@ pub(crate) trait Network: AsyncRead + AsyncWrite + Unpin {
 
 /// The end of the stream is all that there is to say.
 impl Network for TcpStream {
+    type Peer = Address;
+
     fn owes_farewell(&self) -> bool {
         false
+    }
+}
+
+/// Any stream.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A stream of which nobody knows here what it is: TLS, a Unix socket, whatever a program hands over.
+pub(crate) type Boxed = Box<dyn Stream>;
+
+/// Some streams say something at their end, and those that do not are shut down as fast as they are
+/// dropped.
+impl Network for Boxed {
+    type Peer = StreamPeer;
+
+    fn owes_farewell(&self) -> bool {
+        true
     }
 }

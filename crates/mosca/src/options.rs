@@ -6,7 +6,7 @@ use std::sync::Arc;
 use broker_core::BrokerOptions;
 use broker_core::persistence::Persistence;
 
-use crate::interface::Interface;
+use crate::interface::{Interface, MAX_CONNECTIONS};
 use crate::server::{Server, StartError};
 
 /// Options of a [`Server`]; see [`Server::builder`].
@@ -14,6 +14,7 @@ use crate::server::{Server, StartError};
 #[must_use]
 pub struct ServerBuilder {
     pub(crate) interfaces: Vec<Interface>,
+    pub(crate) max_streams: usize,
     pub(crate) broker: BrokerOptions,
     pub(crate) persistence: Option<Arc<dyn Persistence>>,
 }
@@ -26,6 +27,7 @@ impl ServerBuilder {
         };
         Self {
             interfaces: Vec::new(),
+            max_streams: MAX_CONNECTIONS,
             broker,
             persistence: None,
         }
@@ -34,6 +36,12 @@ impl ServerBuilder {
     /// Adds an interface to listen on. There may be any number, also none.
     pub fn listen(mut self, interface: Interface) -> Self {
         self.interfaces.push(interface);
+        self
+    }
+
+    /// Streams served at one time through [`Server::streams`]; default 10,000,000.
+    pub fn max_streams(mut self, max_streams: usize) -> Self {
+        self.max_streams = max_streams;
         self
     }
 
@@ -78,6 +86,7 @@ impl std::fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerBuilder")
             .field("interfaces", &self.interfaces)
+            .field("max_streams", &self.max_streams)
             .field("broker", &self.broker)
             .field("has_persistence", &self.persistence.is_some())
             .finish()

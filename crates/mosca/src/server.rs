@@ -17,6 +17,7 @@ use crate::interface::accept;
 use crate::options::ServerBuilder;
 use crate::settle::{Commits, finish, settle_broker, settle_publication};
 use crate::shared::Shared;
+use crate::streams::Streams;
 
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,6 +33,7 @@ const COMMITS_DUE_MAX: usize = 64;
 pub struct Server {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    streams: Streams,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -93,7 +95,10 @@ impl Server {
             let mut effects = Effects::new();
             broker.restore(clock.now(), store, &mut effects).await?;
         }
-        let shared = Arc::new(Shared::new(broker, store, clock, listeners.len()));
+        // Streams that the program hands over are counted behind those of the interfaces.
+        let shared = Arc::new(Shared::new(broker, store, clock, listeners.len() + 1));
+        let number = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
+        let streams = Streams::new(Arc::clone(&shared), number, builder.max_streams);
         let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
         for (number, (listener, interface)) in (0..).zip(listeners) {
             tasks.push(tokio::spawn(accept(
@@ -106,6 +111,7 @@ impl Server {
         Ok(Self {
             shared,
             addresses,
+            streams,
             tasks,
         })
     }
@@ -114,6 +120,11 @@ impl Server {
     /// system chose.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Serves streams of bytes that come from anywhere: what mosca has as interfaces of one's own kind.
+    pub fn streams(&self) -> Streams {
+        self.streams.clone()
     }
 
     /// What it has counted since it started: above all, what it had to drop or refuse at which

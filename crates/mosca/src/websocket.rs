@@ -269,7 +269,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Network for WebSocket<S> {
+impl<S: Network> Network for WebSocket<S> {
+    type Peer = S::Peer;
+
     fn owes_farewell(&self) -> bool {
         !self.gone
     }

@@ -46,6 +46,7 @@ mod tests {
 
     use super::super::tests::shared;
     use super::*;
+    use crate::peer::Address;
 
     /// A client that says its pieces, one for each read; what it is sent is noted, with its name, where all
     /// note it.
@@ -89,6 +90,8 @@ mod tests {
     }
 
     impl Network for Client {
+        type Peer = Address;
+
         fn owes_farewell(&self) -> bool {
             false
         }
@@ -126,7 +129,7 @@ mod tests {
         const PUBACK: u8 = 4;
         let shared = shared();
         let heard = Arc::default();
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let peer = Address::from(SocketAddr::from(([127, 0, 0, 1], 1)));
         let clients = [
             ("receiver of a", subscribe("a")),
             ("receiver of b", subscribe("b")),

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::task::Waker;
 
 use broker_core::{
@@ -19,6 +20,7 @@ use super::input::version_named;
 use super::reading::LARGE_PACKET;
 use super::*;
 use crate::clock::Clock;
+use crate::peer::Address;
 use crate::worker::READ_BYTES_MAX;
 
 /// What comes in pieces, one for each read; then nothing more, and no end. What is written is kept,
@@ -74,6 +76,8 @@ impl AsyncWrite for Script {
 }
 
 impl Network for Script {
+    type Peer = Address;
+
     fn owes_farewell(&self) -> bool {
         false
     }
@@ -90,7 +94,7 @@ fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Sc
         takes,
         ..Script::default()
     };
-    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let peer = Address::from(SocketAddr::from(([127, 0, 0, 1], 1)));
     Driver::new(script, peer, Arc::clone(shared), 0)
 }
 

@@ -9,7 +9,7 @@ use mqtt_codec::{
     Connect, Decoded, OwnedConnAck, OwnedPacket, OwnedPublish, Packet, PacketId, Properties,
     Publish, QoS, ReasonCode, Subscribe, SubscribeFiltersBuf, SubscriptionOptions, Version, decode,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -50,8 +50,8 @@ pub(crate) fn encoded(packet: Packet<'_>, version: Version) -> Vec<u8> {
 }
 
 /// One network connection, seen from the client.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     version: Version,
     /// What has been received and not looked at.
     buffer: Vec<u8>,
@@ -67,16 +67,7 @@ impl Client {
 
     pub(crate) fn over(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            version,
-            buffer: Vec::new(),
-        }
-    }
-
-    /// The version in which it speaks.
-    pub(crate) fn version(&self) -> Version {
-        self.version
+        Self::over_stream(stream, version)
     }
 
     /// A connection with a clean session.
@@ -88,6 +79,22 @@ impl Client {
         let mut client = Self::open(server, connect.version).await;
         client.say_hello(connect).await;
         client
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Over any stream of bytes.
+    pub(crate) fn over_stream(stream: S, version: Version) -> Self {
+        Self {
+            stream,
+            version,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The version in which it speaks.
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 
     /// CONNECT, and CONNACK without an error.

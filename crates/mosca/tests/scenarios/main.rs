@@ -30,4 +30,5 @@ mod listening;
 mod log;
 mod scram;
 mod stream;
+mod streams;
 mod websocket;

@@ -1,0 +1,138 @@
+//! Streams that a program hands to the running server: what it accepted itself, wherever that was.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+
+use crate::connection::Driver;
+use crate::network::Boxed;
+use crate::peer::StreamPeer;
+use crate::shared::Shared;
+use crate::websocket::WebSocket;
+
+/// Hands streams of bytes to a running server; made by [`Server::streams`](crate::Server::streams).
+///
+/// It may be cloned, sent to other tasks, and kept for as long as one likes: it does not hold the
+/// server open.
+///
+/// ```
+/// use std::time::Duration;
+/// use mosca::Server;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let server = Server::builder().start().await?;
+/// let (mut client, stream) = tokio::io::duplex(1024);
+/// server.streams().serve(stream, "a pipe in this process")?;
+///
+/// // CONNECT of MQTT 3.1.1, and CONNACK.
+/// client.write_all(b"\x10\x0D\0\x04MQTT\x04\x02\0\x3C\0\x01a").await?;
+/// let mut connack = [0; 4];
+/// client.read_exact(&mut connack).await?;
+/// assert_eq!(connack, [0x20, 2, 0, 0]);
+/// server.close(Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Streams {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    /// By which their connections are counted.
+    number: u32,
+    max: usize,
+}
+
+/// Why a stream is not served. It has been dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamRefused {
+    /// The server closes, or has been closed.
+    #[error("the server is closing")]
+    Closing,
+    /// There are as many of them as there may be; see
+    /// [`ServerBuilder::max_streams`](crate::ServerBuilder::max_streams).
+    #[error("there are {0} streams, and no more may be served")]
+    TooMany(usize),
+}
+
+impl Streams {
+    /// To be called within the runtime that is to serve them.
+    pub(crate) fn new(shared: Arc<Shared>, number: u32, max: usize) -> Self {
+        Self {
+            shared,
+            runtime: Handle::current(),
+            number,
+            max,
+        }
+    }
+
+    /// Serves MQTT on `stream`, from CONNECT on, as on a connection that was accepted from an
+    /// interface: the same limits hold, the same time for CONNECT, and `close` ends it. `peer` is what
+    /// the log calls it.
+    ///
+    /// Returns at once; the connection has a task of its own on the server's runtime. When it is over
+    /// the stream is shut down, and dropped. What is written to it is flushed before the task waits,
+    /// so it may gather. A stream that takes several buffers in one write
+    /// ([`is_write_vectored`](AsyncWrite::is_write_vectored)) is written to less often.
+    ///
+    /// # Errors
+    /// If the server closes or has too many streams already.
+    pub fn serve<S>(&self, stream: S, peer: impl Into<StreamPeer>) -> Result<(), StreamRefused>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.check()?;
+        let stream: Boxed = Box::new(stream);
+        let driver = Driver::new(stream, peer.into(), Arc::clone(&self.shared), self.number);
+        self.runtime.spawn(driver);
+        Ok(())
+    }
+
+    /// The same for a stream that begins with the HTTP request for a WebSocket, which is answered as
+    /// on an interface made by [`Interface::websocket`](crate::Interface::websocket).
+    ///
+    /// # Errors
+    /// Those of [`serve`](Self::serve).
+    pub fn serve_websocket<S>(
+        &self,
+        stream: S,
+        peer: impl Into<StreamPeer>,
+    ) -> Result<(), StreamRefused>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.check()?;
+        let stream: Boxed = Box::new(stream);
+        let stream = WebSocket::new(stream);
+        let driver = Driver::new(stream, peer.into(), Arc::clone(&self.shared), self.number);
+        self.runtime.spawn(driver);
+        Ok(())
+    }
+
+    /// How many of them are open.
+    pub fn open(&self) -> usize {
+        self.shared.open_on(self.number)
+    }
+
+    fn check(&self) -> Result<(), StreamRefused> {
+        if self.shared.broker.is_shutting_down() {
+            return Err(StreamRefused::Closing);
+        }
+        if self.open() >= self.max {
+            return Err(StreamRefused::TooMany(self.max));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams")
+            .field("open", &self.open())
+            .field("max", &self.max)
+            .finish_non_exhaustive()
+    }
+}
