@@ -47,6 +47,7 @@ enum Command {
     Help,
     Test {
         only: Vec<test::Part>,
+        full: bool,
     },
     Tidy,
     Conformance {
@@ -102,7 +103,7 @@ impl Command {
                 println!("{HELP}");
                 Ok(true)
             }
-            Self::Test { only } => test::run(&Workspace::find()?, &only),
+            Self::Test { only, full } => test::run(&Workspace::find()?, &only, full),
             Self::Tidy => tidy::run(&Workspace::find()?),
             Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
             Self::Instructions { check } => instructions::run(&Workspace::find()?, check),
@@ -135,10 +136,14 @@ fn parse_check(rest: &[&str]) -> Result<bool, String> {
 }
 
 fn parse_test(mut rest: &[&str]) -> Result<Command, String> {
-    let mut only = Vec::new();
+    let (mut only, mut full) = (Vec::new(), false);
     loop {
         match rest {
-            [] => return Ok(Command::Test { only }),
+            [] => return Ok(Command::Test { only, full }),
+            ["--full", tail @ ..] => {
+                full = true;
+                rest = tail;
+            }
             ["--only", name, tail @ ..] => {
                 only.push(test::Part::named(name)?);
                 rest = tail;
@@ -191,9 +196,10 @@ fn parse_bench(rest: &[&str]) -> Result<Command, String> {
 const HELP: &str = "\
 Usage: cargo xtask <command>
 
-  test [--only PART]...                  everything that must hold before a change lands; PART is
+  test [--full] [--only PART]...         everything that must hold before a change lands; PART is
                                          fmt, clippy, tidy, unit, conformance, clients, doc, fuzz,
-                                         instructions or benches
+                                         instructions or benches; with --full, stores on servers are
+                                         asked for as much as those inside of the process
   tidy                                   the rules of the house: layers, sizes, headers, dead paths
   conformance [--check]                  run the tests of the numbered statements and write
                                          docs/conformance.md, or check that it is up to date
@@ -218,14 +224,28 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 16] = [
+        let cases: [(&[&str], Command); 17] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
-            (&["test"], Command::Test { only: Vec::new() }),
+            (
+                &["test"],
+                Command::Test {
+                    only: Vec::new(),
+                    full: false,
+                },
+            ),
+            (
+                &["test", "--full", "--only", "unit"],
+                Command::Test {
+                    only: vec![test::Part::Unit],
+                    full: true,
+                },
+            ),
             (
                 &["test", "--only", "fmt", "--only", "clients"],
                 Command::Test {
                     only: vec![test::Part::Fmt, test::Part::Clients],
+                    full: false,
                 },
             ),
             (&["tidy"], Command::Tidy),

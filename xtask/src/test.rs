@@ -74,8 +74,9 @@ impl Part {
     }
 }
 
-/// Runs the parts in `only`, or all. `true` if everything passed.
-pub fn run(workspace: &Workspace, only: &[Part]) -> Result<bool> {
+/// Runs the parts in `only`, or all; with `full`, stores on servers are asked for as much as those inside
+/// of the process. `true` if everything passed.
+pub fn run(workspace: &Workspace, only: &[Part], full: bool) -> Result<bool> {
     let wanted = |part| only.is_empty() || only.contains(&part);
     let mut steps = Steps::default();
 
@@ -102,7 +103,7 @@ pub fn run(workspace: &Workspace, only: &[Part]) -> Result<bool> {
         steps.command("lints", workspace.cargo(&arguments));
     }
     if wanted(Part::Unit) || wanted(Part::Clients) {
-        test_with_clients(workspace, &mut steps, wanted(Part::Unit));
+        test_with_clients(workspace, &mut steps, wanted(Part::Unit), full);
     }
     if wanted(Part::Conformance) {
         steps.check("numbered statements", || conformance_or_error(workspace));
@@ -141,7 +142,7 @@ fn conformance_or_error(workspace: &Workspace) -> Result<()> {
 }
 
 /// The tests of the workspace, which include those with real clients, or these alone.
-fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: bool) {
+fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: bool, full: bool) {
     let mut clients = None;
     steps.check("real MQTT clients are installed", || {
         clients = Some(TestClients::install(workspace)?);
@@ -178,6 +179,9 @@ fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: 
     }
     if let Some(services) = &services {
         command.envs(services.environment());
+    }
+    if full {
+        command.env("MOSCA_TEST_SCALE", "full");
     }
     steps.tests(title, command);
 }

@@ -121,9 +121,12 @@ impl Factory for Soon {
     type Place = TempDir;
     type Store = FjallPersistence;
 
-    const SCALE: Scale = Scale::SERVER;
-
     const SHARED: bool = false;
+
+    /// The other one is at full scale.
+    fn scale(&self) -> Scale {
+        Scale::SERVER
+    }
 
     fn create(&self) -> TempDir {
         tempfile::tempdir().unwrap()

@@ -349,12 +349,14 @@ impl Factory for Fault {
     type Store = Arc<Faulty>;
 
     /// A fault shows in small amounts as well.
-    const SCALE: Scale = Scale {
-        streamed_messages: 3_000,
-        fan_out: 30,
-        searched_messages: 20_000,
-        ..Scale::SERVER
-    };
+    fn scale(&self) -> Scale {
+        Scale {
+            streamed_messages: 3_000,
+            fan_out: 30,
+            searched_messages: 20_000,
+            ..Scale::SERVER
+        }
+    }
 
     fn create(&self) -> Self::Place {
         Arc::default()

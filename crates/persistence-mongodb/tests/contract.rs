@@ -23,7 +23,12 @@ impl Factory for Mongo {
     type Place = Database;
     type Store = MongoPersistence;
 
-    const SCALE: Scale = Scale::SERVER;
+    fn scale(&self) -> Scale {
+        match test_servers::at_full_scale() {
+            true => Scale::FULL,
+            false => Scale::SERVER,
+        }
+    }
 
     fn create(&self) -> Database {
         Database::new()

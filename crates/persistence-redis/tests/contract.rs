@@ -14,7 +14,12 @@ impl Factory for Redis {
     type Place = Place;
     type Store = RedisPersistence;
 
-    const SCALE: Scale = Scale::SERVER;
+    fn scale(&self) -> Scale {
+        match test_servers::at_full_scale() {
+            true => Scale::FULL,
+            false => Scale::SERVER,
+        }
+    }
 
     fn create(&self) -> Place {
         Place::new(&SERVER)

@@ -27,8 +27,10 @@ mod port;
 mod process;
 mod program;
 pub mod redis;
+mod scale;
 
 pub use folder::Folder;
 pub use port::free_port;
 pub use process::{Process, wait_until};
 pub use program::find_program;
+pub use scale::at_full_scale;

@@ -20,7 +20,7 @@
 //!
 //! # How long it takes
 //!
-//! [`Factory::SCALE`] says how much the cases on large amounts write: [`Scale::FULL`] for stores inside
+//! [`Factory::scale`] says how much the cases on large amounts write: [`Scale::FULL`] for stores inside
 //! of the process, [`Scale::SERVER`] for those behind a network. Nothing depends on the time that a
 //! store takes; what would take minutes is found by its costs, since the suite ends only then.
 //!
@@ -123,13 +123,15 @@ pub trait Factory: Sync {
     /// The store itself.
     type Store: Persistence;
 
-    /// How much the cases on large amounts ask for. To be lowered only for a store on which the
-    /// suite would take minutes.
-    const SCALE: Scale = Scale::FULL;
-
     /// Whether several handles may be open on one place at the same time, as two processes have
     /// them. They then see what each other writes; where they may not, the second is refused.
     const SHARED: bool = true;
+
+    /// How much the cases on large amounts ask for. To be lowered only for a store on which the
+    /// suite would take minutes, and then so that it can be run at [`Scale::FULL`] by hand.
+    fn scale(&self) -> Scale {
+        Scale::FULL
+    }
 
     /// An empty place that shares nothing with those made before.
     fn create(&self) -> Self::Place;

@@ -54,7 +54,7 @@ impl<'f, F: Factory> Subject<'f, F> {
     }
 
     pub(super) fn scale(&self) -> Scale {
-        F::SCALE
+        self.factory.scale()
     }
 
     pub(super) fn store(&self) -> &F::Store {
