@@ -40,6 +40,18 @@ impl<'a> Login<'a> {
         }
     }
 
+    /// The same, with identifiers that begin so unless the command line says how.
+    pub fn named(common: &'a Common, prefix: &str) -> Self {
+        let prefix = common
+            .client_prefix
+            .as_deref()
+            .map_or_else(|| prefix.to_owned(), |given| format!("{given}{prefix}"));
+        Self {
+            prefix,
+            ..Self::new(common)
+        }
+    }
+
     /// The same with as many source addresses as so many connections need.
     pub fn for_connections(common: &'a Common, connections: usize) -> Self {
         let mut login = Self::new(common);

@@ -38,8 +38,8 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::figures::Figures;
 use crate::scenario::{
-    churn, fanin, fanout, idle, offline, pairs, rate, retained, slow_reader, subscribe_storm,
-    unsubscribe, wildcards,
+    churn, durable, fanin, fanout, idle, offline, pairs, rate, retained, slow_reader, stored,
+    subscribe_storm, unsubscribe, wildcards,
 };
 
 /// A load generator that measures MQTT brokers from outside and checks every delivery
@@ -79,6 +79,10 @@ enum Scenario {
     Unsubscribe(unsubscribe::Arguments),
     /// A client that never reads among fast ones: what do they notice?
     SlowReader(slow_reader::Arguments),
+    /// Publishes to persistent sessions, there or away: how many are acknowledged?
+    Durable(durable::Arguments),
+    /// Leave retained messages and sessions in the broker's store, or see whether they are there
+    Stored(stored::Arguments),
 }
 
 impl Scenario {
@@ -96,6 +100,8 @@ impl Scenario {
             Self::SubscribeStorm(arguments) => &arguments.common,
             Self::Unsubscribe(arguments) => &arguments.common,
             Self::SlowReader(arguments) => &arguments.common,
+            Self::Durable(arguments) => &arguments.common,
+            Self::Stored(arguments) => &arguments.common,
         }
     }
 
@@ -113,6 +119,8 @@ impl Scenario {
             Self::SubscribeStorm(arguments) => subscribe_storm::run(arguments),
             Self::Unsubscribe(arguments) => unsubscribe::run(arguments),
             Self::SlowReader(arguments) => slow_reader::run(arguments),
+            Self::Durable(arguments) => durable::run(arguments),
+            Self::Stored(arguments) => stored::run(arguments),
         }
     }
 }

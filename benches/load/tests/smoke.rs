@@ -168,6 +168,38 @@ fn a_slow_reader_among_fast_ones() {
 }
 
 #[test]
+fn persistent_sessions_that_are_there_or_away() {
+    let expected = "acked_per_s ack_p50_us ack_p99_us broker_cpu_us_per_msg rss_after_mb";
+    for manner in ["", "--inflight 10 --v5", "--away", "--away --v5"] {
+        let result = run(&format!("durable --pairs 3 {manner} {SHORT}"), expected);
+        assert_eq!(result["sent"], result["delivered"], "{manner}");
+    }
+}
+
+#[test]
+fn what_is_left_in_the_store_is_found_there_and_what_is_not_is_missed() {
+    let broker = Broker::start();
+    let what = "stored --retained 300 --sessions 20";
+    let load = |arguments: &str| {
+        let output = load(arguments, broker.address);
+        (output.status.code(), figures(&output))
+    };
+    // In a broker that has nothing.
+    let (status, result) = load(&format!("{what} --check --quiet 0.2"));
+    assert_eq!(status, Some(1), "{result}");
+    assert_eq!(result["retained_lost"], 300);
+    assert_eq!(result["errors"][1], "20 persistent sessions are gone");
+    let (status, result) = load(&format!("{what} --topic-prefix x/ --client-prefix x"));
+    assert_eq!(status, Some(0), "{result}");
+    assert!(result["stored_per_s"].as_f64().is_some());
+    let (status, result) = load(&format!(
+        "{what} --topic-prefix x/ --client-prefix x --check"
+    ));
+    assert_eq!(status, Some(0), "{result}");
+    assert_eq!(result["sessions_checked"], 20);
+}
+
+#[test]
 fn arguments_that_make_no_sense_and_brokers_that_are_not_there_have_statuses_of_their_own() {
     let broker = Broker::start();
     for arguments in [
