@@ -1,13 +1,16 @@
 //! `cargo xtask bench`: runs the criterion benches, or with `--peers` the comparison with other
-//! brokers. Each bench is a workspace of its own, because they compile other people's crates, and
+//! brokers, or with `--stores` that of brokers over stores. Each bench is a workspace of its own, because they compile other people's crates, and
 //! these must not reach our lock file.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::services::Services;
 use crate::step::Steps;
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// Runs all criterion benches, or the one in `benches/<only>`, and passes `pass_on` to criterion.
@@ -35,9 +38,23 @@ pub fn run(workspace: &Workspace, only: Option<&str>, pass_on: &[String]) -> Res
     Ok(steps.finish())
 }
 
-/// Builds what the comparison needs and runs it with `arguments`; see `benches/peers`.
-pub fn peers(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
+/// Which brokers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// With nothing on disk.
+    Peers,
+    /// Over their stores.
+    Stores,
+}
+
+/// Builds and installs what the comparison needs and runs it with `arguments`; see `benches/peers`.
+pub fn compare(
+    workspace: &Workspace,
+    comparison: Comparison,
+    arguments: &[String],
+) -> Result<bool> {
     let needed = Needed::by(arguments);
+    let is_over_stores = comparison == Comparison::Stores;
     let built = workspace.target.join("benches");
     let mut mosca = None;
     if needed.mosca {
@@ -56,7 +73,16 @@ pub fn peers(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
         Ok(built.join("release").join(name))
     };
     let load = needed.load.then(|| build("load")).transpose()?;
-    let mut command = std::process::Command::new(build("peers")?);
+    let over_stores = (is_over_stores && needed.measures)
+        .then(|| OverStores::install(workspace, &build))
+        .transpose()?;
+    let mut command = Command::new(build("peers")?);
+    if is_over_stores {
+        command.arg("--stores");
+    }
+    if let Some(over_stores) = over_stores {
+        over_stores.tell(&mut command);
+    }
     // Paths on the command line and in its defaults count from the root.
     command.current_dir(&workspace.root).args(arguments);
     for (variable, program) in [("PEERS_MOSCA", mosca), ("PEERS_LOAD", load)] {
@@ -68,9 +94,42 @@ pub fn peers(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     Ok(status.success())
 }
 
+/// What only the comparison over stores needs.
+struct OverStores {
+    services: Services,
+    /// The modules of aedes and of its stores.
+    modules: PathBuf,
+    /// The script that starts them.
+    script: PathBuf,
+    /// What the stores do without a broker.
+    engines: PathBuf,
+}
+
+impl OverStores {
+    fn install(workspace: &Workspace, build: &impl Fn(&str) -> Result<PathBuf>) -> Result<Self> {
+        let script = workspace.root.join("benches/peers/node");
+        let folder = workspace.target.join("benches/node");
+        Ok(Self {
+            services: Services::install(workspace)?,
+            modules: tools::install_node_modules("aedes", &script, &folder)?,
+            script,
+            engines: build("stores")?,
+        })
+    }
+
+    fn tell(&self, command: &mut Command) {
+        command
+            .envs(self.services.environment())
+            .env("NODE_PATH", &self.modules)
+            .env("PEERS_NODE", &self.script)
+            .env("PEERS_ENGINES", &self.engines);
+    }
+}
+
 /// Which programs have to be built: not those that are given, and none to write a page again.
 #[derive(Debug, PartialEq, Eq)]
 struct Needed {
+    measures: bool,
     mosca: bool,
     load: bool,
 }
@@ -87,6 +146,7 @@ impl Needed {
         };
         let measures = !has("--render") && !has("--list") && !has("--help") && !has("-h");
         Self {
+            measures,
             mosca: measures && !has("--mosca"),
             load: measures && !has("--load"),
         }

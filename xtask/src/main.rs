@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::bench::Comparison;
 use crate::workspace::Workspace;
 
 fn main() -> ExitCode {
@@ -66,7 +67,8 @@ enum Command {
         name: Option<String>,
         pass_on: Vec<String>,
     },
-    Peers {
+    Compare {
+        comparison: Comparison,
         arguments: Vec<String>,
     },
 }
@@ -76,9 +78,16 @@ impl Command {
         let (command, rest) = match arguments {
             [] | ["-h" | "--help" | "help", ..] => return Ok(Self::Help),
             // What comes behind is for the comparison, which has a help of its own.
-            ["bench", "--peers", rest @ ..] => {
+            ["bench", mode @ ("--peers" | "--stores"), rest @ ..] => {
+                let comparison = match *mode {
+                    "--stores" => Comparison::Stores,
+                    _ => Comparison::Peers,
+                };
                 let arguments = rest.iter().map(|&argument| argument.to_owned()).collect();
-                return Ok(Self::Peers { arguments });
+                return Ok(Self::Compare {
+                    comparison,
+                    arguments,
+                });
             }
             [_, rest @ ..] if rest.contains(&"--help") => return Ok(Self::Help),
             [command, rest @ ..] => (*command, rest),
@@ -115,7 +124,10 @@ impl Command {
             Self::Bench { name, pass_on } => {
                 bench::run(&Workspace::find()?, name.as_deref(), &pass_on)
             }
-            Self::Peers { arguments } => bench::peers(&Workspace::find()?, &arguments),
+            Self::Compare {
+                comparison,
+                arguments,
+            } => bench::compare(&Workspace::find()?, comparison, &arguments),
         }
     }
 }
@@ -212,7 +224,9 @@ Usage: cargo xtask <command>
   fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
   bench [NAME] [-- ARGS]                 run the criterion benches below benches/ (or one of them)
   bench --peers [ARGS]                   compare mosca with other brokers on this machine and write
-                                         docs/benchmarks.md; `bench --peers --help` has the rest";
+                                         docs/benchmarks.md; `bench --peers --help` has the rest
+  bench --stores [ARGS]                  the same over stores: disk, Redis and MongoDB; writes
+                                         docs/benchmarks-stores.md";
 
 #[cfg(test)]
 mod tests {
@@ -275,10 +289,18 @@ mod tests {
             ),
             (
                 &["bench", "--peers", "--peer", "x=x -p {port}", "--help"],
-                Command::Peers {
+                Command::Compare {
+                    comparison: Comparison::Peers,
                     arguments: ["--peer", "x=x -p {port}", "--help"]
                         .map(str::to_owned)
                         .to_vec(),
+                },
+            ),
+            (
+                &["bench", "--stores", "--small"],
+                Command::Compare {
+                    comparison: Comparison::Stores,
+                    arguments: vec!["--small".to_owned()],
                 },
             ),
             (&["bench", "--help"], Command::Help),

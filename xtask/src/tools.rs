@@ -52,7 +52,7 @@ impl TestClients {
         }
         ensure_node_is_current()?;
         Ok(Self {
-            node_modules: install_node_modules(&sources, &installed.join("node"))?,
+            node_modules: install_node_modules("MQTT.js", &sources, &installed.join("node"))?,
             python: install_python(&sources, &installed.join("python"))?,
         })
     }
@@ -161,7 +161,9 @@ fn node_major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-fn install_node_modules(sources: &Path, folder: &Path) -> Result<PathBuf> {
+/// Installs what the lock file in `sources` names into `folder`, unless it is there; `what` it is
+/// called.
+pub fn install_node_modules(what: &str, sources: &Path, folder: &Path) -> Result<PathBuf> {
     let modules = folder.join("node_modules");
     let lock = std::fs::read(sources.join("package-lock.json"))?;
     let stamp = Stamp {
@@ -169,10 +171,10 @@ fn install_node_modules(sources: &Path, folder: &Path) -> Result<PathBuf> {
         content: lock,
     };
     if stamp.is_current() {
-        println!("MQTT.js is installed");
+        println!("{what} is installed");
         return Ok(modules);
     }
-    println!("installing MQTT.js");
+    println!("installing {what}");
     std::fs::create_dir_all(folder)?;
     for file in ["package.json", "package-lock.json"] {
         std::fs::copy(sources.join(file), folder.join(file))?;

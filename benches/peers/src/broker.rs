@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::options::Named;
 use crate::process;
+use crate::services::Services;
 
 /// How long a broker may take until it answers.
 const START: Duration = Duration::from_secs(20);
@@ -56,26 +57,37 @@ set_tcp_nodelay true
 impl Broker {
     /// `mosca` itself.
     pub fn mosca(program: &Path) -> Self {
+        Self::mosca_as("mosca", program, &[])
+    }
+
+    /// `mosca` with more options than its port.
+    pub fn mosca_as(name: &str, program: &Path, options: &[&str]) -> Self {
         let program = program.to_string_lossy();
         let words = [&*program, "--host", "127.0.0.1", "--port", "{port}"];
+        let words = words.iter().chain(options);
         Self {
-            name: "mosca".to_owned(),
-            words: words.map(str::to_owned).to_vec(),
+            name: name.to_owned(),
+            words: words.map(|&word| word.to_owned()).collect(),
             configurations: Vec::new(),
         }
     }
 
     /// The mosquitto of this machine, with a configuration of ours.
     pub fn mosquitto(program: &Path) -> Self {
+        Self::mosquitto_as("mosquitto", program, MOSQUITTO)
+    }
+
+    /// The same with another one.
+    pub fn mosquitto_as(name: &str, program: &Path, configuration: &str) -> Self {
         let program = program.to_string_lossy();
         let words = [&*program, "-c", "{conf:mosquitto.conf}"];
         Self {
-            name: "mosquitto".to_owned(),
+            name: name.to_owned(),
             words: words.map(str::to_owned).to_vec(),
             configurations: vec![Configuration {
                 placeholder: "{conf:mosquitto.conf}".to_owned(),
                 file_name: "mosquitto.conf".to_owned(),
-                text: MOSQUITTO.to_owned(),
+                text: configuration.to_owned(),
             }],
         }
     }
@@ -153,48 +165,27 @@ impl Broker {
 
     /// Starts it and waits until it answers.
     pub fn start(&self) -> Result<Running> {
+        let services = Services::start(&self.words);
         let port = free_port()?;
         let folder = Folder::create(port)?;
-        let words = self.fill(port, &folder.path)?;
-        let (program, arguments) = words.split_first().context("an empty command")?;
-        let log = folder.path.join("output.log");
-        let output = File::create(&log)?;
-        let mut child = Command::new(program)
-            .args(arguments)
-            .current_dir(&folder.path)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("cannot run {program}"))?;
-        let began = Instant::now();
-        let mut refusal = None;
-        while !answers(port) {
-            if let Some(status) = child.try_wait()? {
-                refusal = Some(format!("ended at once ({status})"));
-            } else if began.elapsed() > START {
-                refusal = Some(SILENT.to_owned());
-            }
-            if refusal.is_some() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let mut words = self.fill(port, &folder.path)?;
+        for word in &mut words {
+            *word = services.fill(word);
         }
+        let log = folder.path.join("output.log");
+        let child = spawn(&words, &folder.path, &log)?;
         let mut running = Running {
             measured: child.id(),
             child,
             port,
+            words,
             folder,
             log,
+            services,
         };
-        if let Some(refusal) = refusal {
-            bail!("{refusal}{}", running.last_words());
-        }
+        running.await_answer(START, Duration::from_secs(2))?;
         std::thread::sleep(SETTLE);
-        // A wrapper (`env`, a shell) would only add its own memory to the broker's.
-        if let [listener] = process::listeners(&process::family(running.child.id()), port)[..] {
-            running.measured = listener.id;
-        }
+        running.find_measured();
         Ok(running)
     }
 
@@ -217,6 +208,19 @@ impl Broker {
     }
 }
 
+fn spawn(words: &[String], folder: &Path, log: &Path) -> Result<Child> {
+    let (program, arguments) = words.split_first().context("an empty command")?;
+    let output = File::options().create(true).append(true).open(log)?;
+    Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()
+        .with_context(|| format!("cannot run {program}"))
+}
+
 /// A broker that answers; dropping it ends it with all that it has started.
 #[derive(Debug)]
 pub struct Running {
@@ -225,14 +229,65 @@ pub struct Running {
     pub measured: u32,
     /// Where it listens.
     pub port: u16,
+    /// Its command.
+    words: Vec<String>,
     folder: Folder,
     log: PathBuf,
+    /// Last, so that they end behind it.
+    services: Services,
 }
 
 impl Running {
-    /// The process that was started; the measured one may be a descendant of it.
-    pub fn process(&self) -> u32 {
-        self.child.id()
+    /// The processes that were started, the broker's first; the measured one may be a descendant of it.
+    pub fn processes(&self) -> Vec<u32> {
+        let broker = std::iter::once(self.child.id());
+        broker.chain(self.services.processes()).collect()
+    }
+
+    /// Ends the broker as its operator would, starts it again with what it has kept, and returns how
+    /// long it took from that start to its first CONNACK. `limit` holds for the end and for the start.
+    pub fn restart(&mut self, limit: Duration) -> Result<Duration> {
+        self.end(limit);
+        let began = Instant::now();
+        self.child = spawn(&self.words, &self.folder.path, &self.log)?;
+        self.measured = self.child.id();
+        self.await_answer(limit, limit)?;
+        let taken = began.elapsed();
+        self.find_measured();
+        Ok(taken)
+    }
+
+    /// Waits for a CONNACK; a connection that is made waits for `patience`.
+    fn await_answer(&mut self, limit: Duration, patience: Duration) -> Result<()> {
+        let began = Instant::now();
+        while try_connect(self.port, patience).is_err() {
+            let refusal = if let Some(status) = self.child.try_wait()? {
+                format!("ended at once ({status})")
+            } else if began.elapsed() > limit {
+                SILENT.to_owned()
+            } else {
+                std::thread::sleep(Duration::from_millis(2));
+                continue;
+            };
+            bail!("{refusal}{}", self.last_words());
+        }
+        Ok(())
+    }
+
+    /// A wrapper (`env`, a shell) would only add its own memory to the broker's.
+    fn find_measured(&mut self) {
+        let family = process::family(self.child.id());
+        if let [listener] = process::listeners(&family, self.port)[..] {
+            self.measured = listener.id;
+        }
+    }
+
+    fn end(&mut self, patience: Duration) {
+        let family = process::family(self.child.id());
+        process::end(&family, patience, || {
+            let _ = self.child.try_wait();
+        });
+        let _ = self.child.wait();
     }
 
     /// How it ended, if it did.
@@ -259,11 +314,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let family = process::family(self.child.id());
-        process::end(&family, END, || {
-            let _ = self.child.try_wait();
-        });
-        let _ = self.child.wait();
+        self.end(END);
     }
 }
 
@@ -309,16 +360,12 @@ fn free_port() -> Result<u16> {
 }
 
 /// Whether a broker takes a client. Some listen before they are ready, so a connection is not enough.
-fn answers(port: u16) -> bool {
-    try_connect(port).is_ok()
-}
-
-fn try_connect(port: u16) -> Result<()> {
+fn try_connect(port: u16, patience: Duration) -> Result<()> {
     const CONNECT: &[u8] = b"\x10\x11\0\x04MQTT\x04\x02\0\x3c\0\x05ready";
     const DISCONNECT: &[u8] = b"\xe0\0";
     const CONNACK: u8 = 0x20;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(CONNECT)?;
     let mut answer = [0; 4];
     stream.read_exact(&mut answer)?;

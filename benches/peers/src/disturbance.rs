@@ -26,10 +26,10 @@ struct Machine {
 }
 
 impl Reading {
-    /// Now; `broker` is the process that we started.
-    pub fn now(broker: u32) -> Self {
-        let family = process::family(broker);
-        let broker: u64 = family.iter().map(|one| ticks(&one.id.to_string())).sum();
+    /// Now; `processes` are those that we started.
+    pub fn now(processes: &[u32]) -> Self {
+        let family = processes.iter().flat_map(|one| process::family(*one));
+        let broker: u64 = family.map(|one| ticks(&one.id.to_string())).sum();
         let machine = read_to_string("/proc/stat").unwrap_or_default();
         Self {
             at: Instant::now(),
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn a_reading_of_this_machine_is_sensible() {
-        let before = Reading::now(std::process::id());
-        let (others, stolen) = Reading::now(std::process::id()).since(&before);
+        let before = Reading::now(&[std::process::id()]);
+        let (others, stolen) = Reading::now(&[std::process::id()]).since(&before);
         assert!(others >= 0.0 && stolen >= 0.0);
         assert!(before.machine.busy > 0);
     }

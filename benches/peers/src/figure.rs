@@ -5,7 +5,12 @@
 //! less is.
 
 /// What is known of the figures that the scenarios show.
-const TITLES: [(&str, &str); 44] = [
+const TITLES: [(&str, &str); 49] = [
+    ("acked_per_s", "messages acknowledged per second"),
+    ("ack_p99_us", "time to PUBACK, 99th percentile, µs"),
+    ("restart_ms", "from the start to the first CONNACK, ms"),
+    ("rss_restarted_mb", "memory after the restart, MB"),
+    ("sessions_per_s", "sessions made per second"),
     ("msgs_per_s", "messages delivered per second"),
     (
         "broker_cpu_us_per_msg",
@@ -227,8 +232,12 @@ mod tests {
 
     #[test]
     fn every_figure_of_the_scenarios_has_a_title() {
-        let text = include_str!("../scenarios.txt");
-        for scenario in crate::scenario::parse(text).unwrap() {
+        let texts = [
+            include_str!("../scenarios.txt"),
+            include_str!("../stores.txt"),
+        ];
+        let scenarios = texts.map(|text| crate::scenario::parse(text).unwrap());
+        for scenario in scenarios.into_iter().flatten() {
             for shown in scenario.figures {
                 let is_known = TITLES.iter().any(|(name, _)| *name == shown.figure);
                 assert!(is_known, "{} has no title", shown.figure);

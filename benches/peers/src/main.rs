@@ -5,6 +5,7 @@
 //! [`page`] for how that is shown.
 
 mod broker;
+mod contenders;
 mod disturbance;
 mod figure;
 mod laws;
@@ -13,11 +14,13 @@ mod options;
 mod page;
 mod plot;
 mod process;
+mod restart;
 mod results;
 mod rounds;
 #[cfg(test)]
 mod sample;
 mod scenario;
+mod services;
 mod slope;
 mod summary;
 
@@ -39,6 +42,9 @@ use crate::scenario::Scenario;
 /// Where xtask says the programs are that it has built.
 const MOSCA: &str = "PEERS_MOSCA";
 const LOAD: &str = "PEERS_LOAD";
+/// And the folder with the script and the modules of aedes, and the program of `benches/stores`.
+const NODE: &str = "PEERS_NODE";
+const ENGINES: &str = "PEERS_ENGINES";
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -52,10 +58,11 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     options.check()?;
-    let scenarios = std::fs::read_to_string(&options.scenarios)
-        .with_context(|| format!("cannot read {}", options.scenarios.display()))?;
-    let scenarios = scenario::parse(&scenarios)
-        .with_context(|| format!("in {}", options.scenarios.display()))?;
+    let file = options.scenarios();
+    let scenarios = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    let scenarios =
+        scenario::parse(&scenarios).with_context(|| format!("in {}", file.display()))?;
     let names: Vec<String> = scenarios.iter().map(|one| one.name.clone()).collect();
     if !options.render.is_empty() {
         return finish(options, rendered(&options.render)?, &names);
@@ -85,8 +92,8 @@ fn rendered(files: &[PathBuf]) -> Result<Results> {
 }
 
 fn measure(options: &Options, scenarios: Vec<Scenario>, names: &[String]) -> Result<()> {
-    let earlier = if options.add && options.results.exists() {
-        Some(Results::read(&options.results)?)
+    let earlier = if options.add && options.results().exists() {
+        Some(Results::read(&options.results())?)
     } else {
         None
     };
@@ -96,7 +103,7 @@ fn measure(options: &Options, scenarios: Vec<Scenario>, names: &[String]) -> Res
         load: program(options.load.as_deref(), LOAD, "load")?,
         rounds: options.rounds(),
         seconds: options.seconds(),
-        limit: Duration::from_secs_f64(options.limit),
+        limit: Duration::from_secs_f64(options.limit()),
     };
     let open_files = process::raise_open_files();
     let machine = Machine::read();
@@ -117,6 +124,7 @@ fn measure(options: &Options, scenarios: Vec<Scenario>, names: &[String]) -> Res
             brokers: facts.clone(),
             rows: rows.to_vec(),
             laws: Vec::new(),
+            engines: Vec::new(),
         };
         let Some(mut all) = earlier.clone() else {
             return Ok(new);
@@ -127,25 +135,51 @@ fn measure(options: &Options, scenarios: Vec<Scenario>, names: &[String]) -> Res
     // Refuses results of another machine before anything is measured.
     so_far(&[], &session)?;
     // What was measured is kept whatever becomes of the rest.
-    let rows = plan.measure(|rows| so_far(rows, &session)?.write(&options.results))?;
+    let rows = plan.measure(|rows| so_far(rows, &session)?.write(&options.results()))?;
+    let engines = if options.stores {
+        engines(options)?
+    } else {
+        Vec::new()
+    };
     session.ended = machine::now();
-    finish(options, so_far(&rows, &session)?, names)
+    let mut results = so_far(&rows, &session)?;
+    if !engines.is_empty() {
+        results.engines = engines;
+    }
+    finish(options, results, names)
 }
 
-/// mosca first, then mosquitto, then the others as given.
+/// What the stores do without a broker, as `benches/stores` prints it; nothing if only some brokers
+/// or rows are wanted.
+fn engines(options: &Options) -> Result<Vec<String>> {
+    let Some(program) = std::env::var_os(ENGINES) else {
+        return Ok(Vec::new());
+    };
+    if options.only.is_some() || options.brokers.is_some() {
+        return Ok(Vec::new());
+    }
+    let seconds = options.seconds().ceil() as u64;
+    let mut command = Command::new(program);
+    command.args(["--seconds", &seconds.to_string()]);
+    if options.small {
+        command.arg("--small");
+    }
+    let output = command.stderr(std::process::Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "benches/stores failed");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// mosca first, then those that are found, then the others as given.
 fn brokers(options: &Options) -> Result<Vec<Broker>> {
+    let mosca = program(options.mosca.as_deref(), MOSCA, "mosca")?;
     let mut brokers = Vec::new();
-    brokers.push(Broker::mosca(&program(
-        options.mosca.as_deref(),
-        MOSCA,
-        "mosca",
-    )?));
-    let is_given = options.peers.iter().any(|peer| peer.name == "mosquitto");
-    if !options.no_mosquitto && !is_given {
-        match broker::on_path("mosquitto") {
-            Some(program) => brokers.push(Broker::mosquitto(&program)),
-            None => eprintln!("there is no mosquitto on the PATH"),
-        }
+    if options.stores {
+        let node = std::env::var_os(NODE).map(PathBuf::from);
+        brokers = contenders::all(options, &mosca, node.as_deref())?;
+    } else {
+        brokers.push(Broker::mosca(&mosca));
+        brokers.extend(mosquitto(options));
     }
     for peer in &options.peers {
         ensure!(
@@ -155,10 +189,28 @@ fn brokers(options: &Options) -> Result<Vec<Broker>> {
         );
         brokers.push(Broker::named(peer)?);
     }
+    if let Some(only) = &options.brokers {
+        let only = Regex::new(only)?;
+        brokers.retain(|broker| only.is_match(&broker.name));
+        ensure!(!brokers.is_empty(), "no broker matches");
+    }
     if brokers.len() < 2 {
         eprintln!("nobody to compare with: give --peer NAME=COMMAND");
     }
     Ok(brokers)
+}
+
+/// The one of the PATH, unless it is not wanted.
+fn mosquitto(options: &Options) -> Option<Broker> {
+    let is_given = options.peers.iter().any(|peer| peer.name == "mosquitto");
+    if options.no_mosquitto || is_given {
+        return None;
+    }
+    let program = broker::on_path("mosquitto");
+    if program.is_none() {
+        eprintln!("there is no mosquitto on the PATH");
+    }
+    program.map(|program| Broker::mosquitto(&program))
 }
 
 fn program(given: Option<&Path>, variable: &str, name: &str) -> Result<PathBuf> {
@@ -178,7 +230,9 @@ fn facts(broker: &Broker, options: &Options) -> Facts {
         .versions
         .iter()
         .find(|named| named.name == broker.name);
-    let version = match (named, broker.name.as_str()) {
+    // What stands behind a comma is its store.
+    let (kind, _) = broker.name.split_once(',').unwrap_or((&broker.name, ""));
+    let version = match (named, kind) {
         (Some(named), _) => named.words.split_first().and_then(|(program, arguments)| {
             machine::first_line(Command::new(program).args(arguments))
         }),
@@ -192,6 +246,7 @@ fn facts(broker: &Broker, options: &Options) -> Facts {
         (None, "mosquitto") => broker
             .program()
             .and_then(|program| machine::first_line(Command::new(program).arg("-h"))),
+        (None, "aedes") if options.stores => contenders::aedes_version(),
         _ => None,
     };
     Facts {
@@ -229,8 +284,14 @@ fn finish(options: &Options, mut results: Results, names: &[String]) -> Result<(
         }
     }
     results.sort(names);
-    results.write(&options.results)?;
-    let folder = options.page.with_extension("");
+    results.write(&options.results())?;
+    let file = options.page();
+    if options.stores {
+        std::fs::write(&file, page::stores::render(&results))?;
+        eprintln!("wrote {}", file.display());
+        return Ok(());
+    }
+    let folder = file.with_extension("");
     std::fs::create_dir_all(&folder)?;
     // Plots of rows that are no more would be left.
     for entry in std::fs::read_dir(&folder)? {
@@ -246,8 +307,8 @@ fn finish(options: &Options, mut results: Results, names: &[String]) -> Result<(
     let shown = folder.file_name().unwrap_or_default().to_string_lossy();
     let why = read_if_there(&folder.join(page::MISSES))?;
     let page = page::render(&results, &plots, &shown, why.as_deref());
-    std::fs::write(&options.page, page)?;
-    eprintln!("wrote {} and {} plots", options.page.display(), plots.len());
+    std::fs::write(&file, page)?;
+    eprintln!("wrote {} and {} plots", file.display(), plots.len());
     Ok(())
 }
 

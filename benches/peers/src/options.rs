@@ -12,9 +12,15 @@ use crate::scenario::Set;
 /// A COMMAND is split into words at blanks; quotes keep words together; no shell is involved. The
 /// broker must stay in the foreground. In its words, `{port}` is the port to listen on, `{dir}` a
 /// fresh empty directory, and `{conf:FILE}` a copy of FILE in which both are filled in.
+/// With --stores, `{redis:always}`, `{redis:everysec}` and `{mongodb}` are the ports of servers that are
+/// started for the run.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench --peers", version)]
+#[command(name = "cargo xtask bench --peers | --stores", version)]
 pub struct Options {
+    /// Compare brokers over their stores
+    #[arg(long)]
+    pub stores: bool,
+
     /// A broker to compare with; may be given several times
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     pub peers: Vec<Named>,
@@ -22,6 +28,18 @@ pub struct Options {
     /// What prints the version of that broker [default: nothing is known about it]
     #[arg(long = "version-of", value_name = "NAME=COMMAND")]
     pub versions: Vec<Named>,
+
+    /// The mosquitto of --stores [default: the one that is on the PATH]
+    #[arg(long, value_name = "PATH", requires = "stores")]
+    pub mosquitto: Option<PathBuf>,
+
+    /// Of --stores, only brokers whose names match
+    #[arg(long, value_name = "REGEX", requires = "stores")]
+    pub brokers: Option<String>,
+
+    /// With --stores, leave out what takes longest
+    #[arg(long, requires = "stores", conflicts_with = "full")]
+    pub small: bool,
 
     /// Leave out the mosquitto that is on the PATH
     #[arg(long)]
@@ -35,13 +53,9 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     pub load: Option<PathBuf>,
 
-    /// The scenarios
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "benches/peers/scenarios.txt"
-    )]
-    pub scenarios: PathBuf,
+    /// The scenarios [default: scenarios.txt or stores.txt in benches/peers]
+    #[arg(long, value_name = "FILE")]
+    scenarios: Option<PathBuf>,
 
     /// Only scenarios whose "section name" matches
     #[arg(long, value_name = "REGEX")]
@@ -63,9 +77,9 @@ pub struct Options {
     #[arg(long)]
     pub full: bool,
 
-    /// Seconds after which a run is given up
-    #[arg(long, value_name = "S", default_value_t = 60.0)]
-    pub limit: f64,
+    /// Seconds after which a run is given up [default: 60, with --stores 300]
+    #[arg(long, value_name = "S")]
+    limit: Option<f64>,
 
     /// Print which scenarios would run, and end
     #[arg(long)]
@@ -75,17 +89,14 @@ pub struct Options {
     #[arg(long)]
     pub add: bool,
 
-    /// Where the results go as JSON
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "docs/benchmarks/results.json"
-    )]
-    pub results: PathBuf,
+    /// Where the results go as JSON [default: results.json in docs/benchmarks or docs/benchmarks-stores]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
 
-    /// Where the page goes; the plots go into the folder of the same name beside it
-    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
-    pub page: PathBuf,
+    /// Where the page goes; plots go into the folder of the same name beside it [default:
+    /// docs/benchmarks.md or docs/benchmarks-stores.md]
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 
     /// Measure nothing: put these results together and write --results and the page again
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -99,11 +110,48 @@ pub struct Options {
 impl Options {
     /// Which scenarios are wanted.
     pub fn set(&self) -> Set {
-        match (self.quick, self.full) {
+        match (self.quick || self.small, self.full) {
             (true, _) => Set::Quick,
             (_, true) => Set::Full,
             _ => Set::Usual,
         }
+    }
+
+    fn path(&self, given: Option<&PathBuf>, peers: &str, stores: &str) -> PathBuf {
+        let default = if self.stores { stores } else { peers };
+        given.map_or_else(|| default.into(), PathBuf::clone)
+    }
+
+    /// The file of the scenarios.
+    pub fn scenarios(&self) -> PathBuf {
+        self.path(
+            self.scenarios.as_ref(),
+            "benches/peers/scenarios.txt",
+            "benches/peers/stores.txt",
+        )
+    }
+
+    /// The file of the results.
+    pub fn results(&self) -> PathBuf {
+        self.path(
+            self.results.as_ref(),
+            "docs/benchmarks/results.json",
+            "docs/benchmarks-stores/results.json",
+        )
+    }
+
+    /// The file of the page.
+    pub fn page(&self) -> PathBuf {
+        self.path(
+            self.page.as_ref(),
+            "docs/benchmarks.md",
+            "docs/benchmarks-stores.md",
+        )
+    }
+
+    /// Seconds after which a run is given up.
+    pub fn limit(&self) -> f64 {
+        self.limit.unwrap_or(if self.stores { 300.0 } else { 60.0 })
     }
 
     /// How often each broker runs each scenario, at least once.
@@ -121,7 +169,7 @@ impl Options {
         if !(self.seconds() > 0.0 && self.seconds().is_finite()) {
             bail!("--seconds wants a positive number");
         }
-        if !(self.limit > 0.0 && self.limit.is_finite()) {
+        if !(self.limit() > 0.0 && self.limit().is_finite()) {
             bail!("--limit wants a positive number");
         }
         for version in &self.versions {

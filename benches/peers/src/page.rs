@@ -3,6 +3,7 @@
 mod failures;
 mod head;
 mod overview;
+pub mod stores;
 mod tables;
 
 use crate::laws::{self, Law};
@@ -81,7 +82,7 @@ pub fn render(results: &Results, plots: &[Plot], folder: &str, why: Option<&str>
         }
         page.plots(plots, folder, crate::plot::LAWS);
     }
-    head::write_repetition(&mut page, results);
+    head::write_repetition(&mut page, results, "--peers");
     page.text
 }
 

@@ -142,6 +142,17 @@ fn parse_status(text: &str) -> Option<Status> {
     })
 }
 
+/// The memory that processes have in RAM, together.
+pub fn resident_bytes(processes: &[Process]) -> u64 {
+    let each = processes.iter().map(|process| {
+        let status = read_to_string(format!("/proc/{}/status", process.id)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    });
+    each.sum()
+}
+
 /// Lets us, and what we start, open as many files as the system permits; returns how many.
 pub fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);

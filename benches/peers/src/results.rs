@@ -25,6 +25,9 @@ pub struct Results {
     /// Growth laws of the parts of mosca, measured without a broker.
     #[serde(default)]
     pub laws: Vec<Law>,
+    /// What `benches/stores` printed.
+    #[serde(default)]
+    pub engines: Vec<String>,
 }
 
 /// One time that the command ran.
@@ -135,12 +138,13 @@ impl Results {
         }
         Ok(format!(
             "{{\"machine\":{},\n\"sessions\":[\n{}\n],\n\"brokers\":[\n{}\n],\n\
-             \"rows\":[\n{}\n],\n\"laws\":[\n{}\n]}}\n",
+             \"rows\":[\n{}\n],\n\"laws\":[\n{}\n],\n\"engines\":[\n{}\n]}}\n",
             line(&self.machine)?,
             lines(&self.sessions)?,
             lines(&self.brokers)?,
             rows.join(",\n"),
             lines(&self.laws)?,
+            lines(&self.engines)?,
         ))
     }
 
@@ -177,6 +181,9 @@ impl Results {
                 }
                 Some(known) => *known = row,
             }
+        }
+        if !later.engines.is_empty() {
+            self.engines = later.engines;
         }
         for session in later.sessions {
             if !self.sessions.contains(&session) {

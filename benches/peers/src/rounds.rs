@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::broker::{Broker, Running, SILENT};
 use crate::disturbance::{self, Reading};
 use crate::machine::without_folders;
+use crate::restart;
 use crate::results::{Row, Run};
 use crate::scenario::{self, Scenario, Share};
 use crate::summary;
@@ -128,10 +129,15 @@ impl Plan {
             // It would only take as long again.
             return Ok(Answer::failed(reason.to_owned()));
         }
+        if let Some(stored) = restart::what_is_stored(&row.arguments) {
+            let (mut running, mut answer) = restart::run(self, broker, stored)?;
+            answer.failure = running.ended().or(answer.failure);
+            return Ok(answer);
+        }
         let mut running = broker.start()?;
-        let before = Reading::now(running.process());
-        let mut answer = self.put_load(&running, row)?;
-        let (others, stolen) = Reading::now(running.process()).since(&before);
+        let before = Reading::now(&running.processes());
+        let mut answer = self.put_load(&running, &row.arguments)?;
+        let (others, stolen) = Reading::now(&running.processes()).since(&before);
         answer.figures.retain(|name, _| !is_disturbance(name));
         answer
             .figures
@@ -143,11 +149,12 @@ impl Plan {
         Ok(answer)
     }
 
-    fn put_load(&self, broker: &Running, row: &Row) -> Result<Answer> {
+    /// Runs the load generator with these arguments.
+    pub fn put_load(&self, broker: &Running, arguments: &str) -> Result<Answer> {
         let out = broker.folder().join("load.json");
         let err = broker.folder().join("load.err");
         let mut load = Command::new(&self.load)
-            .args(row.arguments.split_whitespace())
+            .args(arguments.split_whitespace())
             .args(["--addr", &format!("127.0.0.1:{}", broker.port)])
             .args(["--pid", &broker.measured.to_string()])
             .args(["--children", "--json"])
@@ -193,9 +200,11 @@ fn is_disturbance(figure: &str) -> bool {
 
 /// What the load generator said.
 #[derive(Debug, Default, PartialEq)]
-struct Answer {
-    failure: Option<String>,
-    figures: BTreeMap<String, f64>,
+pub struct Answer {
+    /// Why the run does not count.
+    pub failure: Option<String>,
+    /// By name.
+    pub figures: BTreeMap<String, f64>,
 }
 
 impl Answer {

@@ -80,6 +80,7 @@ pub fn sample() -> Results {
             facts("other", &[], "…/other -p {port}", None),
         ],
         rows,
+        engines: Vec::new(),
         laws: vec![Law {
             title: "Match against many subscriptions".to_owned(),
             x: "subscriptions".to_owned(),

@@ -9,6 +9,12 @@ pub(super) fn write(page: &mut Page, results: &Results) {
         "Written by `cargo xtask bench --peers`, from `docs/benchmarks/results.json`: what is changed \
          here by hand is gone with the next run.",
     );
+    write_facts(page, results);
+    write_method(page);
+}
+
+/// When, on what and with whom.
+pub(super) fn write_facts(page: &mut Page, results: &Results) {
     let machine = &results.machine;
     page.line("| measured | |");
     page.line("| --- | --- |");
@@ -66,7 +72,6 @@ pub(super) fn write(page: &mut Page, results: &Results) {
         page.line(&format!("| {} | {versions} |", facts.name));
     }
     page.line("");
-    write_method(page);
 }
 
 fn when(results: &Results) -> String {
@@ -107,7 +112,8 @@ fn write_method(page: &mut Page) {
     page.line("");
 }
 
-pub(super) fn write_repetition(page: &mut Page, results: &Results) {
+/// How to do it again; `mode` is `--peers` or `--stores`.
+pub(super) fn write_repetition(page: &mut Page, results: &Results, mode: &str) {
     page.heading(2, "To repeat it");
     page.paragraph(
         "The programs of the peers must be there; `{port}`, `{dir}` and `{conf:FILE}` are filled in by \
@@ -118,7 +124,7 @@ pub(super) fn write_repetition(page: &mut Page, results: &Results) {
     for session in &results.sessions {
         if !shown.contains(&session.arguments.as_str()) {
             shown.push(&session.arguments);
-            let command = format!("cargo xtask bench --peers {}", session.arguments);
+            let command = format!("cargo xtask bench {mode} {}", session.arguments);
             page.line(command.trim_end());
         }
     }
