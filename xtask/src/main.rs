@@ -238,7 +238,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 17] = [
+        let cases: [(&[&str], Command); 18] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (
