@@ -244,6 +244,11 @@ impl Running {
         broker.chain(self.services.processes()).collect()
     }
 
+    /// The processes of the servers that it stands on.
+    pub fn servers(&self) -> Vec<u32> {
+        self.services.processes().collect()
+    }
+
     /// Ends the broker as its operator would, starts it again with what it has kept, and returns how
     /// long it took from that start to its first CONNACK. `limit` holds for the end and for the start.
     pub fn restart(&mut self, limit: Duration) -> Result<Duration> {

@@ -50,6 +50,14 @@ impl Reading {
     }
 }
 
+/// Processor time of processes and their descendants so far, in microseconds.
+pub fn spent_us(processes: &[u32]) -> f64 {
+    const TICK_US: f64 = 10_000.0;
+    let family = processes.iter().flat_map(|one| process::family(*one));
+    let ticks: u64 = family.map(|one| ticks(&one.id.to_string())).sum();
+    ticks as f64 * TICK_US
+}
+
 /// Of a process and of its children that have ended.
 fn ticks(process: &str) -> u64 {
     let text = read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();

@@ -136,7 +136,13 @@ impl Plan {
         }
         let mut running = broker.start()?;
         let before = Reading::now(&running.processes());
+        let spent_before = disturbance::spent_us(&running.servers());
         let mut answer = self.put_load(&running, &row.arguments)?;
+        let spent = disturbance::spent_us(&running.servers()) - spent_before;
+        if let Some(sent) = answer.figures.get("sent").filter(|_| spent > 0.0) {
+            let each = spent / sent.max(1.0);
+            answer.figures.insert(SERVER.to_owned(), each);
+        }
         let (others, stolen) = Reading::now(&running.processes()).since(&before);
         answer.figures.retain(|name, _| !is_disturbance(name));
         answer
@@ -190,6 +196,9 @@ fn answered(broker: &Broker, round: u32, row: &Row, answer: Answer) -> Run {
         figures: kept(answer.figures, row),
     }
 }
+
+/// The processor time of Redis or MongoDB for each message, of the whole run.
+const SERVER: &str = "server_cpu_us_per_msg";
 
 const ENDLESS: &str = "not at its end";
 
