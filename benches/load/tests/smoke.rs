@@ -170,7 +170,13 @@ fn a_slow_reader_among_fast_ones() {
 #[test]
 fn persistent_sessions_that_are_there_or_away() {
     let expected = "acked_per_s ack_p50_us ack_p99_us broker_cpu_us_per_msg rss_after_mb";
-    for manner in ["", "--inflight 10 --v5", "--away", "--away --v5"] {
+    for manner in [
+        "",
+        "--inflight 10 --v5",
+        "--away",
+        "--away --v5 --qos 2",
+        "--qos 2",
+    ] {
         let result = run(&format!("durable --pairs 3 {manner} {SHORT}"), expected);
         assert_eq!(result["sent"], result["delivered"], "{manner}");
     }
@@ -207,6 +213,7 @@ fn arguments_that_make_no_sense_and_brokers_that_are_not_there_have_statuses_of_
         "pairs --qos 3",
         "pairs --payload 15",
         "offline --qos 0",
+        "durable --qos 0",
         "wildcards --conns 2",
     ] {
         let status = load(arguments, broker.address).status;

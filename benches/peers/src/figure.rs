@@ -11,7 +11,10 @@ const TITLES: [(&str, &str); 50] = [
         "processor time of Redis or MongoDB per message, delivery included, µs",
     ),
     ("acked_per_s", "messages acknowledged per second"),
-    ("ack_p99_us", "time to PUBACK, 99th percentile, µs"),
+    (
+        "ack_p99_us",
+        "time to the acknowledgement, 99th percentile, µs",
+    ),
     ("restart_ms", "from the start to the first CONNACK, ms"),
     ("rss_restarted_mb", "memory after the restart, MB"),
     ("sessions_per_s", "sessions made per second"),

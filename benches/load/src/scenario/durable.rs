@@ -1,4 +1,4 @@
-//! Publishers at QoS 1 to clients with persistent sessions, which are there or away: how many publishes
+//! Publishers at QoS 1 or 2 to clients with persistent sessions, which are there or away: how many publishes
 //! are acknowledged a second. A broker that keeps sessions in a store has it written before it answers.
 //!
 //! Each publisher goes on when it has its acknowledgement, whether or not the message was delivered.
@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Publishers, and subscribers: each publisher has one of its own
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
+    /// QoS of publishing and of the subscriptions: 1 or 2
+    #[arg(long, default_value = "1", value_parser = cli::qos)]
+    qos: QoS,
     /// The subscribers are away, and come back in the end
     #[arg(long)]
     away: bool,
@@ -60,6 +63,8 @@ struct Flow {
     /// When the unacknowledged messages of each publisher were sent, the earliest first.
     sent_ns: Vec<VecDeque<u64>>,
     latency: Latency,
+    /// Messages that are acknowledged to the last, so far: by PUBACK, or by PUBCOMP.
+    finished: u64,
 }
 
 impl Handler for Flow {
@@ -70,9 +75,10 @@ impl Handler for Flow {
         packet: Packet<'_>,
         now_ns: u64,
     ) -> Result<(), Failure> {
-        if matches!(packet, Packet::PubAck(_))
+        if matches!(packet, Packet::PubAck(_) | Packet::PubComp(_))
             && let Some(sent_ns) = self.sent_ns.get_mut(id).and_then(VecDeque::pop_front)
         {
+            self.finished += 1;
             self.latency.record(now_ns.saturating_sub(sent_ns));
         }
         self.parties.packet(connection, id, packet, now_ns)
@@ -128,6 +134,10 @@ impl Flow {
 /// Runs it.
 pub fn run(arguments: &Arguments) -> Result<Figures, Failure> {
     let common = &arguments.common;
+    if arguments.qos == QoS::AtMostOnce {
+        let reason = "--qos must be 1 or 2: nothing is acknowledged at QoS 0";
+        return Err(Failure::usage(reason));
+    }
     let pairs = arguments.pairs as usize;
     let subscribers = pairs..2 * pairs;
     let mut net = Net::new(common.addr, common.version())?;
@@ -135,6 +145,7 @@ pub fn run(arguments: &Arguments) -> Result<Figures, Failure> {
     let memory = meter.memory();
     let mut figures = Figures::of("durable");
     figures.set("mqtt", common.version_name());
+    figures.set("qos", arguments.qos.as_u8());
     figures.set("payload", arguments.payload);
     figures.set("publishers", pairs);
     figures.set("inflight", arguments.inflight);
@@ -148,11 +159,7 @@ pub fn run(arguments: &Arguments) -> Result<Figures, Failure> {
     flow.run_for(&mut net, arguments.warmup)?;
     flow.latency.clear();
     flow.parties.latency.clear();
-    let before = (
-        meter.read(),
-        flow.parties.acknowledged,
-        flow.parties.delivered,
-    );
+    let before = (meter.read(), flow.finished, flow.parties.delivered);
     flow.run_for(&mut net, arguments.seconds)?;
     report(&mut flow, &meter, before, &mut figures);
     let memory_after = meter.memory();
@@ -201,35 +208,36 @@ fn bring_up<'a>(
         per_request: 1,
         timeout: common.timeout,
     };
-    let change = Change::Subscribe(QoS::AtLeastOnce);
+    let change = Change::Subscribe(arguments.qos);
     change_all(net, pairs..2 * pairs, change, &listed, manner, &mut Nobody)?;
     let mut parties = Parties::new(Pairs::new(pairs), arguments.payload as usize)?;
     let inflight = arguments.inflight.min(welcome.receive_maximum);
     for index in 0..pairs {
         let limits = (u32::from(inflight), inflight);
-        parties.add_publisher(net, &topic(index), QoS::AtLeastOnce, limits)?;
+        parties.add_publisher(net, &topic(index), arguments.qos, limits)?;
     }
     Ok(Flow {
         parties,
         sent_ns: vec![VecDeque::new(); pairs],
         latency: Latency::new()?,
+        finished: 0,
     })
 }
 
 fn report(flow: &mut Flow, meter: &Meter, before: (Reading, u64, u64), figures: &mut Figures) {
-    let (begin, acknowledged, delivered) = before;
+    let (begin, finished, delivered) = before;
     let after = meter.read();
     let wall_s = seconds(&begin, &after);
-    let acknowledged = flow.parties.acknowledged - acknowledged;
+    let finished = flow.finished - finished;
     let delivered = flow.parties.delivered - delivered;
     figures.number("seconds", wall_s);
-    figures.number("acked_per_s", acknowledged as f64 / wall_s);
+    figures.number("acked_per_s", finished as f64 / wall_s);
     flow.latency.report(figures, "ack_");
     figures.number("msgs_per_s", delivered as f64 / wall_s);
     if delivered > 0 {
         flow.parties.latency.report(figures, "");
     }
-    meter.report(figures, "", (&begin, &after), (acknowledged, "msg"));
+    meter.report(figures, "", (&begin, &after), (finished, "msg"));
 }
 
 /// Those who were away get what they have missed.
