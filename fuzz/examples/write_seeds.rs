@@ -1,7 +1,7 @@
 //! Writes the seeds into `corpus/`, where `cargo fuzz run` looks for them.
 
 use mosca_fuzz::codec_seeds::seeds;
-use mosca_fuzz::records_decode;
+use mosca_fuzz::{records_decode, users_file};
 
 /// Target, and how many bytes of choice it wants in front of a packet.
 const TARGETS: &[(&str, usize)] = &[
@@ -25,10 +25,18 @@ fn main() -> std::io::Result<()> {
             }
         }
     }
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/records_decode");
-    std::fs::create_dir_all(&folder)?;
-    for (number, seed) in records_decode::seeds().iter().enumerate() {
-        std::fs::write(folder.join(format!("seed-{number:03}")), seed)?;
+    let others = [
+        ("records_decode", records_decode::seeds()),
+        ("users_file", users_file::seeds()),
+    ];
+    for (target, seeds) in others {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(target);
+        std::fs::create_dir_all(&folder)?;
+        for (number, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number:03}")), seed)?;
+        }
     }
     Ok(())
 }

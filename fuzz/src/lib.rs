@@ -7,5 +7,7 @@ pub mod codec_decode;
 pub mod codec_roundtrip;
 pub mod codec_seeds;
 pub mod core_packets;
+pub mod glob_containment;
 pub mod records_decode;
 pub mod scram;
+pub mod users_file;

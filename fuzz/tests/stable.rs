@@ -4,8 +4,10 @@
 use mosca_fuzz::{
     codec_chunks, codec_decode, codec_roundtrip,
     codec_seeds::{packets, seeds},
+    glob_containment::glob_containment,
     records_decode,
     scram::scram,
+    users_file::{self, users_file},
 };
 
 const ROUNDS: usize = 20_000;
@@ -161,5 +163,39 @@ fn records() {
             }
         }
         records_decode::records_decode(&input);
+    }
+}
+
+/// Patterns and filters, each byte a part of one.
+#[test]
+fn grants_and_filters() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..ROUNDS {
+        let length = 2 + random.below(14);
+        let input: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
+        glob_containment(&input);
+    }
+}
+
+/// Users files: seeds, and seeds that were changed in a few places.
+#[test]
+fn users_files() {
+    let seeds = users_file::seeds();
+    for seed in &seeds {
+        users_file(seed);
+    }
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..ROUNDS {
+        let mut input = seeds[random.below(seeds.len())].clone();
+        for _ in 0..random.below(5) {
+            let at = random.below(input.len());
+            match random.below(4) {
+                0 => input.insert(at, b"\"{}[]:,*!("[random.below(10)]),
+                1 if input.len() > 1 => drop(input.remove(at)),
+                2 => input.truncate(at + 1),
+                _ => input[at] = random.byte(),
+            }
+        }
+        users_file(&input);
     }
 }
