@@ -127,7 +127,6 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
 
     let interfaces = interfaces(settings);
-    let schemes: Vec<_> = interfaces.iter().map(Interface::scheme).collect();
     let store = settings.store.open().await?;
     let server = interfaces
         .into_iter()
@@ -147,7 +146,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         .persistence(store)
         .start()
         .await?;
-    announce(&server, &schemes).context("cannot write to stdout")?;
+    announce(&server).context("cannot write to stdout")?;
 
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted, closing"),
@@ -181,12 +180,12 @@ fn interfaces(settings: &Settings) -> Vec<Interface> {
 }
 
 /// One line per interface, for people and for scripts that wait for it.
-fn announce(server: &Server, schemes: &[&str]) -> io::Result<()> {
+fn announce(server: &Server) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    for (scheme, address) in schemes.iter().zip(server.local_addresses()) {
+    for url in server.urls() {
         writeln!(
             stdout,
-            "mosca {} listening: {scheme}://{address}",
+            "mosca {} listening: {url}",
             env!("CARGO_PKG_VERSION")
         )?;
     }

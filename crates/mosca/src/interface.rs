@@ -1,29 +1,24 @@
-//! Where the server listens: one value per interface, and the loop that accepts connections there.
+//! Where the server listens: one value per interface, and all that happens to a connection before it is
+//! served.
 
+mod accept;
+mod door;
+mod listener;
+#[cfg(unix)]
+mod socket_file;
+
+use std::fmt;
 use std::io;
-use std::mem;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{Ipv6Addr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-
-use crate::connection::Driver;
-use crate::shared::Shared;
-use crate::websocket::WebSocket;
-
-/// Connections that the system may hold ready for us to accept. The system's own limit applies too.
-const BACKLOG: u32 = 4_096;
+pub(crate) use self::accept::accept;
+pub(crate) use self::door::Door;
+pub(crate) use self::listener::Listener;
 
 /// Connections at one time on an interface that says nothing else.
 pub(crate) const MAX_CONNECTIONS: usize = 10_000_000;
-
-/// How long to wait when no connection can be accepted, mostly for lack of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections accepted before those that were accepted get their turn: while they are answered their
-/// clients go on, and the next ones come.
-const ACCEPTS_PER_TURN: u32 = 16;
 
 /// One address on which the server listens, and its limits.
 ///
@@ -34,16 +29,15 @@ const ACCEPTS_PER_TURN: u32 = 16;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Interface {
-    /// Tried one after the other.
-    addresses: Vec<String>,
+    location: Location,
     transport: Transport,
-    pub(crate) max_connections: usize,
+    max_connections: usize,
 }
 
-/// What is between TCP and MQTT.
+/// What is between the stream of bytes and MQTT.
 #[derive(Clone, Copy, Debug)]
 enum Transport {
-    Tcp,
+    Mqtt,
     WebSocket,
 }
 
@@ -52,13 +46,13 @@ impl Interface {
     /// a name; port 0 takes any that is free. A name that stands for several addresses listens on
     /// the first that works.
     pub fn mqtt(address: impl Into<String>) -> Self {
-        Self::new(Transport::Tcp, vec![address.into()])
+        Self::new(Transport::Mqtt, Location::network(address.into()))
     }
 
     /// MQTT over TCP on `port` of all the machine's addresses, IPv6 and IPv4; of IPv4 alone where
     /// the system has no IPv6. Port 0 takes any that is free.
     pub fn mqtt_on_all_addresses(port: u16) -> Self {
-        Self::new(Transport::Tcp, all_addresses(port))
+        Self::new(Transport::Mqtt, Location::all_addresses(port))
     }
 
     /// MQTT over WebSocket (MQTT 3.1.1 and 5.0, section 6) on `address`, which is read as that of
@@ -90,34 +84,68 @@ impl Interface {
     /// # }).unwrap();
     /// ```
     pub fn websocket(address: impl Into<String>) -> Self {
-        Self::new(Transport::WebSocket, vec![address.into()])
+        Self::new(Transport::WebSocket, Location::network(address.into()))
     }
 
     /// MQTT over WebSocket on `port` of all the machine's addresses, which are those of
     /// [`mqtt_on_all_addresses`](Self::mqtt_on_all_addresses). Port 0 takes any that is free.
     pub fn websocket_on_all_addresses(port: u16) -> Self {
-        Self::new(Transport::WebSocket, all_addresses(port))
+        Self::new(Transport::WebSocket, Location::all_addresses(port))
     }
 
-    fn new(transport: Transport, addresses: Vec<String>) -> Self {
+    /// MQTT on a Unix socket, whose file is made at `path` and removed when the server closes. Who may
+    /// connect is what the permissions of its folder say. A socket that a process has left there without
+    /// removing it is replaced.
+    ///
+    /// ```
+    /// use mosca::{Interface, Server};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("mqtt.sock");
+    /// let server = Server::builder().listen(Interface::unix(&path)).start().await?;
+    /// assert_eq!(server.urls(), [format!("mqtt+unix://{}", path.display())]);
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    #[cfg(unix)]
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::new(Transport::Mqtt, Location::Unix(path.into()))
+    }
+
+    /// MQTT over WebSocket on a Unix socket: for a web server on this machine that passes requests on.
+    #[cfg(unix)]
+    pub fn websocket_unix(path: impl Into<PathBuf>) -> Self {
+        Self::new(Transport::WebSocket, Location::Unix(path.into()))
+    }
+
+    fn new(transport: Transport, location: Location) -> Self {
         Self {
-            addresses,
+            location,
             transport,
             max_connections: MAX_CONNECTIONS,
         }
     }
 
-    /// How the URL of such an interface begins: `mqtt` or `ws`.
+    /// How the URL of such an interface begins: `mqtt` or `ws`; with `+unix` behind it for a Unix socket.
     pub fn scheme(&self) -> &'static str {
-        match self.transport {
-            Transport::Tcp => "mqtt",
-            Transport::WebSocket => "ws",
+        match (self.transport, &self.location) {
+            (Transport::Mqtt, Location::Network { .. }) => "mqtt",
+            (Transport::WebSocket, Location::Network { .. }) => "ws",
+            #[cfg(unix)]
+            (Transport::Mqtt, Location::Unix(_)) => "mqtt+unix",
+            #[cfg(unix)]
+            (Transport::WebSocket, Location::Unix(_)) => "ws+unix",
         }
     }
 
-    /// The address as it was given.
-    pub(crate) fn address(&self) -> &str {
-        self.addresses.first().map_or("", String::as_str)
+    /// Whether an IPv6 address is for IPv6 alone; default no: `[::]` is all of the machine's addresses,
+    /// IPv4 ones as well, whatever the system's own default is.
+    pub fn ipv6_only(mut self, only: bool) -> Self {
+        if let Location::Network { ipv6_only, .. } = &mut self.location {
+            *ipv6_only = only;
+        }
+        self
     }
 
     /// Connections at one time on this interface, with or without CONNECT; default 10,000,000. Further ones are closed as
@@ -128,120 +156,57 @@ impl Interface {
     }
 
     /// Binds the address.
-    pub(crate) async fn bind(&self) -> io::Result<TcpListener> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in &self.addresses {
-            for address in lookup_host(address).await? {
-                match bind(address) {
-                    Ok(listener) => return Ok(listener),
-                    Err(error) => last = error,
-                }
-            }
+    pub(crate) async fn bind(&self) -> io::Result<Listener> {
+        Listener::bind(&self.location).await
+    }
+
+    /// Its URL, with the port that the system chose, if that is known.
+    pub(crate) fn url(&self, bound: Option<SocketAddr>) -> String {
+        match bound {
+            Some(bound) => format!("{}://{bound}", self.scheme()),
+            None => format!("{}://{}", self.scheme(), self.location),
         }
-        Err(last)
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // Without it a restart would have to wait for the old connections' last packets to die out.
+/// Where an interface is.
+#[derive(Clone, Debug)]
+enum Location {
+    /// Tried one after the other.
+    Network {
+        addresses: Vec<String>,
+        ipv6_only: bool,
+    },
     #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    // Small packets are answered at once or not at all in time. What is accepted inherits it.
-    socket.set_nodelay(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Unix(PathBuf),
 }
 
-/// Accepts connections for ever. `number` is that of the interface, by which its connections are
-/// counted.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    interface: Interface,
-    number: u32,
-    shared: Arc<Shared>,
-) {
-    // What goes on for long is a warning when it begins, and only then.
-    let (mut failing, mut full) = (false, false);
-    let mut accepted = 0;
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) if is_about_one_connection(&error) => {
-                tracing::debug!(%error, "connection lost before it was accepted");
-                continue;
-            }
-            Err(error) => {
-                if !mem::replace(&mut failing, true) {
-                    let address = interface.address();
-                    tracing::warn!(address, %error, "cannot accept connections for now");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        failing = false;
-        if shared.open_on(number) >= interface.max_connections {
-            let limit = interface.max_connections;
-            if mem::replace(&mut full, true) {
-                tracing::debug!(%peer, limit, "too many connections");
-            } else {
-                tracing::warn!(%peer, limit, "too many connections: new ones are closed");
-            }
-            continue;
+impl Location {
+    fn network(address: String) -> Self {
+        Self::Network {
+            addresses: vec![address],
+            ipv6_only: false,
         }
-        full = false;
-        // Elsewhere it may not be inherited.
-        if cfg!(not(target_os = "linux"))
-            && let Err(error) = stream.set_nodelay(true)
-        {
-            tracing::debug!(%peer, %error, "connection lost before it began");
-            continue;
-        }
-        serve(&interface, stream, peer, &shared, number);
-        accepted += 1;
-        if accepted == ACCEPTS_PER_TURN {
-            accepted = 0;
-            tokio::task::yield_now().await;
+    }
+
+    fn all_addresses(port: u16) -> Self {
+        let any = Ipv6Addr::UNSPECIFIED;
+        Self::Network {
+            addresses: vec![format!("[{any}]:{port}"), format!("0.0.0.0:{port}")],
+            ipv6_only: false,
         }
     }
 }
 
-/// Starts the task of a connection.
-fn serve(
-    interface: &Interface,
-    stream: TcpStream,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-    number: u32,
-) {
-    let shared = Arc::clone(shared);
-    match interface.transport {
-        Transport::Tcp => tokio::spawn(Driver::new(stream, peer.into(), shared, number)),
-        Transport::WebSocket => tokio::spawn(Driver::new(
-            WebSocket::new(stream),
-            peer.into(),
-            shared,
-            number,
-        )),
-    };
-}
-
-fn all_addresses(port: u16) -> Vec<String> {
-    vec![format!("[::]:{port}"), format!("0.0.0.0:{port}")]
-}
-
-/// Whether only this one connection could not be accepted: its client has left already.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
+/// As it was given.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network { addresses, .. } => {
+                f.write_str(addresses.first().map_or("", String::as_str))
+            }
+            #[cfg(unix)]
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }

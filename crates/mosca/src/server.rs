@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::interface::accept;
+use crate::interface::{Door, accept};
 use crate::options::ServerBuilder;
 use crate::settle::{Commits, finish, settle_broker, settle_publication};
 use crate::shared::Shared;
@@ -33,6 +33,7 @@ const COMMITS_DUE_MAX: usize = 64;
 pub struct Server {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    urls: Vec<String>,
     streams: Streams,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -42,10 +43,10 @@ pub struct Server {
 #[non_exhaustive]
 pub enum StartError {
     /// An address could not be bound: taken, not ours, or no such host.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {interface}: {source}")]
     Listen {
-        /// The address as it was given.
-        address: String,
+        /// The URL of the interface, with the address as it was given.
+        interface: String,
         /// What the system says.
         source: io::Error,
     },
@@ -78,17 +79,18 @@ impl Server {
         let store = builder.persistence;
         // Addresses first: who cannot listen should not have changed the store.
         let mut listeners = Vec::with_capacity(builder.interfaces.len());
-        let mut addresses = Vec::with_capacity(builder.interfaces.len());
+        let (mut addresses, mut urls) = (Vec::new(), Vec::new());
         for interface in builder.interfaces {
             let bound = interface.bind().await.and_then(|listener| {
-                let address = listener.local_addr()?;
+                let address = listener.local_address()?;
                 Ok((listener, address))
             });
             let (listener, address) = bound.map_err(|source| StartError::Listen {
-                address: interface.address().to_owned(),
+                interface: interface.url(None),
                 source,
             })?;
-            addresses.push(address);
+            urls.push(interface.url(address));
+            addresses.extend(address);
             listeners.push((listener, interface));
         }
         if let Some(store) = &store {
@@ -101,25 +103,27 @@ impl Server {
         let streams = Streams::new(Arc::clone(&shared), number, builder.max_streams);
         let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
         for (number, (listener, interface)) in (0..).zip(listeners) {
-            tasks.push(tokio::spawn(accept(
-                listener,
-                interface,
-                number,
-                Arc::clone(&shared),
-            )));
+            let door = Door::new(interface, number, Arc::clone(&shared));
+            tasks.push(tokio::spawn(accept(listener, door)));
         }
         Ok(Self {
             shared,
             addresses,
+            urls,
             streams,
             tasks,
         })
     }
 
-    /// The addresses on which it listens, in the order of the interfaces, with the ports that the
-    /// system chose.
+    /// The addresses on the network on which it listens, in the order of the interfaces, with the ports
+    /// that the system chose. Unix sockets have none.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The URLs of all interfaces, in their order: `mqtt://127.0.0.1:1883`, `mqtt+unix:///run/mqtt.sock`.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
     }
 
     /// Serves streams of bytes that come from anywhere: what mosca has as interfaces of one's own kind.
@@ -253,7 +257,7 @@ impl Drop for Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server")
-            .field("addresses", &self.addresses)
+            .field("urls", &self.urls)
             .finish_non_exhaustive()
     }
 }

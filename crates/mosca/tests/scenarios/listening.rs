@@ -19,10 +19,10 @@ async fn a_port_that_is_taken_is_named_in_the_error() {
         .await;
     match second {
         Err(StartError::Listen {
-            address: named,
+            interface: named,
             source,
         }) => {
-            assert_eq!(named, address);
+            assert_eq!(named, format!("mqtt://{address}"));
             assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
         }
         other => panic!("{other:?}"),
@@ -68,6 +68,54 @@ async fn all_addresses_are_ipv4_and_where_there_is_one_ipv6() {
             .say_hello(&mqtt_codec::Connect::new(Version::V311, host))
             .await;
         client.ping().await;
+    }
+}
+
+#[tokio::test]
+async fn ipv6_and_ipv4_may_be_interfaces_of_their_own_on_one_port() {
+    let Ok(free) = std::net::TcpListener::bind("[::1]:0") else {
+        return;
+    };
+    drop(free);
+    let first = Server::builder()
+        .listen(Interface::mqtt("[::]:0").ipv6_only(true))
+        .start()
+        .await
+        .unwrap();
+    let port = first.local_addresses()[0].port();
+    // Nobody but us, since the other one leaves IPv4 alone.
+    let second = Server::builder()
+        .listen(Interface::mqtt(format!("127.0.0.1:{port}")))
+        .start()
+        .await
+        .unwrap();
+    for (server, host) in [(&first, "::1"), (&second, "127.0.0.1")] {
+        let stream = within(host, TcpStream::connect((host, port))).await;
+        let mut client = Client::over(stream.unwrap(), Version::V311);
+        client
+            .say_hello(&mqtt_codec::Connect::new(Version::V311, host))
+            .await;
+        assert_eq!(server.open_connections(), 1, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_address_is_for_both_unless_it_says_otherwise() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let server = Server::builder()
+        .listen(Interface::mqtt("[::]:0"))
+        .start()
+        .await
+        .unwrap();
+    let port = server.local_addresses()[0].port();
+    for host in ["127.0.0.1", "::1"] {
+        let stream = within(host, TcpStream::connect((host, port))).await;
+        let mut client = Client::over(stream.unwrap(), Version::V5);
+        client
+            .say_hello(&mqtt_codec::Connect::new(Version::V5, host))
+            .await;
     }
 }
 

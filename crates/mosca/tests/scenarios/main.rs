@@ -31,4 +31,6 @@ mod log;
 mod scram;
 mod stream;
 mod streams;
+#[cfg(unix)]
+mod unix_socket;
 mod websocket;

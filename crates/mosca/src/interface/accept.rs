@@ -1,0 +1,72 @@
+//! Accepts connections, and counts them.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use super::door::Door;
+use super::listener::{Accepted, Listener};
+
+/// How long to wait when no connection can be accepted, mostly for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections accepted before those that were accepted get their turn: while they are answered their
+/// clients go on, and the next ones come.
+const ACCEPTS_PER_TURN: u32 = 16;
+
+/// Accepts connections for ever.
+pub(crate) async fn accept(listener: Listener, door: Door) {
+    // What goes on for long is a warning when it begins, and only then.
+    let (mut failing, mut full) = (false, false);
+    let mut accepted = 0;
+    loop {
+        let connection = match listener.accept().await {
+            Ok(connection) => connection,
+            Err(error) if is_about_one_connection(&error) => {
+                tracing::debug!(%error, "connection lost before it was accepted");
+                continue;
+            }
+            Err(error) => {
+                if !mem::replace(&mut failing, true) {
+                    let interface = door.name();
+                    tracing::warn!(interface, %error, "cannot accept connections for now");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        failing = false;
+        if door.is_full() {
+            let limit = door.max_connections();
+            let peer = connection.peer();
+            if mem::replace(&mut full, true) {
+                tracing::debug!(%peer, limit, "too many connections");
+            } else {
+                let interface = door.name();
+                tracing::warn!(%peer, interface, limit, "too many connections: new ones are closed");
+            }
+            continue;
+        }
+        full = false;
+        match connection {
+            Accepted::Tcp(stream, peer) => door.serve(stream, peer),
+            Accepted::Other(stream, peer) => door.serve(stream, peer),
+        }
+        accepted += 1;
+        if accepted == ACCEPTS_PER_TURN {
+            accepted = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Whether only this one connection could not be accepted: its client has left already.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
