@@ -1,64 +1,55 @@
 //! What stores bear: durable commits by one caller and by many, the drain of a long queue, the start
-//! with much in the store; and what the engine of the store on disk does by itself on the same disk.
+//! with much in the store; and what the engine below a store does by itself on the same disk.
 //!
-//! `cargo run --release -- [--store fjall|memory|raw] [--seconds N] [--dir PATH] [--small]` prints a line
-//! for each figure. Another store is one more arm of [`open`].
+//! `cargo run --release -- [--store NAME] [--callers N] [--seconds N] [--dir PATH] [--small | --commits]`
+//! prints a line for each figure. Another store is one more file in `arm`.
 
+mod arm;
 mod load;
-mod raw;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-
-use broker_core::persistence::Persistence;
-use persistence_fjall::{FjallOptions, FjallPersistence};
-use persistence_memory::MemoryPersistence;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// As in the command.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Callers that commit at the same time.
-const CALLERS: [usize; 3] = [1, 64, 1_000];
-
-/// A store by its name, in a folder or a database of its own; opened again, it has what it had.
-fn open(name: &str, folder: &Path) -> Arc<dyn Persistence> {
-    match name {
-        "fjall" => {
-            let store = FjallPersistence::open(folder, FjallOptions::default());
-            Arc::new(store.unwrap_or_else(|error| panic!("{error}")))
-        }
-        "memory" => Arc::new(MemoryPersistence::new()),
-        _ => panic!("there is no store {name:?}"),
-    }
-}
-
 struct Arguments {
     stores: Vec<String>,
+    /// Callers that commit at the same time.
+    callers: Vec<usize>,
     time: Duration,
     folder: PathBuf,
+    /// Less to drain, and to start with.
     small: bool,
+    /// Nothing but commits.
+    commits: bool,
 }
 
 fn arguments() -> Arguments {
     let mut chosen = Arguments {
-        stores: ["raw", "fjall", "memory"].map(str::to_owned).into(),
+        stores: arm::NAMES.map(str::to_owned).into(),
+        callers: vec![1, 64, 1_000],
         time: Duration::from_secs(5),
         folder: std::env::temp_dir(),
         small: false,
+        commits: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("the option wants a value");
         match argument.as_str() {
             "--store" => chosen.stores = vec![value()],
+            "--callers" => {
+                chosen.callers = vec![value().parse().expect("--callers wants a number")]
+            }
             "--seconds" => {
                 let seconds = value().parse().expect("--seconds wants a number");
                 chosen.time = Duration::from_secs(seconds);
             }
             "--dir" => chosen.folder = value().into(),
             "--small" => chosen.small = true,
+            "--commits" => chosen.commits = true,
             other => panic!("there is no option {other}"),
         }
     }
@@ -66,48 +57,72 @@ fn arguments() -> Arguments {
 }
 
 fn main() {
-    let Arguments {
-        stores,
-        time,
-        folder,
-        small,
-    } = arguments();
+    let arguments = arguments();
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a runtime");
-    let new = || tempfile::tempdir_in(&folder).expect("a folder");
-    for name in &stores {
-        if name == "raw" {
-            CALLERS
-                .iter()
-                .for_each(|callers| raw::commits(new().path(), *callers, time));
-            continue;
+    for name in &arguments.stores {
+        for callers in &arguments.callers {
+            commits(&runtime, &arguments, name, *callers);
         }
-        for callers in CALLERS {
-            let folder = new();
-            let store = open(name, folder.path());
-            runtime.block_on(load::commits(name, &store, callers, time));
-        }
-        let folder = new();
-        let store = open(name, folder.path());
-        runtime.block_on(load::drain(name, &store, 100_000));
-        drop(store);
-        // What does not outlive its process has nothing to start with.
-        if name != "memory" {
-            let (sessions, retained) = if small {
-                (10_000, 100_000)
-            } else {
-                (100_000, 1_000_000)
-            };
-            let folder = new();
-            let store = open(name, folder.path());
-            runtime.block_on(load::fill(&store, sessions, retained));
-            drop(store);
-            let start = std::time::Instant::now();
-            let store = open(name, folder.path());
-            let opened = start.elapsed();
-            runtime.block_on(load::list(name, &store, opened));
+        if !arguments.commits {
+            drain(&runtime, &arguments, name);
+            start(&runtime, &arguments, name);
         }
     }
+}
+
+/// The store between two halves of the time for its engine: what else the machine does changes meanwhile.
+fn commits(runtime: &tokio::runtime::Runtime, arguments: &Arguments, name: &str, callers: usize) {
+    let time = arguments.time;
+    let place = arm::new(name, &arguments.folder);
+    let before = place.raw(callers, time / 2);
+    let place_of_store = arm::new(name, &arguments.folder);
+    let (commits, rate) = runtime.block_on(async {
+        let store = place_of_store.open().await;
+        load::commits(name, &store, callers, time).await
+    });
+    if let Some(spent) = place_of_store.spent(commits) {
+        println!("{name:8} its engine, for the store      {spent}");
+    }
+    drop(place_of_store);
+    let place = arm::new(name, &arguments.folder);
+    let after = place.raw(callers, time / 2);
+    if let (Some(before), Some(after)) = (before, after) {
+        let raw = (before + after) / 2.0;
+        println!(
+            "{name:8} its engine, {callers:>5} in a batch  {raw:>10.0} /s   ({before:.0}, {after:.0}); the store has {:.2} of it",
+            rate / raw
+        );
+    }
+}
+
+fn drain(runtime: &tokio::runtime::Runtime, arguments: &Arguments, name: &str) {
+    let place = arm::new(name, &arguments.folder);
+    let messages = if arguments.small { 10_000 } else { 100_000 };
+    runtime.block_on(async {
+        let store = place.open().await;
+        load::drain(name, &store, messages).await;
+    });
+}
+
+fn start(runtime: &tokio::runtime::Runtime, arguments: &Arguments, name: &str) {
+    let place = arm::new(name, &arguments.folder);
+    if !place.outlives_process() {
+        return;
+    }
+    let (sessions, retained) = if arguments.small {
+        (10_000, 100_000)
+    } else {
+        (100_000, 1_000_000)
+    };
+    runtime.block_on(async {
+        let store = place.open().await;
+        load::fill(&store, sessions, retained).await;
+        drop(store);
+        let start = Instant::now();
+        let store = place.open().await;
+        load::list(name, &store, start.elapsed()).await;
+    });
 }
