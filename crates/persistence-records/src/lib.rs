@@ -1,4 +1,5 @@
-//! The bytes in which stores keep what the broker gives them: records and keys.
+//! What stores that keep things have in common: the bytes in which they keep what the broker gives them,
+//! records and keys, and the [`Line`] in which it waits to be written.
 //!
 //! A record is a byte that names the format, then MessagePack: an array of fields without their
 //! names. What was written by an earlier version of the broker can be read by every later one; what
@@ -44,6 +45,7 @@
 mod error;
 mod fields;
 mod key;
+mod line;
 mod message;
 mod outgoing;
 mod record;
@@ -53,6 +55,7 @@ mod will;
 
 pub use error::RecordError;
 pub use key::{Key, KeyError, KeyReader};
+pub use line::{GroupLimits, Line, Waiting};
 pub use message::{decode_message, encode_message};
 pub use outgoing::{MessageId, OutgoingRecord};
 pub use record::FORMAT;

@@ -54,30 +54,12 @@ pub(crate) fn only_removes<'a>(mut operations: impl Iterator<Item = &'a Operatio
     })
 }
 
-/// Bytes that operations take up, about: what counts against the limits of the queue.
-pub(crate) fn size_bytes(operations: &[Operation]) -> usize {
-    let mut last: *const Message = core::ptr::null();
-    let mut of_message = |message: &Arc<Message>| {
-        // A message for many sessions stands in one row of operations.
-        let is_new = last != Arc::as_ptr(message);
-        last = Arc::as_ptr(message);
-        if is_new { message.size_bytes() } else { 0 }
-    };
-    let contents = operations.iter().map(|operation| match operation {
-        Operation::Enqueue { message, .. } | Operation::PutRetained { message } => {
-            of_message(message)
-        }
-        Operation::PutWill(will) => of_message(&will.message),
-        _ => 0,
-    });
-    contents.sum::<usize>() + size_of_val(operations)
-}
-
 /// Puts batches that are applied together into the arguments of a command.
 pub(crate) struct Encoder<'a> {
     command: &'a mut Cmd,
     names: &'a mut MessageNames,
-    /// How many entries each message gets, and its name once it is stored under one.
+    /// How many entries each message gets, if it may be more than one, and its name once it is stored under
+    /// one.
     messages: HashMap<*const Message, (usize, Option<[u8; NAME_BYTES]>)>,
 }
 
@@ -90,7 +72,10 @@ impl<'a> Encoder<'a> {
     ) -> Self {
         let mut messages = HashMap::new();
         for operation in operations {
-            if let Operation::Enqueue { message, .. } = operation {
+            // One that nobody else refers to is in no second operation either.
+            if let Operation::Enqueue { message, .. } = operation
+                && Arc::strong_count(message) > 1
+            {
                 messages.entry(Arc::as_ptr(message)).or_insert((0, None)).0 += 1;
             }
         }

@@ -49,9 +49,11 @@ pub struct RedisOptions {
     /// Milliseconds for which a batch or a lookup waits for Redis to come back before it fails; by
     /// default 30,000. A batch that may have been applied already waits longer, until that is known.
     pub unavailable_timeout_ms: u64,
-    /// Batches that may wait to be written; those beyond fail at once. By default 1,000,000.
+    /// Batches that may wait to be written, at least 1; by default 10,000. What is committed beyond that
+    /// waits for room, for as long as somebody awaits its answer.
     pub max_queued_batches: usize,
-    /// Bytes of them, payloads mostly; by default 1,073,741,824 (1 GiB).
+    /// Bytes of them, payloads mostly; by default 67,108,864 (64 MiB). One batch is let in however large
+    /// it is.
     pub max_queued_bytes: usize,
     /// Replicas that must have a batch before it counts as committed; by default 0. With one or more,
     /// a fail-over to one of them loses nothing; batches wait for as long as there are fewer.
@@ -95,8 +97,8 @@ impl Default for RedisOptions {
             connect_timeout_ms: 5_000,
             response_timeout_ms: 10_000,
             unavailable_timeout_ms: 30_000,
-            max_queued_batches: 1_000_000,
-            max_queued_bytes: 1 << 30,
+            max_queued_batches: 10_000,
+            max_queued_bytes: 64 << 20,
             wait_replicas: 0,
         }
     }

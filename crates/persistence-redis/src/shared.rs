@@ -2,9 +2,10 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use persistence_records::Line;
+
 use crate::RedisOptions;
 use crate::error::ConnectError;
-use crate::queue::Queue;
 use crate::route::Route;
 use crate::script::Scripts;
 
@@ -13,7 +14,7 @@ use crate::script::Scripts;
 pub(crate) struct Shared {
     pub(crate) route: Route,
     pub(crate) scripts: Scripts,
-    pub(crate) queue: Queue,
+    pub(crate) line: Line,
     /// The name of this store's writer in Redis.
     pub(crate) writer: u128,
     /// Grows whenever the writer has connected: what others have connected to before may not be the
@@ -23,7 +24,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(options: RedisOptions) -> Result<Self, ConnectError> {
-        let queue = Queue::new(options.max_queued_batches, options.max_queued_bytes);
+        let line = Line::new(
+            "the store in Redis",
+            options.max_queued_batches,
+            options.max_queued_bytes,
+        );
         let mut writer = [0; 16];
         getrandom::fill(&mut writer).map_err(|error| {
             ConnectError::unreachable("the system", format!("it gives no random numbers: {error}"))
@@ -31,7 +36,7 @@ impl Shared {
         Ok(Self {
             route: Route::new(options)?,
             scripts: Scripts::new(),
-            queue,
+            line,
             writer: u128::from_be_bytes(writer),
             connections: AtomicU64::new(0),
         })

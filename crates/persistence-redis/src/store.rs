@@ -93,7 +93,7 @@ impl RedisPersistence {
     /// Writes what waits, and ends; what comes later is refused. Dropping the store does the same
     /// without waiting for it.
     pub async fn close(&self) {
-        self.core.lookups.shared.queue.close();
+        self.core.lookups.shared.line.close();
         if let Some(writer) = self.writer.lock().await.take() {
             let _ = writer.await;
         }
@@ -117,7 +117,7 @@ impl RedisPersistence {
 
 impl Drop for RedisPersistence {
     fn drop(&mut self) {
-        self.core.lookups.shared.queue.close();
+        self.core.lookups.shared.line.close();
         self.core.dropped.notify_one();
     }
 }
@@ -127,16 +127,7 @@ impl Persistence for RedisPersistence {
         if batch.is_empty() {
             return Answer::ready(());
         }
-        let operations = batch.drain().collect();
-        match self.core.lookups.shared.queue.push(operations) {
-            Err(error) => Answer::Ready(Err(error)),
-            Ok(answer) => Answer::pending(async {
-                match answer.await {
-                    Ok(result) => result,
-                    Err(_) => Err(unavailable("the runtime of the store has ended")),
-                }
-            }),
-        }
+        self.core.lookups.shared.line.push(batch.drain().collect())
     }
 
     fn sessions(&self, after: Option<&str>, limit: usize) -> Answer<Vec<StoredSession>> {

@@ -16,19 +16,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use broker_core::persistence::{Operation, PersistenceError};
-use redis::aio::MultiplexedConnection;
+use persistence_records::{GroupLimits, Waiting};
 use redis::{Cmd, RedisResult, Value};
 
 use crate::backoff::Backoff;
 use crate::encode::{Encoder, MessageNames, only_removes};
 use crate::error::{ConnectError, Verdict, judge, unavailable};
-use crate::queue::{GroupLimits, Queued};
+use crate::pace::Pace;
+use crate::replicas::await_replicas;
 use crate::route::Link;
 use crate::script::{FORMAT, WRITER_SECONDS};
 use crate::shared::Shared;
 
-/// Groups that are under way at one time. More would only make them smaller: what comes while two are
-/// under way is written together.
+/// Groups that are under way at one time: Redis applies one while the next is put together.
 const GROUPS_UNDER_WAY: usize = 2;
 
 /// A group stays small enough for Redis to answer others in between.
@@ -51,7 +51,7 @@ const MOST_OPERATIONS: usize = 150_000;
 #[derive(Debug)]
 struct Group {
     number: u64,
-    batches: Vec<Queued>,
+    batches: Vec<Waiting>,
 }
 
 impl Group {
@@ -71,6 +71,7 @@ type Reply = Pin<Box<dyn Future<Output = RedisResult<Value>> + Send>>;
 /// A group that was sent.
 struct UnderWay {
     group: Group,
+    since: Instant,
     reply: Reply,
     /// The reply, if it was there at once.
     early: Option<RedisResult<Value>>,
@@ -95,6 +96,7 @@ pub(crate) struct Writer {
     answered: u64,
     /// How many of the next batches are to be written alone.
     alone: usize,
+    pace: Pace,
 }
 
 /// Why a connection ends.
@@ -116,6 +118,7 @@ impl Writer {
             unknown: VecDeque::new(),
             answered: 0,
             alone: 0,
+            pace: Pace::new(),
         };
         let begun = writer.begin().await?;
         let link = begun.link.clone();
@@ -157,8 +160,10 @@ impl Writer {
                     }
                 }
             }
-            self.shared.queue.expire(patience, &reason);
-            let is_done = self.shared.queue.is_done();
+            for batch in self.shared.line.take_overdue(patience) {
+                batch.answer(Err(unavailable(reason.as_str())));
+            }
+            let is_done = self.shared.line.is_done();
             if is_done && (self.unknown.is_empty() || start.elapsed() > patience) {
                 for batch in self.unknown.drain(..).flat_map(|group| group.batches) {
                     batch.answer(Err(unavailable(
@@ -221,8 +226,8 @@ impl Writer {
             }
         }
         let not_applied = self.unknown.drain(..).flat_map(|group| group.batches);
-        let not_applied: Vec<Queued> = not_applied.collect();
-        shared.queue.put_back(not_applied.into_iter());
+        let not_applied: Vec<Waiting> = not_applied.collect();
+        shared.line.put_back(not_applied.into_iter());
         Ok(Begun {
             link,
             connection,
@@ -239,43 +244,70 @@ impl Writer {
             if begun.link.is_lost() {
                 return End::Broken("it was closed".to_owned());
             }
-            while begun.under_way.len() < GROUPS_UNDER_WAY {
-                let limits = if self.alone > 0 { &ALONE } else { &GROUP };
-                let batches = shared.queue.take(limits);
-                if batches.is_empty() {
-                    break;
+            let has_room = begun.under_way.len() < GROUPS_UNDER_WAY && !shared.line.is_done();
+            let Some(mut front) = begun.under_way.pop_front() else {
+                if shared.line.is_done() {
+                    return End::Done;
                 }
-                self.alone = self.alone.saturating_sub(batches.len());
-                self.send(begun, batches).await;
-            }
-            let has_room = begun.under_way.len() < GROUPS_UNDER_WAY;
-            match begun.under_way.pop_front() {
-                None if shared.queue.is_done() => return End::Done,
-                None => tokio::select! {
-                    () = shared.queue.changed() => {}
+                tokio::select! {
+                    () = self.gather() => self.send_next(begun).await,
                     () = begun.link.lost() => {}
-                },
-                Some(mut front) => {
-                    let reply = tokio::select! {
-                        biased;
-                        reply = front.reply() => Some(reply),
-                        () = shared.queue.changed(), if has_room => None,
-                    };
-                    match reply {
-                        None => begun.under_way.push_front(front),
-                        Some(reply) => {
-                            if let Err(reason) = self.settle(begun, front.group, reply).await {
-                                return End::Broken(reason);
-                            }
-                        }
-                    }
                 }
+                continue;
+            };
+            let wanted = match self.alone {
+                0 => Pace::beside(front.group.batches.len()),
+                _ => 1,
+            };
+            let reply = tokio::select! {
+                biased;
+                reply = front.reply() => Some(reply),
+                () = shared.line.reached(wanted), if has_room => None,
+            };
+            let Some(reply) = reply else {
+                begun.under_way.push_front(front);
+                self.send_next(begun).await;
+                continue;
+            };
+            let (batches, took) = (front.group.batches.len(), front.since.elapsed());
+            if let Err(reason) = self.settle(begun, front.group, reply).await {
+                return End::Broken(reason);
             }
+            self.pace.answered(batches, took);
+        }
+    }
+
+    /// Waits until there is something to send with nothing under way.
+    async fn gather(&self) {
+        let line = &self.shared.line;
+        if self.alone == 0
+            && let Some((callers, moment)) = self.pace.expected()
+        {
+            // If they do not come, those who did have waited long enough.
+            let _ = tokio::time::timeout(moment, line.reached(callers)).await;
+        }
+        line.reached(1).await;
+    }
+
+    /// Sends what waits, as much as makes a group.
+    async fn send_next(&mut self, begun: &mut Begun) {
+        let line = &self.shared.line;
+        let limits = match self.alone {
+            0 => GroupLimits {
+                batches: Pace::share(line.len(), begun.under_way.len()).min(GROUP.batches),
+                ..GROUP
+            },
+            _ => ALONE,
+        };
+        let batches = line.take(&limits);
+        self.alone = self.alone.saturating_sub(batches.len());
+        if !batches.is_empty() {
+            self.send(begun, batches).await;
         }
     }
 
     /// Sends a group.
-    async fn send(&mut self, begun: &mut Begun, batches: Vec<Queued>) {
+    async fn send(&mut self, begun: &mut Begun, batches: Vec<Waiting>) {
         let mut group = Group {
             number: begun.last + 1,
             batches,
@@ -311,6 +343,7 @@ impl Writer {
         let early = early.await;
         begun.under_way.push_back(UnderWay {
             group,
+            since: Instant::now(),
             reply,
             early,
         });
@@ -402,7 +435,7 @@ impl Writer {
         error: PersistenceError,
     ) -> Result<(), String> {
         let Group { number, batches } = group;
-        match <[Queued; 1]>::try_from(batches) {
+        match <[Waiting; 1]>::try_from(batches) {
             Ok([batch]) => {
                 tracing::warn!(%error, "Redis refuses a batch");
                 batch.answer(Err(error));
@@ -421,8 +454,8 @@ impl Writer {
             }
         }
         let again = self.unknown.drain(..).flat_map(|group| group.batches);
-        let again: Vec<Queued> = again.collect();
-        self.shared.queue.put_back(again.into_iter());
+        let again: Vec<Waiting> = again.collect();
+        self.shared.line.put_back(again.into_iter());
         Ok(())
     }
 }
@@ -441,28 +474,4 @@ pub(crate) struct FirstConnection {
     begun: Begun,
     /// To look around with.
     pub(crate) link: Link,
-}
-
-/// Waits until that many replicas have all that was written on this connection so far.
-///
-/// # Errors
-/// If they have not within half of the time that an answer may take. The connection is then given up
-/// like one that does not answer: those who wait for their turn are told in time.
-async fn await_replicas(
-    connection: &mut MultiplexedConnection,
-    replicas: u32,
-    shared: &Shared,
-) -> RedisResult<()> {
-    if replicas == 0 {
-        return Ok(());
-    }
-    let patience = (shared.options().response_timeout_ms / 2).max(1);
-    let mut command = redis::cmd("WAIT");
-    command.arg(replicas).arg(patience);
-    let have: u32 = command.query_async(connection).await?;
-    if have >= replicas {
-        return Ok(());
-    }
-    let text = format!("{have} of {replicas} replicas have what was written");
-    Err((redis::ErrorKind::Io, "too few replicas are in step", text).into())
 }

@@ -193,7 +193,7 @@ fn a_redis_that_is_full_refuses_what_adds_and_takes_what_removes() {
 }
 
 #[test]
-fn a_line_that_is_full_refuses_at_once() {
+fn a_line_that_is_full_keeps_callers_waiting_and_refuses_nobody() {
     let server = Redis::new().start();
     runtime().block_on(async {
         let store = open(RedisOptions {
@@ -210,16 +210,10 @@ fn a_line_that_is_full_refuses_at_once() {
         });
         let answers: Vec<_> = answers.collect();
         server.resume();
-        let mut confirmed = Vec::new();
-        for (number, answer) in (1..).zip(answers) {
-            match answer.await {
-                Ok(()) => confirmed.push(number),
-                Err(error) => assert!(error.to_string().contains("wait for Redis"), "{error}"),
-            }
+        for answer in answers {
+            answer.await.unwrap();
         }
-        // The writer may take what waits while more comes, and so make room once more.
-        assert!((10..100).contains(&confirmed.len()), "{confirmed:?}");
-        assert_eq!(numbers(&store, "c").await.unwrap(), confirmed);
+        assert!(numbers(&store, "c").await.unwrap().into_iter().eq(1..=100));
     });
 }
 

@@ -1,7 +1,7 @@
 -- Applies a group of batches, all or nothing. KEYS[1] is what all keys begin with; then follow the
 -- writer's name, the state in which it believes its record to be, the state it is to have afterwards,
 -- the seconds for which the record is kept, whether the group only removes, and the operations.
-local base, call = KEYS[1], redis.call
+local base, call, args = KEYS[1], redis.call, ARGV
 local writer = base .. 'writer:' .. ARGV[1]
 local state = call('GET', writer)
 -- Another state: this group was applied before, or one before it was not, or the writer has begun anew.
@@ -24,7 +24,7 @@ local SMALL = 64
 local at = 5
 local function take()
   at = at + 1
-  return ARGV[at]
+  return args[at]
 end
 
 -- Whether the first of two numbers of eight bytes is the greater one.
@@ -51,6 +51,8 @@ end
 local brought, added, removed = {}, {}, {}
 -- By how many bytes queues have grown.
 local grown = {}
+-- No number in these queues is greater.
+local greatest = {}
 
 -- What an entry that goes leaves behind. Its bytes: eight of the number, one of the form, one of the
 -- stage, two of the packet identifier, four of the message's size; then sixteen of its name, if it has one.
@@ -71,7 +73,7 @@ local function forget(client, entry)
 end
 
 local function find(queue, number)
-  return call('ZRANGEBYLEX', queue, '[' .. number, '(' .. number .. '\255', 'LIMIT', 0, 1)[1]
+  return call('ZRANGEBYLEX', queue, '[' .. number, '(' .. number .. '\255', 'LIMIT', '0', '1')[1]
 end
 
 local function unqueue(client, number)
@@ -84,8 +86,14 @@ local function unqueue(client, number)
 end
 
 local function enqueue(client, number, rest, expires)
-  unqueue(client, number)
-  call('ZADD', QUEUE .. client, 0, number .. rest)
+  local queue, most = QUEUE .. client, greatest[client]
+  -- In nearly all cases it is the last of its queue, and one look is enough for a whole group.
+  if most and greater(number, most) or not most and call('ZLEXCOUNT', queue, '[' .. number, '+') == 0 then
+    greatest[client] = number
+  else
+    unqueue(client, number)
+  end
+  call('ZADD', queue, '0', number .. rest)
   local form = string.byte(rest, 1)
   if form == 2 or form == 4 then
     local id = string.sub(rest, 9, 24)
@@ -116,7 +124,7 @@ local function mark(client, number, inflight)
   local changed = number .. string.char(form) .. inflight .. rest
   if changed ~= entry then
     call('ZREMRANGEBYLEX', queue, '[' .. number, '(' .. number .. '\255')
-    call('ZADD', queue, 0, changed)
+    call('ZADD', queue, '0', changed)
   end
 end
 
@@ -145,6 +153,7 @@ local function drop_session(client, number)
     call('UNLINK', queue)
   end
   grown[client] = nil
+  greatest[client] = nil
   known[client] = false
 end
 
@@ -156,7 +165,7 @@ local function put_session(client, number, record)
     found = false
   end
   call('HSET', SESSION, client, number .. record)
-  if not found then call('ZADD', SESSIONS, 0, client) end
+  if not found then call('ZADD', SESSIONS, '0', client) end
   known[client] = number
 end
 
@@ -167,11 +176,11 @@ local function put_will(client, number, node, record)
     drop_will(client, will)
   end
   call('HSET', WILL, client, number .. struct.pack('>I2', #node) .. node .. record)
-  call('ZADD', WILLS .. node, 0, client)
+  call('ZADD', WILLS .. node, '0', client)
 end
 
 local function put_retained(topic, record, expires)
-  if call('HSET', RETAINED, topic, record) == 1 then call('ZADD', TOPICS, 0, topic) end
+  if call('HSET', RETAINED, topic, record) == 1 then call('ZADD', TOPICS, '0', topic) end
   if expires ~= '' then
     call('ZADD', EXPIRING_RETAINED, expires, topic)
   else
@@ -196,7 +205,7 @@ local within = {
     local filter, record = take(), take()
     local key = SUBSCRIPTIONS .. client
     call('ZREMRANGEBYLEX', key, '[' .. filter .. '\0', '(' .. filter .. '\1')
-    call('ZADD', key, 0, filter .. '\0' .. record)
+    call('ZADD', key, '0', filter .. '\0' .. record)
   end,
   U = function(client)
     local filter = take()
@@ -223,7 +232,7 @@ local others = {
   T = function() drop_retained(take()) end,
 }
 
-local last = #ARGV
+local last = #args
 while at < last do
   local letter = take()
   local count = operands[letter]
@@ -254,7 +263,30 @@ for id, count in pairs(removed) do
     if left < 1 then call('HDEL', MESSAGE, id) end
   end
 end
-for client, bytes in pairs(grown) do
-  if bytes ~= 0 and call('HINCRBY', BYTES, client, bytes) == 0 then call('HDEL', BYTES, client) end
+-- The sizes of many queues in a few commands: one for each would take longer than all else together.
+local MANY = 1000
+local names, count = {}, 0
+local function resize()
+  local found, sizes, last, empty = call('HMGET', BYTES, unpack(names, 1, count)), {}, 0, {}
+  for place = 1, count do
+    local client = names[place]
+    local size = (tonumber(found[place]) or 0) + grown[client]
+    if size == 0 then
+      empty[#empty + 1] = client
+    else
+      sizes[last + 1], sizes[last + 2], last = client, string.format('%.0f', size), last + 2
+    end
+  end
+  if last > 0 then call('HSET', BYTES, unpack(sizes, 1, last)) end
+  if #empty > 0 then call('HDEL', BYTES, unpack(empty)) end
+  count = 0
 end
+for client, bytes in pairs(grown) do
+  if bytes ~= 0 then
+    count = count + 1
+    names[count] = client
+    if count == MANY then resize() end
+  end
+end
+if count > 0 then resize() end
 return { ok = 'OK' }
