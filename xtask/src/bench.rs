@@ -74,7 +74,7 @@ pub fn compare(
     };
     let load = needed.load.then(|| build("load")).transpose()?;
     let over_stores = (is_over_stores && needed.measures)
-        .then(|| OverStores::install(workspace, &build))
+        .then(|| OverStores::install(workspace, needed.engines, &build))
         .transpose()?;
     let mut command = Command::new(build("peers")?);
     if is_over_stores {
@@ -101,19 +101,23 @@ struct OverStores {
     modules: PathBuf,
     /// The script that starts them.
     script: PathBuf,
-    /// What the stores do without a broker.
-    engines: PathBuf,
+    /// What the stores do without a broker, if that is wanted.
+    engines: Option<PathBuf>,
 }
 
 impl OverStores {
-    fn install(workspace: &Workspace, build: &impl Fn(&str) -> Result<PathBuf>) -> Result<Self> {
+    fn install(
+        workspace: &Workspace,
+        with_engines: bool,
+        build: &impl Fn(&str) -> Result<PathBuf>,
+    ) -> Result<Self> {
         let script = workspace.root.join("benches/peers/node");
         let folder = workspace.target.join("benches/node");
         Ok(Self {
             services: Services::install(workspace)?,
             modules: tools::install_node_modules("aedes", &script, &folder)?,
             script,
-            engines: build("stores")?,
+            engines: with_engines.then(|| build("stores")).transpose()?,
         })
     }
 
@@ -121,8 +125,10 @@ impl OverStores {
         command
             .envs(self.services.environment())
             .env("NODE_PATH", &self.modules)
-            .env("PEERS_NODE", &self.script)
-            .env("PEERS_ENGINES", &self.engines);
+            .env("PEERS_NODE", &self.script);
+        if let Some(engines) = &self.engines {
+            command.env("PEERS_ENGINES", engines);
+        }
     }
 }
 
@@ -130,6 +136,8 @@ impl OverStores {
 #[derive(Debug, PartialEq, Eq)]
 struct Needed {
     measures: bool,
+    /// Not for a part of the rows or brokers.
+    engines: bool,
     mosca: bool,
     load: bool,
 }
@@ -147,6 +155,7 @@ impl Needed {
         let measures = !has("--render") && !has("--list") && !has("--help") && !has("-h");
         Self {
             measures,
+            engines: measures && !has("--only") && !has("--brokers"),
             mosca: measures && !has("--mosca"),
             load: measures && !has("--load"),
         }
