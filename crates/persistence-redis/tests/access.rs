@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use broker_core::persistence::Persistence;
 use persistence_redis::{ConnectError, RedisOptions, RedisPersistence, RedisTls};
 use place::work::{commit, put_session};
-use place::{options, runtime};
+use place::{options, patient, runtime};
 use test_servers::redis::Redis;
 use test_servers::{Folder, find_program};
 
@@ -42,7 +42,7 @@ fn a_password_is_needed_and_a_wrong_one_is_named() {
     };
     works(with(Some("sec:ret@")));
     let url = server.url().replace("//", "//:sec%3Aret%40@");
-    works(RedisOptions::from_url(&url).unwrap());
+    works(patient(RedisOptions::from_url(&url).unwrap()));
     for password in [None, Some("wrong")] {
         let error = refusal(with(password));
         assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
@@ -242,7 +242,7 @@ fn tls_is_spoken_with_who_is_trusted() {
             ca_file: Some(file(name)),
             client_certificate: Some((file("server.crt"), file("server.key"))),
         }),
-        connect_timeout_ms: 1_000,
+        connect_timeout_ms: 60_000,
         ..RedisOptions::default()
     };
     works(trusting("ca.crt", "127.0.0.1"));
@@ -252,7 +252,7 @@ fn tls_is_spoken_with_who_is_trusted() {
         server.port(),
         file("ca.crt").display()
     );
-    works(RedisOptions::from_url(&url).unwrap());
+    works(patient(RedisOptions::from_url(&url).unwrap()));
     for wrong in [
         trusting("other.crt", "127.0.0.1"),
         RedisOptions {
@@ -260,7 +260,10 @@ fn tls_is_spoken_with_who_is_trusted() {
             ..trusting("ca.crt", "127.0.0.1")
         },
     ] {
-        let error = refusal(wrong);
+        let error = refusal(RedisOptions {
+            connect_timeout_ms: 1_000,
+            ..wrong
+        });
         assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
     }
     let error = refusal(trusting("missing.crt", "127.0.0.1"));

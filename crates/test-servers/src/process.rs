@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to do what it was told, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Reads one line. If there is none, the test process has ended without ending the server: ends the
 /// server, and removes its folder.
@@ -99,7 +99,7 @@ impl Process {
     /// Asks it to end and waits until it has.
     ///
     /// # Panics
-    /// If it does not end within a minute.
+    /// If it does not end within three minutes.
     pub fn terminate(&mut self) {
         self.signal(Signal::TERM);
         wait_until("the server to end", || self.ended().is_some());
@@ -125,7 +125,7 @@ impl Drop for Process {
 /// Asks again and again until the answer is yes.
 ///
 /// # Panics
-/// If it is not within a minute; `what` says what was waited for.
+/// If it is not within three minutes; `what` says what was waited for.
 pub fn wait_until(what: &str, mut answer: impl FnMut() -> bool) {
     let start = Instant::now();
     while !answer() {

@@ -6,10 +6,12 @@
 pub(crate) mod proxy;
 pub(crate) mod work;
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use persistence_redis::{RedisOptions, RedisPersistence};
+use std::time::{Duration, Instant};
+
+use persistence_redis::{ConnectError, RedisOptions, RedisPersistence};
 use test_servers::redis::Redis;
 use tokio::runtime::Runtime;
 
@@ -78,9 +80,35 @@ impl Drop for Place {
     }
 }
 
-/// What it takes to use a server.
+/// For what happens soon on a machine that has nothing else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What it takes to use a server that may take its time.
 pub(crate) fn options(server: &Redis) -> RedisOptions {
-    RedisOptions::from_url(&server.url()).unwrap()
+    patient(RedisOptions::from_url(&server.url()).unwrap())
+}
+
+/// The same for another address.
+pub(crate) fn patient(options: RedisOptions) -> RedisOptions {
+    let patience = u64::try_from(PATIENCE.as_millis()).unwrap();
+    RedisOptions {
+        connect_timeout_ms: patience,
+        unavailable_timeout_ms: patience,
+        ..options
+    }
+}
+
+/// Opens a store whose options may be too hurried for a machine that is busy.
+pub(crate) async fn open(options: RedisOptions) -> Arc<RedisPersistence> {
+    let start = Instant::now();
+    loop {
+        let error = match RedisPersistence::connect(options.clone()).await {
+            Ok(store) => return Arc::new(store),
+            Err(error) => error,
+        };
+        let may_pass = matches!(error, ConnectError::Unreachable { .. });
+        assert!(may_pass && start.elapsed() < PATIENCE, "{error}");
+    }
 }
 
 pub(crate) fn connect(options: RedisOptions) -> RedisPersistence {

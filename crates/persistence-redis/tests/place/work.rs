@@ -132,7 +132,7 @@ impl Load {
     pub(crate) async fn confirms(&self, more: u64) {
         let confirmed = || self.confirmed.load(std::sync::atomic::Ordering::SeqCst);
         let wanted = confirmed() + more;
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let end = std::time::Instant::now() + super::PATIENCE;
         while confirmed() < wanted {
             assert!(
                 std::time::Instant::now() < end,

@@ -58,7 +58,7 @@ impl MongodSet {
     /// Waits until there is a member that takes writes, and returns its place.
     ///
     /// # Panics
-    /// If there is none for a minute.
+    /// If there is none for three minutes.
     pub fn await_primary(&self) -> usize {
         let mut primary = None;
         wait_until("a primary to be elected", || {

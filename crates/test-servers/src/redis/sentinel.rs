@@ -43,7 +43,7 @@ impl RedisSentinel {
             .option("sentinel", &format!("monitor {SERVICE} 127.0.0.1 {port} 1"))
             .option(
                 "sentinel",
-                &format!("down-after-milliseconds {SERVICE} 1000"),
+                &format!("down-after-milliseconds {SERVICE} 2000"),
             )
             .option("sentinel", &format!("failover-timeout {SERVICE} 5000"))
             .start();
