@@ -1,5 +1,5 @@
 //! What stores that keep things have in common: the bytes in which they keep what the broker gives them,
-//! records and keys, and the [`Line`] in which it waits to be written.
+//! records and keys; the [`Line`] in which it waits to be written; and the [`Filler`] that imports use.
 //!
 //! A record is a byte that names the format, then MessagePack: an array of fields without their
 //! names. What was written by an earlier version of the broker can be read by every later one; what
@@ -44,6 +44,7 @@
 
 mod error;
 mod fields;
+mod import;
 mod key;
 mod line;
 mod message;
@@ -54,6 +55,7 @@ mod subscription;
 mod will;
 
 pub use error::RecordError;
+pub use import::{Filler, ImportProgress, Imported};
 pub use key::{Key, KeyError, KeyReader};
 pub use line::{GroupLimits, Line, Waiting};
 pub use message::{decode_message, encode_message};

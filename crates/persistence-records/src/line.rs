@@ -315,7 +315,7 @@ fn closed(store: &str) -> PersistenceError {
 
 /// Bytes that operations take up, about. A message for many sessions, one operation behind the other,
 /// counts once.
-fn bytes(operations: &[Operation]) -> usize {
+pub(crate) fn bytes(operations: &[Operation]) -> usize {
     let mut last: *const Message = core::ptr::null();
     let mut of_message = |message: &Arc<Message>| {
         let is_new = last != Arc::as_ptr(message);

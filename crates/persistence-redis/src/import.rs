@@ -16,10 +16,13 @@ mod packet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use broker_core::persistence::{
-    Batch, Operation, Persistence, PersistenceError, SessionKey, StoredSession, SubscriptionIds,
+    Operation, Persistence, PersistenceError, SessionKey, StoredSession, SubscriptionIds,
 };
 use broker_core::{SubscriptionOptions, Timestamp};
 use mqtt_codec::QoS;
+pub use persistence_records::{ImportProgress as Progress, Imported};
+
+use persistence_records::Filler;
 use redis::FromRedisValue;
 use topic_trie::TopicFilter;
 
@@ -33,47 +36,10 @@ use packet::{Granted, Subscriptions, message, qos_of};
 const KEYS: usize = 500;
 /// Packets that are read together: one may be large, and takes four times its size as JSON.
 const PACKETS: usize = 16;
-/// Operations that are committed together.
-const OPERATIONS: usize = 500;
-/// Bytes of messages that are committed together.
-const BYTES: usize = 4 << 20;
 /// Sessions of the broker have later ones.
 const INCARNATION: u64 = 1;
 /// The end of the connection of a session whose import is not complete.
 const INCOMPLETE: Timestamp = Timestamp::from_millis(1);
-
-/// What was imported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Imported {
-    /// Sessions.
-    pub sessions: u64,
-    /// Their subscriptions.
-    pub subscriptions: u64,
-    /// Messages in their queues.
-    pub messages: u64,
-    /// Retained messages.
-    pub retained: u64,
-    /// Sessions and retained messages that the store had already, and that were left as they were.
-    pub present: u64,
-    /// What could not be read, and was left out.
-    pub skipped: u64,
-}
-
-/// What an import tells while it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// So much so far.
-    Imported(Imported),
-    /// Something cannot be read, and is left out.
-    Skipped {
-        /// The key in Redis; of a part of it, with the part behind a space.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
 
 /// Why an import ended before its time. What was imported until then stays; it can be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -130,27 +96,19 @@ pub async fn read(
         .unwrap_or_default();
     let mut import = Import {
         link: route.connect_plainly().await?,
-        store,
-        progress,
-        imported: Imported::default(),
-        batch: Batch::new(),
-        bytes: 0,
+        filler: Filler::new(store, progress),
         session_expiry_secs,
         now: Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or_default()),
     };
     import.sessions().await?;
     import.orphans().await?;
     import.retained().await?;
-    Ok(import.imported)
+    Ok(import.filler.imported)
 }
 
 struct Import<'a, P> {
     link: Link,
-    store: &'a dyn Persistence,
-    progress: P,
-    imported: Imported,
-    batch: Batch,
-    bytes: usize,
+    filler: Filler<'a, P>,
     session_expiry_secs: u32,
     now: Timestamp,
 }
@@ -188,30 +146,8 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
         self.must(&words.map(str::as_bytes)).await
     }
 
-    fn skip(&mut self, key: &[u8], reason: impl ToString) {
-        self.imported.skipped += 1;
-        (self.progress)(Progress::Skipped {
-            key: String::from_utf8_lossy(key).into_owned(),
-            reason: reason.to_string(),
-        });
-    }
-
-    async fn push(&mut self, operation: Operation, bytes: usize) -> Result<(), ImportError> {
-        self.batch.push(operation);
-        self.bytes += bytes;
-        if self.batch.len() >= OPERATIONS || self.bytes >= BYTES {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), ImportError> {
-        self.bytes = 0;
-        if !self.batch.is_empty() {
-            self.store.commit(&mut self.batch).await?;
-            (self.progress)(Progress::Imported(self.imported));
-        }
-        Ok(())
+    fn skip(&mut self, key: &[u8], reason: impl core::fmt::Display) {
+        self.filler.skip(String::from_utf8_lossy(key), reason);
     }
 
     async fn sessions(&mut self) -> Result<(), ImportError> {
@@ -257,13 +193,13 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
             client: client.into(),
             incarnation: INCARNATION,
         };
-        if let Some(present) = self.store.session(client).await? {
+        if let Some(present) = self.filler.store().session(client).await? {
             if present.disconnected_at != Some(INCOMPLETE) {
-                self.imported.present += 1;
+                self.filler.imported.present += 1;
                 return Ok(());
             }
             let session = present.session;
-            self.push(Operation::DropSession { session }, 0).await?;
+            self.filler.push(Operation::DropSession { session }).await?;
         }
         let put = |disconnected_at| {
             Operation::PutSession(StoredSession {
@@ -273,12 +209,12 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
             })
         };
         let (begin, end) = (put(INCOMPLETE), put(self.now));
-        self.push(begin, 0).await?;
+        self.filler.push(begin).await?;
         let granted = self.subscriptions(&session, key, subscriptions).await?;
         self.queue(&session, &granted).await?;
-        self.imported.sessions += 1;
-        self.push(end, 0).await?;
-        self.flush().await
+        self.filler.imported.sessions += 1;
+        self.filler.push(end).await?;
+        Ok(self.filler.flush().await?)
     }
 
     async fn subscriptions(
@@ -313,8 +249,8 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                     identifier: 0,
                 },
             };
-            self.imported.subscriptions += 1;
-            self.push(operation, 0).await?;
+            self.filler.imported.subscriptions += 1;
+            self.filler.push(operation).await?;
         }
         Ok(granted)
     }
@@ -376,7 +312,6 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
             self.skip(key, "messages at QoS 0 do not wait");
             return Ok(());
         }
-        let bytes = message.size_bytes();
         let operation = Operation::Enqueue {
             session: session.clone(),
             sequence,
@@ -387,8 +322,8 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
             shared: None,
             packet_id: None,
         };
-        self.imported.messages += 1;
-        self.push(operation, bytes).await
+        self.filler.imported.messages += 1;
+        Ok(self.filler.push(operation).await?)
     }
 
     /// Lists of packets whose client has no subscriptions any more: mosca leaves them behind.
@@ -433,7 +368,7 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                 let [topic, text] = pair else { continue };
                 self.retain(topic, text).await?;
             }
-            self.flush().await?;
+            self.filler.flush().await?;
             if next == "0" {
                 return Ok(());
             }
@@ -460,13 +395,18 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
         let Ok(filter) = TopicFilter::new(message.topic()) else {
             return Ok(());
         };
-        if !self.store.retained(Some(filter), None, 1).await?.is_empty() {
-            self.imported.present += 1;
+        if !self
+            .filler
+            .store()
+            .retained(Some(filter), None, 1)
+            .await?
+            .is_empty()
+        {
+            self.filler.imported.present += 1;
             return Ok(());
         }
-        self.imported.retained += 1;
-        let bytes = message.size_bytes();
-        self.push(Operation::PutRetained { message }, bytes).await
+        self.filler.imported.retained += 1;
+        Ok(self.filler.push(Operation::PutRetained { message }).await?)
     }
 }
 
