@@ -192,6 +192,12 @@ fn check_benches(workspace: &Workspace, steps: &mut Steps) {
         projects = workspace.bench_projects()?;
         Ok(())
     });
+    // What compares brokers over stores starts a server in its tests.
+    let mut services = None;
+    steps.check("servers for the tests of benches are installed", || {
+        services = Some(Services::install(workspace)?);
+        Ok(())
+    });
     for project in projects {
         let name = project.file_name().unwrap_or_default().to_string_lossy();
         if project.join("benches").is_dir() {
@@ -202,6 +208,9 @@ fn check_benches(workspace: &Workspace, steps: &mut Steps) {
             // An instrument is believed only if it passes its own tests.
             let mut test = workspace.cargo(&["test", "--locked"]);
             test.current_dir(&project);
+            if let Some(services) = &services {
+                test.envs(services.environment());
+            }
             steps.tests(&format!("tests of benches/{name}"), test);
         }
     }
