@@ -190,7 +190,7 @@ fn write_engines(page: &mut Page, results: &Results) {
     page.heading(2, "The stores by themselves");
     page.paragraph(
         "What `benches/stores` measured on the same disk, in one process and without a broker: the limits of \
-         what a broker can come to. `raw` is the engine of the store on disk with nothing around it.",
+         what a broker can come to. A line with \"its engine\" is what stands below that store, with nothing around it.",
     );
     page.line("```text");
     for line in &results.engines {
