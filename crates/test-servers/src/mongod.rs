@@ -3,6 +3,7 @@
 mod set;
 mod wire;
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,10 +12,7 @@ use bson::{Document, doc};
 pub use set::MongodSet;
 
 use crate::process::{Process, wait_until};
-use crate::{Folder, find_program, free_port};
-
-/// How often a start is tried when somebody else was quicker to take the port.
-const ATTEMPTS: usize = 5;
+use crate::{Server, find_program};
 
 /// What the replica sets are called.
 const SET: &str = "rs0";
@@ -42,11 +40,8 @@ enum Mode {
 /// A MongoDB server of one's own. Ends, with its folder, when it is dropped.
 #[derive(Debug)]
 pub struct Mongod {
-    // Before the folder, so that the server has ended when its folder goes.
-    process: Process,
+    server: Server,
     builder: MongodBuilder,
-    port: u16,
-    folder: Folder,
 }
 
 impl Mongod {
@@ -65,11 +60,6 @@ impl Mongod {
         }
     }
 
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Its address, without a user or a password, with the name of its replica set if it is one.
     pub fn url(&self) -> String {
         let mut options = Vec::new();
@@ -79,37 +69,7 @@ impl Mongod {
         if self.builder.tls {
             options.push("tls=true".to_owned());
         }
-        format!("mongodb://127.0.0.1:{}/?{}", self.port, options.join("&"))
-    }
-
-    /// Where its files are.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The number of its process.
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Stops it in its tracks: connections stay, nothing is answered.
-    pub fn pause(&self) {
-        self.process.pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.process.resume();
-    }
-
-    /// Ends it with no chance to write anything more.
-    pub fn kill(&mut self) {
-        self.process.kill();
-    }
-
-    /// Asks it to end in its own way.
-    pub fn terminate(&mut self) {
-        self.process.terminate();
+        format!("mongodb://127.0.0.1:{}/?{}", self.port(), options.join("&"))
     }
 
     /// Starts it again after it has ended, on the same port and in the same folder, and waits until
@@ -118,10 +78,8 @@ impl Mongod {
     /// # Panics
     /// If it does not come up.
     pub fn start_again(&mut self) {
-        self.process = self.builder.run(self.port, self.folder.path());
-        if let Err(reason) = self.became_ready() {
-            panic!("mongod did not start: {reason}");
-        }
+        let run = |port, folder: &Path| self.builder.run(port, folder);
+        self.server.restart(run, answers);
         if self.builder.mode == Mode::Primary {
             self.await_writable();
         }
@@ -132,7 +90,7 @@ impl Mongod {
     /// # Errors
     /// If the server cannot be reached, or what it says of the command.
     pub fn try_command(&self, database: &str, command: Document) -> Result<Document, String> {
-        wire::command(self.port, database, command)
+        wire::command(self.port(), database, command)
     }
 
     /// As [`try_command`](Self::try_command), for one that must not fail.
@@ -157,20 +115,6 @@ impl Mongod {
         wait_until("mongod to take writes", || self.is_writable());
     }
 
-    /// Whether it answers; an error if it ended instead.
-    fn became_ready(&mut self) -> Result<(), String> {
-        let mut outcome = Ok(());
-        wait_until("mongod to answer", || {
-            if let Some(status) = self.process.ended() {
-                let output = std::fs::read_to_string(self.folder.path().join("output"));
-                outcome = Err(format!("{status}\n{}", output.unwrap_or_default()));
-                return true;
-            }
-            self.try_command("admin", doc! { "hello": 1 }).is_ok()
-        });
-        outcome
-    }
-
     fn initiate(&self, members: &[u16]) {
         let members: Vec<Document> = (0_i32..)
             .zip(members)
@@ -185,6 +129,20 @@ impl Mongod {
                 "settings": { "electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500 },
             } },
         );
+    }
+}
+
+impl Deref for Mongod {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Mongod {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 
@@ -235,7 +193,7 @@ impl MongodBuilder {
     pub fn start(self) -> Mongod {
         let server = self.start_uninitiated();
         if server.builder.mode == Mode::Primary {
-            server.initiate(&[server.port]);
+            server.initiate(&[server.port()]);
             server.await_writable();
         }
         if let Some((name, password)) = &server.builder.user {
@@ -249,21 +207,10 @@ impl MongodBuilder {
     }
 
     fn start_uninitiated(self) -> Mongod {
-        let mut reason = String::new();
-        for _ in 0..ATTEMPTS {
-            let (folder, port) = (Folder::new("mongod"), free_port());
-            let mut server = Mongod {
-                process: self.run(port, folder.path()),
-                builder: self.clone(),
-                port,
-                folder,
-            };
-            match server.became_ready() {
-                Ok(()) => return server,
-                Err(error) => reason = error,
-            }
+        Mongod {
+            server: Server::start("mongod", |port, folder| self.run(port, folder), answers),
+            builder: self,
         }
-        panic!("mongod did not start: {reason}");
     }
 
     fn run(&self, port: u16, folder: &Path) -> Process {
@@ -285,6 +232,11 @@ impl MongodBuilder {
         command.args(&self.arguments);
         Process::start(&mut command, folder)
     }
+}
+
+/// Whether a server answers on this port.
+fn answers(port: u16) -> bool {
+    wire::command(port, "admin", doc! { "hello": 1 }).is_ok()
 }
 
 /// What members of a replica set show each other where clients need passwords.

@@ -4,17 +4,15 @@ mod cluster;
 mod sentinel;
 
 use std::io::Write;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use cluster::RedisCluster;
 pub use sentinel::RedisSentinel;
 
-use crate::process::{Process, wait_until};
-use crate::{Folder, find_program, free_port};
-
-/// How often a start is tried when somebody else was quicker to take the port.
-const ATTEMPTS: usize = 5;
+use crate::process::Process;
+use crate::{Server, find_program};
 
 /// A server to be: what it is told beyond its port and its folder. Unless told otherwise it writes
 /// nothing to its disk.
@@ -30,11 +28,8 @@ pub struct RedisBuilder {
 /// A Redis server of one's own. Ends, with its folder, when it is dropped.
 #[derive(Debug)]
 pub struct Redis {
-    // Before the folder, so that the server has ended when its folder goes.
-    process: Process,
+    server: Server,
     builder: RedisBuilder,
-    port: u16,
-    folder: Folder,
 }
 
 impl Redis {
@@ -60,45 +55,10 @@ impl Redis {
             .option("appendfsync", "always")
     }
 
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Its address, without a user or a password.
     pub fn url(&self) -> String {
         let scheme = if self.builder.tls { "rediss" } else { "redis" };
-        format!("{scheme}://127.0.0.1:{}", self.port)
-    }
-
-    /// Where its files are.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The number of its process.
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Stops it in its tracks: connections stay, nothing is answered.
-    pub fn pause(&self) {
-        self.process.pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.process.resume();
-    }
-
-    /// Ends it with no chance to write anything more.
-    pub fn kill(&mut self) {
-        self.process.kill();
-    }
-
-    /// Asks it to end in its own way.
-    pub fn terminate(&mut self) {
-        self.process.terminate();
+        format!("{scheme}://127.0.0.1:{}", self.port())
     }
 
     /// Starts it again after it has ended, on the same port and in the same folder.
@@ -106,8 +66,9 @@ impl Redis {
     /// # Panics
     /// If it does not come up.
     pub fn start_again(&mut self) {
-        self.process = self.builder.run(self.port, self.folder.path());
-        self.await_ready();
+        let builder = &self.builder;
+        let run = |port, folder: &Path| builder.run(port, folder);
+        self.server.restart(run, |port| builder.answers(port));
     }
 
     /// Sends one command and returns what `redis-cli` prints for the answer, without the last line
@@ -127,7 +88,7 @@ impl Redis {
     /// # Errors
     /// What `redis-cli` says.
     pub fn try_command(&self, words: &[&str]) -> Result<String, String> {
-        self.client(&["-e"], words, b"")
+        self.builder.ask(self.port(), &["-e"], words, b"")
     }
 
     /// Sends commands, one per line as `redis-cli` reads them, and returns the answers.
@@ -135,39 +96,9 @@ impl Redis {
     /// # Panics
     /// If the server cannot be reached.
     pub fn commands(&self, lines: &str) -> String {
-        match self.client(&[], &[], lines.as_bytes()) {
+        match self.builder.ask(self.port(), &[], &[], lines.as_bytes()) {
             Ok(answers) => answers,
             Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn client(&self, flags: &[&str], words: &[&str], input: &[u8]) -> Result<String, String> {
-        let mut child = Command::new(find_program("MOSCA_TEST_REDIS_CLI", "redis-cli"))
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(["--no-auth-warning"])
-            .args(&self.builder.client)
-            .args(flags)
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input).map_err(|error| error.to_string())?;
-        }
-        let output = child
-            .wait_with_output()
-            .map_err(|error| error.to_string())?;
-        let text = |bytes: &[u8]| {
-            String::from_utf8_lossy(bytes)
-                .trim_end_matches('\n')
-                .to_owned()
-        };
-        if output.status.success() {
-            Ok(text(&output.stdout))
-        } else {
-            Err(text(&output.stdout) + &text(&output.stderr))
         }
     }
 
@@ -184,29 +115,19 @@ impl Redis {
             )
         })
     }
+}
 
-    fn await_ready(&mut self) {
-        if let Err(reason) = self.became_ready() {
-            panic!("redis-server did not start: {reason}");
-        }
+impl Deref for Redis {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
+}
 
-    /// Whether it answers; an error if it ended instead.
-    fn became_ready(&mut self) -> Result<(), String> {
-        let mut outcome = Ok(());
-        wait_until("redis-server to answer", || {
-            if let Some(status) = self.process.ended() {
-                let output = std::fs::read_to_string(self.folder.path().join("output"));
-                outcome = Err(format!("{status}\n{}", output.unwrap_or_default()));
-                return true;
-            }
-            // Also a refusal is an answer; but not while data is being loaded.
-            match self.try_command(&["PING"]) {
-                Ok(_) => true,
-                Err(error) => error.contains("NOAUTH") || error.contains("WRONGPASS"),
-            }
-        });
-        outcome
+impl DerefMut for Redis {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 
@@ -244,21 +165,57 @@ impl RedisBuilder {
     /// # Panics
     /// If it does not come up, or there is no redis-server.
     pub fn start(self) -> Redis {
-        let mut reason = String::new();
-        for _ in 0..ATTEMPTS {
-            let (folder, port) = (Folder::new("redis"), free_port());
-            let mut server = Redis {
-                process: self.run(port, folder.path()),
-                builder: self.clone(),
-                port,
-                folder,
-            };
-            match server.became_ready() {
-                Ok(()) => return server,
-                Err(error) => reason = error,
-            }
+        let run = |port, folder: &Path| self.run(port, folder);
+        Redis {
+            server: Server::start("redis-server", run, |port| self.answers(port)),
+            builder: self,
         }
-        panic!("redis-server did not start: {reason}");
+    }
+
+    /// Whether a server answers on this port. Also a refusal is an answer; but not while data is being
+    /// loaded.
+    fn answers(&self, port: u16) -> bool {
+        match self.ask(port, &["-e"], &["PING"], b"") {
+            Ok(_) => true,
+            Err(error) => error.contains("NOAUTH") || error.contains("WRONGPASS"),
+        }
+    }
+
+    /// What `redis-cli` says.
+    fn ask(
+        &self,
+        port: u16,
+        flags: &[&str],
+        words: &[&str],
+        input: &[u8],
+    ) -> Result<String, String> {
+        let mut child = Command::new(find_program("MOSCA_TEST_REDIS_CLI", "redis-cli"))
+            .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+            .args(["--no-auth-warning"])
+            .args(&self.client)
+            .args(flags)
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input).map_err(|error| error.to_string())?;
+        }
+        let output = child
+            .wait_with_output()
+            .map_err(|error| error.to_string())?;
+        let text = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes)
+                .trim_end_matches('\n')
+                .to_owned()
+        };
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stdout) + &text(&output.stderr))
+        }
     }
 
     fn run(&self, port: u16, folder: &Path) -> Process {

@@ -24,7 +24,7 @@ impl MongodSet {
                 builder.start_uninitiated()
             })
             .collect();
-        let ports: Vec<u16> = members.iter().map(Mongod::port).collect();
+        let ports: Vec<u16> = members.iter().map(|member| member.port()).collect();
         if let Some(first) = members.first() {
             first.initiate(&ports);
         }
