@@ -39,6 +39,7 @@ impl TestClients {
         for (program, package) in [
             ("mosquitto_sub", "mosquitto-clients"),
             ("mosquitto_pub", "mosquitto-clients"),
+            ("openssl", "openssl"),
             ("node", "nodejs"),
             ("npm", "npm"),
             ("python3", "python3"),

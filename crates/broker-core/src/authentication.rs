@@ -115,7 +115,8 @@ pub struct AuthenticationRequest<'a> {
     pub user_name: Option<&'a str>,
     /// The password in CONNECT; `None` as for the user name.
     pub password: Option<&'a [u8]>,
-    /// Whom the connection belongs to so far, when it is authenticated anew.
+    /// Whom the connection belongs to so far: when it is authenticated anew, or what carries it has
+    /// shown who the client is ([`Connection::certify`](crate::Connection::certify)).
     pub user: Option<&'a str>,
 }
 

@@ -16,6 +16,7 @@
 
 mod acknowledge;
 mod authenticate;
+mod certified;
 mod committing;
 mod connect;
 mod context;
@@ -44,6 +45,7 @@ use crate::outbox::Outbox;
 use crate::session::{Session, State};
 
 use authenticate::Deciding;
+use certified::Certified;
 pub(crate) use context::Context;
 use extras::Extras;
 use last_words::LastWords;
@@ -64,6 +66,7 @@ enum Phase {
         until: Timestamp,
         /// The version that CONNECT names, as soon as it is being handled.
         version: Version,
+        certified: Option<Box<Certified>>,
     },
     /// CONNECT has come, and it is being found out whether the client may come in.
     Deciding(Box<Deciding>),
@@ -112,6 +115,7 @@ impl Connection {
             phase: Phase::Awaiting {
                 until: now + broker.options().connect_timeout,
                 version: Version::V311,
+                certified: None,
             },
         }
     }

@@ -134,6 +134,14 @@ impl<S: Network> Driver<S> {
         }
     }
 
+    /// Who the client is, if what carries the connection has shown it.
+    pub(crate) fn certified(mut self, user: Option<Arc<str>>) -> Self {
+        if let Some(user) = user {
+            self.connection.certify(user);
+        }
+        self
+    }
+
     /// Does all that can be done now.
     fn turn(&mut self, worker: &mut Worker, context: &mut Context<'_>) -> Poll<()> {
         let now = self.shared.clock.now();

@@ -12,6 +12,9 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::tls::Tls;
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::door::Door;
@@ -19,6 +22,9 @@ pub(crate) use self::listener::Listener;
 
 /// Connections at one time on an interface that says nothing else.
 pub(crate) const MAX_CONNECTIONS: usize = 10_000_000;
+
+/// Time for what comes before MQTT, on an interface that says nothing else.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One address on which the server listens, and its limits.
 ///
@@ -32,6 +38,8 @@ pub struct Interface {
     location: Location,
     transport: Transport,
     max_connections: usize,
+    tls: Option<Tls>,
+    handshake_timeout: Duration,
 }
 
 /// What is between the stream of bytes and MQTT.
@@ -124,18 +132,40 @@ impl Interface {
             location,
             transport,
             max_connections: MAX_CONNECTIONS,
+            tls: None,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
         }
     }
 
-    /// How the URL of such an interface begins: `mqtt` or `ws`; with `+unix` behind it for a Unix socket.
+    /// TLS below MQTT or WebSocket. Several interfaces may have the same, and one
+    /// [`reload`](Tls::reload) does for all of them.
+    ///
+    /// A client that uses ALPN has to offer `mqtt`, or `http/1.1` for a WebSocket.
+    pub fn tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(tls.clone());
+        self
+    }
+
+    /// Time from being accepted to the end of the TLS handshake; default 10 seconds. Then the
+    /// connection is closed. The time for CONNECT begins after it.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How the URL of such an interface begins: `mqtt` or `ws`, `mqtts` or `wss` with TLS; with `+unix`
+    /// behind it for a Unix socket.
     pub fn scheme(&self) -> &'static str {
-        match (self.transport, &self.location) {
-            (Transport::Mqtt, Location::Network { .. }) => "mqtt",
-            (Transport::WebSocket, Location::Network { .. }) => "ws",
-            #[cfg(unix)]
-            (Transport::Mqtt, Location::Unix(_)) => "mqtt+unix",
-            #[cfg(unix)]
-            (Transport::WebSocket, Location::Unix(_)) => "ws+unix",
+        let is_unix = !matches!(self.location, Location::Network { .. });
+        match (self.transport, self.tls.is_some(), is_unix) {
+            (Transport::Mqtt, false, false) => "mqtt",
+            (Transport::Mqtt, true, false) => "mqtts",
+            (Transport::WebSocket, false, false) => "ws",
+            (Transport::WebSocket, true, false) => "wss",
+            (Transport::Mqtt, false, true) => "mqtt+unix",
+            (Transport::Mqtt, true, true) => "mqtts+unix",
+            (Transport::WebSocket, false, true) => "ws+unix",
+            (Transport::WebSocket, true, true) => "wss+unix",
         }
     }
 

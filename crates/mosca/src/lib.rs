@@ -33,6 +33,7 @@ mod server;
 mod settle;
 mod shared;
 mod streams;
+mod tls;
 mod websocket;
 mod worker;
 
@@ -47,7 +48,9 @@ pub use mqtt_codec::QoS;
 pub use options::ServerBuilder;
 pub use peer::StreamPeer;
 pub use server::{PublishError, Server, StartError};
+pub use shared::NetworkCounters;
 pub use streams::{StreamRefused, Streams};
+pub use tls::{CertificateUser, ClientCertificates, Tls, TlsError, TlsOptions, TlsVersion};
 
 /// The examples of the project's front page compile and hold.
 #[cfg(doctest)]

@@ -52,6 +52,12 @@ impl From<SocketAddr> for StreamPeer {
     }
 }
 
+impl From<Address> for StreamPeer {
+    fn from(address: Address) -> Self {
+        Self::Address(SocketAddr::new(address.ip, address.port))
+    }
+}
+
 impl From<&str> for StreamPeer {
     fn from(name: &str) -> Self {
         Self::Name(name.into())

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::interface::{Door, accept};
 use crate::options::ServerBuilder;
 use crate::settle::{Commits, finish, settle_broker, settle_publication};
-use crate::shared::Shared;
+use crate::shared::{NetworkCounters, Shared};
 use crate::streams::Streams;
 
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
@@ -145,6 +145,11 @@ impl Server {
     /// ```
     pub fn counters(&self) -> &Counters {
         self.shared.broker.counters()
+    }
+
+    /// What it has counted of connections that did not come as far as MQTT.
+    pub fn network_counters(&self) -> NetworkCounters {
+        self.shared.refused.counters()
     }
 
     /// How many sessions, subscriptions and retained messages it has.

@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     /// Connections whose tasks have not ended, by the number of their interface.
     open: Box<[AtomicUsize]>,
     all_gone: Notify,
+    pub(crate) refused: Refused,
     farewell_millis: AtomicU64,
     discard_millis: AtomicU64,
 }
@@ -47,6 +48,7 @@ impl Shared {
             lobby: Arc::default(),
             open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),
             all_gone: Notify::new(),
+            refused: Refused::default(),
             farewell_millis: AtomicU64::new(millis(FAREWELL)),
             discard_millis: AtomicU64::new(millis(DISCARD)),
         }
@@ -110,6 +112,42 @@ impl Shared {
                 return;
             }
             gone.await;
+        }
+    }
+}
+
+/// Connections that have not come as far as MQTT.
+#[derive(Default)]
+pub(crate) struct Refused {
+    full: AtomicU64,
+    handshakes: AtomicU64,
+}
+
+/// What the server has counted of network connections that did not come as far as MQTT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkCounters {
+    /// Connections closed because their interface had as many as it may have
+    /// ([`Interface::max_connections`](crate::Interface::max_connections)).
+    pub refused_connections: u64,
+    /// Connections closed because what comes before MQTT was wrong or not over in time: a TLS
+    /// handshake. Whoever looks whether the port is open is counted as well.
+    pub failed_handshakes: u64,
+}
+
+impl Refused {
+    pub(crate) fn note_full(&self) {
+        self.full.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_handshake(&self) {
+        self.handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn counters(&self) -> NetworkCounters {
+        NetworkCounters {
+            refused_connections: self.full.load(Ordering::Relaxed),
+            failed_handshakes: self.handshakes.load(Ordering::Relaxed),
         }
     }
 }

@@ -21,6 +21,7 @@
     reason = "a test reports by panicking, and nothing but tests uses this"
 )]
 
+pub mod certificates;
 mod folder;
 pub mod mongod;
 mod port;

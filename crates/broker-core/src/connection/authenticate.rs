@@ -13,6 +13,7 @@ use mqtt_codec::{
     ReasonCode, Version,
 };
 
+use super::certified::Certified;
 use super::exchange::{Exchange, Said, check_method, encode_auth, put_method};
 use super::{Connected, Connection, Context, Phase};
 use crate::Timestamp;
@@ -30,6 +31,7 @@ pub(super) struct Deciding {
     exchange: Exchange,
     /// AUTH on its way to the client.
     pub(super) outbox: Outbox,
+    certified: Option<Box<Certified>>,
 }
 
 /// How a connection was authenticated.
@@ -50,13 +52,19 @@ pub(super) struct Granted {
 }
 
 impl Connection {
-    /// Who the client is, as the authentication method has found out. `None` if the client was let
-    /// in without one: the user name in its CONNECT is a claim, and nobody's word.
+    /// Who the client is, as the authentication method has found out, or else as what carries the
+    /// connection has shown ([`certify`](Self::certify)). `None` if nobody has: the user name in its
+    /// CONNECT is a claim, and nobody's word.
     ///
     /// A method may know a client under another name than the user name of its CONNECT: SCRAM's is
     /// the one inside the exchange.
     pub fn user(&self) -> Option<&Arc<str>> {
-        self.connected()?.authenticated()?.user.as_ref()
+        let extras = self.connected()?.extras.as_ref()?;
+        let authenticated = extras.authenticated.as_ref();
+        let certified = extras.certified.as_ref();
+        authenticated
+            .and_then(|authenticated| authenticated.user.as_ref())
+            .or_else(|| certified.map(|certified| &certified.user))
     }
 
     /// Whether no further packet may be handed over: it is being decided whether the client may come
@@ -144,15 +152,17 @@ impl Connection {
         let Phase::Awaiting { until, .. } = self.phase else {
             return Err(CloseCause::Protocol(Violation::SecondConnect));
         };
+        let method = Arc::clone(method);
+        let certified = self.take_certified();
         let request = AuthenticationRequest {
             version: connect.version,
             client_id: connect.client_id,
             user_name: connect.username,
             password: connect.password,
-            user: None,
+            user: certified.as_ref().map(|certified| &*certified.user),
         };
         let data = connect.properties.authentication_data();
-        let (exchange, said) = Exchange::begin(method, &request, data);
+        let (exchange, said) = Exchange::begin(&method, &request, data);
         let without_password = Connect {
             password: None,
             ..*connect
@@ -162,6 +172,7 @@ impl Connection {
             until,
             exchange,
             outbox: Outbox::default(),
+            certified,
         }));
         said.map_or(Ok(()), |said| self.go_on(now, said, effects))
     }
@@ -216,9 +227,11 @@ impl Connection {
                 Ok(())
             }
             Said::Accept(data, user) => {
-                let until = deciding.until;
-                let version = deciding.version();
-                let awaiting = Phase::Awaiting { until, version };
+                let awaiting = Phase::Awaiting {
+                    until: deciding.until,
+                    version: deciding.version(),
+                    certified: deciding.certified.take(),
+                };
                 let phase = core::mem::replace(&mut self.phase, awaiting);
                 if let Phase::Deciding(deciding) = phase {
                     let granted = Granted {

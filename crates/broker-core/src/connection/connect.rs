@@ -10,6 +10,7 @@ use mqtt_codec::{
 use topic_trie::TopicName;
 
 use super::authenticate::{Granted, bytes_max};
+use super::certified::Certified;
 use super::publish::{has_its_format, is_of_the_broker};
 use super::{Connected, Connection, Extras, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
@@ -176,7 +177,7 @@ impl Connection {
     }
 
     fn accept(
-        &self,
+        &mut self,
         now: Timestamp,
         connect: &Connect<'_>,
         granted: Option<Granted>,
@@ -236,18 +237,22 @@ impl Connection {
             version,
             begun: 0,
             greeted: false,
-            extras: extras(connect, granted),
+            extras: extras(connect, granted, self.take_certified()),
         })
     }
 }
 
 /// What a client of MQTT 5 has asked for and most do not, if this one does.
-fn extras(connect: &Connect<'_>, granted: Option<Granted>) -> Option<Box<Extras>> {
+fn extras(
+    connect: &Connect<'_>,
+    granted: Option<Granted>,
+    certified: Option<Box<Certified>>,
+) -> Option<Box<Extras>> {
     let maximum_packet_size = connect.properties.maximum_packet_size();
     let declines_problem_information =
         connect.properties.request_problem_information() == Some(false);
     let has_any = maximum_packet_size.is_some() || declines_problem_information;
-    (has_any || granted.is_some()).then(|| {
+    (has_any || granted.is_some() || certified.is_some()).then(|| {
         Box::new(Extras {
             topics: None,
             maximum_packet_size,
@@ -255,6 +260,7 @@ fn extras(connect: &Connect<'_>, granted: Option<Granted>) -> Option<Box<Extras>
             topic_aliases: InboundAliases::default(),
             refill: None,
             authenticated: granted.map(Granted::into_authenticated),
+            certified,
             unfinished: None,
         })
     })

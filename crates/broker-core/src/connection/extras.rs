@@ -1,6 +1,7 @@
 //! What few connections have, apart from what all have.
 
 use super::authenticate::Authenticated;
+use super::certified::Certified;
 use super::in_steps::Unfinished;
 use super::topic_cache::TopicCache;
 use crate::broker::Load;
@@ -19,6 +20,8 @@ pub(super) struct Extras {
     pub(super) topic_aliases: InboundAliases,
     /// With enhanced authentication: how, and who it is.
     pub(super) authenticated: Option<Authenticated>,
+    /// Who it is, if what carries the connection has shown it.
+    pub(super) certified: Option<Box<Certified>>,
     /// A packet that is handled in steps.
     pub(super) unfinished: Option<Box<Unfinished>>,
     /// More of a long queue that is being read from the store.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use mqtt_codec::{Connect, OwnedConnect, ReasonCode, Version};
 
 use super::authenticate::{Granted, bytes_max};
+use super::certified::Certified;
 use super::{Connected, Connection, Phase};
 use crate::Timestamp;
 use crate::broker::{Broker, Load};
@@ -24,6 +25,7 @@ pub(super) struct Loading {
     granted: Option<Granted>,
     until: Timestamp,
     load: Load,
+    certified: Option<Box<Certified>>,
 }
 
 impl Loading {
@@ -76,6 +78,7 @@ impl Connection {
                     connect: without_password.to_owned(),
                     granted,
                     load,
+                    certified: self.take_certified(),
                 }));
             }
         }
@@ -92,8 +95,11 @@ impl Connection {
             return Poll::Ready(());
         };
         let read = core::task::ready!(self.broker.poll_load(&mut loading.load, task));
-        let (until, version) = (loading.until, loading.version());
-        let awaiting = Phase::Awaiting { until, version };
+        let awaiting = Phase::Awaiting {
+            until: loading.until,
+            version: loading.version(),
+            certified: loading.certified.take(),
+        };
         if let Phase::Loading(loading) = core::mem::replace(&mut self.phase, awaiting) {
             let connect = loading.connect.as_connect();
             match read {

@@ -2,7 +2,10 @@
 
 use std::io;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use super::door::Door;
 use super::listener::{Accepted, Listener};
@@ -16,11 +19,18 @@ const ACCEPTS_PER_TURN: u32 = 16;
 
 /// Accepts connections for ever.
 pub(crate) async fn accept(listener: Listener, door: Door) {
+    let door = Arc::new(door);
     // What goes on for long is a warning when it begins, and only then.
     let (mut failing, mut full) = (false, false);
     let mut accepted = 0;
+    // Connections that have something to say in front of MQTT. They end with this task.
+    let mut arriving = JoinSet::new();
     loop {
-        let connection = match listener.accept().await {
+        let next = tokio::select! {
+            next = listener.accept() => next,
+            Some(_) = arriving.join_next() => continue,
+        };
+        let connection = match next {
             Ok(connection) => connection,
             Err(error) if is_about_one_connection(&error) => {
                 tracing::debug!(%error, "connection lost before it was accepted");
@@ -49,8 +59,14 @@ pub(crate) async fn accept(listener: Listener, door: Door) {
         }
         full = false;
         match connection {
-            Accepted::Tcp(stream, peer) => door.serve(stream, peer),
-            Accepted::Other(stream, peer) => door.serve(stream, peer),
+            Accepted::Tcp(stream, peer) if door.is_open() => door.serve(stream, peer),
+            Accepted::Other(stream, peer) if door.is_open() => door.serve(stream, peer),
+            Accepted::Tcp(stream, peer) => {
+                arriving.spawn(Arc::clone(&door).admit(stream, peer));
+            }
+            Accepted::Other(stream, peer) => {
+                arriving.spawn(Arc::clone(&door).admit(stream, peer));
+            }
         }
         accepted += 1;
         if accepted == ACCEPTS_PER_TURN {

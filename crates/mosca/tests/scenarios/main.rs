@@ -31,6 +31,7 @@ mod log;
 mod scram;
 mod stream;
 mod streams;
+mod tls;
 #[cfg(unix)]
 mod unix_socket;
 mod websocket;

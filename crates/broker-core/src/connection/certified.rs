@@ -1,0 +1,34 @@
+//! Who the client is by what carries the connection: the certificate that it has shown in the TLS
+//! handshake, say. That is settled before CONNECT, and no packet can change it.
+
+use std::sync::Arc;
+
+use super::{Connection, Phase};
+
+/// A user whose name was shown to be its own.
+#[derive(Debug)]
+pub(super) struct Certified {
+    pub(super) user: Arc<str>,
+}
+
+impl Connection {
+    /// What carries the connection has shown that the client is this user. To be called before CONNECT;
+    /// later it changes nothing.
+    ///
+    /// The user name in CONNECT is then of no importance. An authentication method is told of it
+    /// ([`AuthenticationRequest::user`](crate::AuthenticationRequest::user)), and may still come to
+    /// another name.
+    pub fn certify(&mut self, user: Arc<str>) {
+        if let Phase::Awaiting { certified, .. } = &mut self.phase {
+            *certified = Some(Box::new(Certified { user }));
+        }
+    }
+
+    /// Takes it out, for the next phase.
+    pub(super) fn take_certified(&mut self) -> Option<Box<Certified>> {
+        match &mut self.phase {
+            Phase::Awaiting { certified, .. } => certified.take(),
+            _ => None,
+        }
+    }
+}
