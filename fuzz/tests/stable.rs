@@ -5,6 +5,7 @@ use mosca_fuzz::{
     codec_chunks, codec_decode, codec_roundtrip,
     codec_seeds::{packets, seeds},
     glob_containment::glob_containment,
+    proxy_header::proxy_header,
     records_decode,
     scram::scram,
     users_file::{self, users_file},
@@ -114,6 +115,34 @@ fn scram_messages() {
             }
         }
         scram(&input);
+    }
+}
+
+/// Parts of headers of both versions, in any order and changed in a few places.
+#[test]
+fn proxy_headers() {
+    let pieces: [&[u8]; 10] = [
+        b"TCP4 ",
+        b"TCP6 ",
+        b"UNKNOWN",
+        b"192.0.2.7",
+        b" ",
+        b"2001:db8::7",
+        b"65535",
+        b"\r\n",
+        b"\x21\x11\0\x0C",
+        &[0; 36],
+    ];
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..ROUNDS {
+        let mut input = vec![random.byte()];
+        for _ in 0..random.below(12) {
+            match random.below(4) {
+                0 => input.push(random.byte()),
+                _ => input.extend(pieces[random.below(pieces.len())]),
+            }
+        }
+        proxy_header(&input);
     }
 }
 

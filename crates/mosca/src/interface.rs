@@ -4,6 +4,7 @@
 mod accept;
 mod door;
 mod listener;
+mod proxied;
 #[cfg(unix)]
 mod socket_file;
 
@@ -12,9 +13,11 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tls::Tls;
+use crate::websocket::Terms;
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::door::Door;
@@ -40,6 +43,8 @@ pub struct Interface {
     max_connections: usize,
     tls: Option<Tls>,
     handshake_timeout: Duration,
+    proxy_protocol: bool,
+    terms: Arc<Terms>,
 }
 
 /// What is between the stream of bytes and MQTT.
@@ -66,11 +71,11 @@ impl Interface {
     /// MQTT over WebSocket (MQTT 3.1.1 and 5.0, section 6) on `address`, which is read as that of
     /// [`mqtt`](Self::mqtt) is. 8083 is the port that many clients expect.
     ///
-    /// Any path will do. A client has to offer the subprotocol `mqtt`, or `mqttv3.1`, which clients
+    /// Any path will do ([`websocket_path`](Self::websocket_path) sets one), and pages of any origin may
+    /// connect ([`websocket_origins`](Self::websocket_origins)). A client has to offer the subprotocol `mqtt`, or `mqttv3.1`, which clients
     /// from before MQTT 3.1.1 ask for; one that offers neither is refused with 400, as EMQX does.
     /// Requests for anything but a WebSocket are refused, too: 405 if they are not GET, otherwise
-    /// 426. No extension is agreed on, compression in particular, and the `Origin` of a web page is
-    /// not looked at.
+    /// 426. No extension is agreed on: compression (`permessage-deflate`) is never offered.
     ///
     /// The time for CONNECT begins with the connection, so it covers the request as well, which may
     /// have 8 KiB. A text frame ends the connection with the close code 1003, a broken rule of
@@ -134,6 +139,8 @@ impl Interface {
             max_connections: MAX_CONNECTIONS,
             tls: None,
             handshake_timeout: HANDSHAKE_TIMEOUT,
+            proxy_protocol: false,
+            terms: Arc::default(),
         }
     }
 
@@ -146,8 +153,37 @@ impl Interface {
         self
     }
 
-    /// Time from being accepted to the end of the TLS handshake; default 10 seconds. Then the
-    /// connection is closed. The time for CONNECT begins after it.
+    /// The path that requests for a WebSocket have to be for, such as `/mqtt`; default any. What stands
+    /// behind `?` is not looked at. Requests for another one are refused with 404.
+    pub fn websocket_path(mut self, path: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.terms).path = Some(path.into());
+        self
+    }
+
+    /// The origins whose pages may connect, as browsers write them: `https://example.org`, without a
+    /// slash at the end; upper and lower case are the same. Pages of others are refused with 403.
+    /// Default all. Clients that name no origin are no browsers, and always let through.
+    pub fn websocket_origins<O: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = O>,
+    ) -> Self {
+        let origins = origins.into_iter().map(Into::into).collect();
+        Arc::make_mut(&mut self.terms).origins = origins;
+        self
+    }
+
+    /// For an interface behind a load balancer that says who has connected to it, by the PROXY protocol
+    /// of version 1 or 2; default no. It stands in front of everything else, TLS included, and is
+    /// required then: no client should be able to come past the load balancer, for the header is
+    /// believed. The log has the address that it names.
+    pub fn proxy_protocol(mut self, expected: bool) -> Self {
+        self.proxy_protocol = expected;
+        self
+    }
+
+    /// Time from being accepted to the end of what comes before MQTT and WebSocket: the header of the
+    /// PROXY protocol and the TLS handshake; default 10 seconds. Then the connection is closed. The
+    /// time for CONNECT begins after it.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self

@@ -130,8 +130,8 @@ pub struct NetworkCounters {
     /// Connections closed because their interface had as many as it may have
     /// ([`Interface::max_connections`](crate::Interface::max_connections)).
     pub refused_connections: u64,
-    /// Connections closed because what comes before MQTT was wrong or not over in time: a TLS
-    /// handshake. Whoever looks whether the port is open is counted as well.
+    /// Connections closed because what comes before MQTT was wrong or not over in time: the header
+    /// of the PROXY protocol, or a TLS handshake. Whoever looks whether the port is open is counted as well.
     pub failed_handshakes: u64,
 }
 

@@ -10,7 +10,7 @@ use crate::connection::Driver;
 use crate::network::Boxed;
 use crate::peer::StreamPeer;
 use crate::shared::Shared;
-use crate::websocket::WebSocket;
+use crate::websocket::{Terms, WebSocket};
 
 /// Hands streams of bytes to a running server; made by [`Server::streams`](crate::Server::streams).
 ///
@@ -43,6 +43,7 @@ pub struct Streams {
     /// By which their connections are counted.
     number: u32,
     max: usize,
+    terms: Arc<Terms>,
 }
 
 /// Why a stream is not served. It has been dropped.
@@ -66,6 +67,7 @@ impl Streams {
             runtime: Handle::current(),
             number,
             max,
+            terms: Arc::default(),
         }
     }
 
@@ -106,7 +108,7 @@ impl Streams {
     {
         self.check()?;
         let stream: Boxed = Box::new(stream);
-        let stream = WebSocket::new(stream);
+        let stream = WebSocket::new(stream, &self.terms);
         let driver = Driver::new(stream, peer.into(), Arc::clone(&self.shared), self.number);
         self.runtime.spawn(driver);
         Ok(())

@@ -21,11 +21,13 @@ mod outgoing;
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::handshake::Handshake;
+pub(crate) use self::handshake::Terms;
 use self::incoming::{End, Incoming};
 use self::outgoing::Outgoing;
 use crate::network::Network;
@@ -64,10 +66,10 @@ enum Phase {
 
 impl<S> WebSocket<S> {
     /// A connection over which a client is about to ask for the upgrade.
-    pub(crate) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S, terms: &Arc<Terms>) -> Self {
         Self {
             stream,
-            phase: Phase::Opening(Box::default()),
+            phase: Phase::Opening(Box::new(Handshake::new(Arc::clone(terms)))),
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
             end: None,

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::proxied::read_header;
 use super::{Interface, Transport};
 use crate::connection::Driver;
 use crate::network::{Boxed, Network};
@@ -58,7 +59,7 @@ impl Door {
 
     /// Whether connections may be [served](Self::serve) as they are, with nothing in front of MQTT.
     pub(super) fn is_open(&self) -> bool {
-        self.interface.tls.is_none()
+        self.interface.tls.is_none() && !self.interface.proxy_protocol
     }
 
     /// Starts the task of a connection.
@@ -73,7 +74,7 @@ impl Door {
                 tokio::spawn(Driver::new(stream, peer, shared, number).certified(user))
             }
             Transport::WebSocket => {
-                let stream = WebSocket::new(stream);
+                let stream = WebSocket::new(stream, &self.interface.terms);
                 tokio::spawn(Driver::new(stream, peer, shared, number).certified(user))
             }
         };
@@ -105,12 +106,17 @@ impl Door {
         tracing::debug!(%peer, interface, "handshake failed: {failure}");
     }
 
-    async fn prepare<S>(&self, stream: S, peer: S::Peer) -> io::Result<Ready<S>>
+    async fn prepare<S>(&self, mut stream: S, mut peer: S::Peer) -> io::Result<Ready<S>>
     where
         S: Network + 'static,
         S::Peer: From<SocketAddr>,
         StreamPeer: From<S::Peer>,
     {
+        if self.interface.proxy_protocol
+            && let Some(source) = read_header(&mut stream).await?
+        {
+            peer = source.into();
+        }
         let Some(tls) = &self.interface.tls else {
             return Ok(Ready::Plain(stream, peer));
         };

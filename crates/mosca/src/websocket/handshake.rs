@@ -1,15 +1,18 @@
 //! The request with which a WebSocket begins, and the answer to it: the upgrade, or what is wrong.
 //! RFC 6455, section 4.2.
 //!
-//! Any path will do. The subprotocol has to be `mqtt` [MQTT-6.0.0-4], or `mqttv3.1`, which clients
+//! Any path will do, unless the interface has one, and any web page may ask, unless the interface says
+//! which ones may. The subprotocol has to be `mqtt` [MQTT-6.0.0-4], or `mqttv3.1`, which clients
 //! from before MQTT 3.1.1 ask for. A client that offers none does not say that it speaks MQTT, which
 //! it must [MQTT-6.0.0-3], and is refused. No extension is ever agreed on.
+
+use std::sync::Arc;
 
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::machine::TryParse;
 use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderValue;
-use tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tungstenite::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 
 /// Bytes of the largest request.
 const REQUEST_BYTES: usize = 8 << 10;
@@ -17,9 +20,18 @@ const REQUEST_BYTES: usize = 8 << 10;
 /// Names of MQTT among subprotocols, the best first.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
+/// Who may ask for a WebSocket, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Any, if there is none.
+    pub(crate) path: Option<String>,
+    /// All may, if there are none.
+    pub(crate) origins: Vec<String>,
+}
+
 /// A handshake under way.
-#[derive(Default)]
 pub(super) struct Handshake {
+    terms: Arc<Terms>,
     request: Vec<u8>,
     answer: Option<Answer>,
     sent: usize,
@@ -31,6 +43,15 @@ struct Answer {
 }
 
 impl Handshake {
+    pub(super) fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            terms,
+            request: Vec::new(),
+            answer: None,
+            sent: 0,
+        }
+    }
+
     /// Bytes that may still come.
     pub(super) fn room(&self) -> usize {
         REQUEST_BYTES.saturating_sub(self.request.len())
@@ -42,7 +63,7 @@ impl Handshake {
         let is_news = self.request.is_empty() || bytes.contains(&b'\n');
         self.request.extend_from_slice(bytes);
         if is_news {
-            self.answer = answer(&self.request);
+            self.answer = answer(&self.request, &self.terms);
         }
         if self.answer.is_none() && self.room() == 0 {
             self.answer = Some(refuse(
@@ -71,11 +92,11 @@ impl Handshake {
 }
 
 /// The answer to a request; none while its end has not come.
-fn answer(request: &[u8]) -> Option<Answer> {
+fn answer(request: &[u8], terms: &Terms) -> Option<Answer> {
     let parsed = match Request::try_parse(request) {
         Ok(None) => return None,
         Ok(Some((size, _))) if size < request.len() => Err(bad("more than a request came")),
-        Ok(Some((_, request))) => upgrade(&request),
+        Ok(Some((_, request))) => terms.check(&request).and_then(|()| upgrade(&request)),
         Err(tungstenite::Error::Protocol(ProtocolError::WrongHttpMethod)) => Err(refuse(
             "405 Method Not Allowed",
             "Allow: GET\r\n",
@@ -88,6 +109,30 @@ fn answer(request: &[u8]) -> Option<Answer> {
         refused: None,
     });
     Some(answer.unwrap_or_else(|refused| refused))
+}
+
+impl Terms {
+    /// Whether this request is for what is here, and from somebody who may ask for it.
+    fn check(&self, request: &Request) -> Result<(), Answer> {
+        let path = self.path.as_ref();
+        if path.is_some_and(|path| path != request.uri().path()) {
+            return Err(refuse("404 Not Found", "", "there is nothing at this path"));
+        }
+        // Programs that are no browsers have none, and could have any.
+        let origin = request.headers().get(ORIGIN);
+        let is_known = |origin: &HeaderValue| {
+            let known = |known: &String| known.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+            self.origins.iter().any(known)
+        };
+        if !self.origins.is_empty() && !origin.is_none_or(is_known) {
+            return Err(refuse(
+                "403 Forbidden",
+                "",
+                "pages of this origin may not connect",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The response that agrees to a request.

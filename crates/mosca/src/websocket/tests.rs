@@ -127,7 +127,7 @@ fn write_all(socket: &mut WebSocket<Slow>, bytes: &[u8], parts: usize) {
 fn what_is_written_is_whole_frames_whatever_the_network_takes_at_a_time() {
     for takes in [1, 2, 3, 9, 64, 1 << 20] {
         for (length, parts) in [(1, 1), (125, 7), (126, 126), (300, 1), (70_000, 1_000)] {
-            let mut socket = WebSocket::new(Slow::default());
+            let mut socket = WebSocket::new(Slow::default(), &Arc::default());
             socket.stream.takes = takes;
             socket.phase = Phase::Open;
             let bytes: Vec<u8> = (0..length).map(|at: usize| at as u8).collect();
@@ -167,7 +167,7 @@ fn what_is_written_is_whole_frames_whatever_the_network_takes_at_a_time() {
 /// The driver would have to wait for the rest of the frame, so no close frame can follow.
 #[test]
 fn a_frame_that_is_broken_off_is_not_followed_by_another() {
-    let mut socket = WebSocket::new(Slow::default());
+    let mut socket = WebSocket::new(Slow::default(), &Arc::default());
     (socket.stream.takes, socket.phase) = (5, Phase::Open);
     let mut context = Context::from_waker(Waker::noop());
     let mut pinned = Pin::new(&mut socket);
@@ -185,7 +185,7 @@ fn a_frame_that_is_broken_off_is_not_followed_by_another() {
 fn an_idle_websocket_is_small_and_owns_no_buffer() {
     let size = size_of::<WebSocket<tokio::net::TcpStream>>();
     assert!(size <= 256, "{size} bytes");
-    let mut socket = WebSocket::new(Slow::default());
+    let mut socket = WebSocket::new(Slow::default(), &Arc::default());
     (socket.stream.takes, socket.phase) = (1 << 20, Phase::Open);
     write_all(&mut socket, &[0; 100_000], 1_000);
     let mut ping = masked(OpCode::Control(Control::Ping), true, &[1; 100]);

@@ -16,10 +16,10 @@ use crate::websocket_client::{self, BINARY, CLOSE, TEXT, WebSocketClient, frame}
 
 /// Collects what is logged on this thread. The tests run their server on it too.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
         // While there is only one subscriber, what another thread says first would be switched off
         // for this one too.
         static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
@@ -36,7 +36,7 @@ impl Log {
     }
 
     /// The lines since the last call.
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         let bytes = std::mem::take(&mut *self.0.lock().unwrap());
         let text = String::from_utf8(bytes).unwrap();
         text.lines().map(|line| line.trim().to_owned()).collect()

@@ -28,6 +28,7 @@ mod fairness;
 mod lifetimes;
 mod listening;
 mod log;
+mod proxied;
 mod scram;
 mod stream;
 mod streams;

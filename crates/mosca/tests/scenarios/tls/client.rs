@@ -20,16 +20,16 @@ use crate::client::{Client, within};
 
 /// What a client offers, and whom it trusts.
 #[derive(Clone)]
-pub(super) struct Hello<'a> {
-    pub(super) trusts: &'a Path,
-    pub(super) server_name: &'a str,
-    pub(super) certificate: Option<&'a Issued>,
-    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
-    pub(super) alpn: Vec<&'static str>,
+pub(crate) struct Hello<'a> {
+    pub(crate) trusts: &'a Path,
+    pub(crate) server_name: &'a str,
+    pub(crate) certificate: Option<&'a Issued>,
+    pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(crate) alpn: Vec<&'static str>,
 }
 
 impl<'a> Hello<'a> {
-    pub(super) fn new(authority: &'a Authority) -> Self {
+    pub(crate) fn new(authority: &'a Authority) -> Self {
         Self {
             trusts: &authority.certificate,
             server_name: "localhost",
@@ -39,7 +39,7 @@ impl<'a> Hello<'a> {
         }
     }
 
-    pub(super) fn with(&self, certificate: &'a Issued) -> Self {
+    pub(crate) fn with(&self, certificate: &'a Issued) -> Self {
         Self {
             certificate: Some(certificate),
             ..self.clone()
@@ -73,16 +73,21 @@ impl<'a> Hello<'a> {
     }
 
     /// Shakes hands. In TLS 1.3 the server may still refuse the client's certificate behind that.
-    pub(super) async fn shake(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn shake(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         let stream = within("TCP connection", TcpStream::connect(address)).await?;
         stream.set_nodelay(true)?;
+        self.shake_over(stream).await
+    }
+
+    /// The same on a connection that is there.
+    pub(crate) async fn shake_over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(self.server_name.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(self.config()));
         within("TLS handshake", connector.connect(name, stream)).await
     }
 
     /// A client that has been let in.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &self,
         server: &Server,
         version: Version,
@@ -95,7 +100,7 @@ impl<'a> Hello<'a> {
     }
 
     /// Whether the server lets such a client in; otherwise what the client hears of it.
-    pub(super) async fn is_let_in(&self, server: &Server) -> Result<(), String> {
+    pub(crate) async fn is_let_in(&self, server: &Server) -> Result<(), String> {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
         let shake = self.shake(server.local_addresses()[0]).await;
@@ -113,12 +118,12 @@ impl<'a> Hello<'a> {
 }
 
 /// A server with one interface for MQTT over TLS.
-pub(super) async fn start(tls: &Tls) -> Server {
+pub(crate) async fn start(tls: &Tls) -> Server {
     let interface = Interface::mqtt("127.0.0.1:0").tls(tls);
     Server::builder().listen(interface).start().await.unwrap()
 }
 
 /// TLS with this certificate.
-pub(super) fn options(issued: &Issued) -> TlsOptions {
+pub(crate) fn options(issued: &Issued) -> TlsOptions {
     TlsOptions::new(&issued.certificate, &issued.key)
 }

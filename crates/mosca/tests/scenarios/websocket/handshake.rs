@@ -19,6 +19,70 @@ async fn any_path_will_do() {
 }
 
 #[tokio::test]
+async fn a_path_may_be_set() {
+    let interface = Interface::websocket("127.0.0.1:0").websocket_path("/mqtt");
+    let server = Server::builder().listen(interface).start().await.unwrap();
+    for (path, status) in [
+        ("/mqtt", "101"),
+        ("/mqtt?token=c", "101"),
+        ("/", "404"),
+        ("/mqtt/", "404"),
+        ("/MQTT", "404"),
+        ("/%6Dqtt", "404"),
+    ] {
+        let mut client = WebSocketClient::bare(&server, Version::V311).await;
+        let response = client.ask(&request(path, &["mqtt"])).await;
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(response.starts_with(&expected), "{path}: {response}");
+    }
+}
+
+#[tokio::test]
+async fn only_pages_of_known_origins_connect_where_there_are_such() {
+    let interface = Interface::websocket("127.0.0.1:0")
+        .websocket_origins(["https://a.example", "http://localhost:8080"]);
+    let server = Server::builder().listen(interface).start().await.unwrap();
+    let anyone = start(Server::builder()).await;
+    for (origin, status) in [
+        (None, "101"),
+        (Some("https://a.example"), "101"),
+        (Some("HTTPS://A.example"), "101"),
+        (Some("http://localhost:8080"), "101"),
+        (Some("http://localhost"), "403"),
+        (Some("http://a.example"), "403"),
+        (Some("https://a.example.org"), "403"),
+        (Some("null"), "403"),
+        (Some(""), "403"),
+    ] {
+        let mut asked = request("/", &["mqtt"]);
+        if let Some(origin) = origin {
+            asked = asked.replace("\r\nHost", &format!("\r\nOrigin: {origin}\r\nHost"));
+        }
+        let mut client = WebSocketClient::bare(&server, Version::V311).await;
+        let response = client.ask(&asked).await;
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(response.starts_with(&expected), "{origin:?}: {response}");
+        let mut client = WebSocketClient::bare(&anyone, Version::V311).await;
+        let response = client.ask(&asked).await;
+        assert!(response.starts_with("HTTP/1.1 101 "), "{origin:?}");
+    }
+}
+
+#[tokio::test]
+async fn compression_is_not_agreed_on() {
+    let server = start(Server::builder()).await;
+    let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nHost";
+    let asked = request("/", &["mqtt"]).replace("\r\nHost", offer);
+    let mut client = WebSocketClient::bare(&server, Version::V311).await;
+    let response = client.ask(&asked).await;
+    assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
+    assert!(
+        !response.to_lowercase().contains("extensions"),
+        "{response}"
+    );
+}
+
+#[tokio::test]
 async fn whoever_does_not_ask_for_mqtt_over_websocket_is_told_why_not() {
     let server = start(Server::builder()).await;
     let good = request("/", &["mqtt"]);
