@@ -45,7 +45,6 @@ use crate::outbox::Outbox;
 use crate::session::{Session, State};
 
 use authenticate::Deciding;
-use certified::Certified;
 pub(crate) use context::Context;
 use extras::Extras;
 use last_words::LastWords;
@@ -61,13 +60,8 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Phase {
-    /// No CONNECT yet; to be closed at this time.
-    Awaiting {
-        until: Timestamp,
-        /// The version that CONNECT names, as soon as it is being handled.
-        version: Version,
-        certified: Option<Box<Certified>>,
-    },
+    /// No CONNECT yet.
+    Awaiting(Box<Awaiting>),
     /// CONNECT has come, and it is being found out whether the client may come in.
     Deciding(Box<Deciding>),
     /// The client may come in, and what its session has in the store is being read.
@@ -78,6 +72,16 @@ enum Phase {
         cause: CloseCause,
         last: Box<LastWords>,
     },
+}
+
+/// What is known of a connection before CONNECT.
+#[derive(Debug)]
+struct Awaiting {
+    /// When it is to be closed.
+    until: Timestamp,
+    /// The version that CONNECT names, as soon as it is being handled.
+    version: Version,
+    certified: Option<Arc<str>>,
 }
 
 /// A connection that has a session.
@@ -112,11 +116,11 @@ impl Connection {
     pub fn new(broker: &Arc<Broker>, now: Timestamp) -> Self {
         Self {
             broker: Arc::clone(broker),
-            phase: Phase::Awaiting {
+            phase: Phase::Awaiting(Box::new(Awaiting {
                 until: now + broker.options().connect_timeout,
                 version: Version::V311,
                 certified: None,
-            },
+            })),
         }
     }
 
@@ -124,7 +128,7 @@ impl Connection {
     pub fn version(&self) -> Version {
         match &self.phase {
             Phase::Connected(connected) => connected.version,
-            Phase::Awaiting { version, .. } => *version,
+            Phase::Awaiting(awaiting) => awaiting.version,
             Phase::Deciding(deciding) => deciding.version(),
             Phase::Loading(loading) => loading.version(),
             Phase::Closing { last, .. } => last.version,
@@ -135,7 +139,7 @@ impl Connection {
     pub fn max_packet_size(&self) -> usize {
         let options = self.broker.options();
         let bytes = match self.phase {
-            Phase::Awaiting { .. } | Phase::Deciding(_) | Phase::Loading(_) => options
+            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Loading(_) => options
                 .max_connect_size_bytes
                 .min(options.max_packet_size_bytes),
             Phase::Connected(_) | Phase::Closing { .. } => options.max_packet_size_bytes,
@@ -148,7 +152,7 @@ impl Connection {
         match &self.phase {
             Phase::Connected(connected) => Some(connected.session.client()),
             Phase::Closing { last, .. } => last.client.as_ref(),
-            Phase::Awaiting { .. } | Phase::Deciding(_) | Phase::Loading(_) => None,
+            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Loading(_) => None,
         }
     }
 
@@ -162,7 +166,7 @@ impl Connection {
 
     /// Whether nothing but CONNECT may come: no whole one has come yet.
     pub fn awaits_connect(&self) -> bool {
-        matches!(self.phase, Phase::Awaiting { .. })
+        matches!(self.phase, Phase::Awaiting(_))
     }
 
     /// Whether CONNECT was accepted and the connection is not closing.
@@ -182,7 +186,7 @@ impl Connection {
     /// to be over, if one goes on. Keep alive is watched by [`Broker::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Awaiting { until, .. } => Some(*until),
+            Phase::Awaiting(awaiting) => Some(awaiting.until),
             Phase::Deciding(deciding) => Some(deciding.until),
             Phase::Loading(loading) => Some(loading.until()),
             Phase::Connected(connected) => connected.reauthentication_until(),
@@ -194,7 +198,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
         if self.poll_timeout().is_some_and(|until| until <= now) {
             let cause = match self.phase {
-                Phase::Awaiting { .. } => CloseCause::ConnectTimeout,
+                Phase::Awaiting(_) => CloseCause::ConnectTimeout,
                 Phase::Loading(_) => CloseCause::StoreFailed,
                 _ => CloseCause::AuthenticationTimeout,
             };
@@ -217,7 +221,7 @@ impl Connection {
                 let mut context = connected.context(&self.broker, now, effects);
                 connected.handle_packet(&packet, &mut context)
             }
-            Phase::Awaiting { .. } => match &packet {
+            Phase::Awaiting(_) => match &packet {
                 Packet::Connect(connect) => self.handle_connect(now, connect, effects),
                 _ => Err(CloseCause::Protocol(Violation::NotConnected)),
             },
@@ -234,7 +238,7 @@ impl Connection {
     /// Something has arrived that is not a packet.
     pub fn handle_malformed(&mut self, now: Timestamp, error: DecodeError, effects: &mut Effects) {
         match self.phase {
-            Phase::Awaiting { .. } => self.handle_malformed_connect(None, error),
+            Phase::Awaiting(_) => self.handle_malformed_connect(None, error),
             Phase::Deciding(_) | Phase::Loading(_) | Phase::Connected(_) => {
                 self.close(now, CloseCause::Malformed(error), effects);
             }
@@ -245,7 +249,7 @@ impl Connection {
     /// The first packet is not a CONNECT that can be decoded. `version` is the one that it names
     /// nevertheless, if it does: its word for the error is then sent (MQTT 5.0 section 4.13.1).
     pub fn handle_malformed_connect(&mut self, version: Option<Version>, error: DecodeError) {
-        if matches!(self.phase, Phase::Awaiting { .. }) {
+        if matches!(self.phase, Phase::Awaiting(_)) {
             self.refuse_malformed_connect(version, error);
         }
     }
@@ -274,7 +278,7 @@ impl Connection {
             Phase::Loading(loading) => {
                 last.outbox = self.undecided_words(loading.connect(), cause);
             }
-            Phase::Awaiting { .. } | Phase::Connected(_) | Phase::Closing { .. } => {}
+            Phase::Awaiting(_) | Phase::Connected(_) | Phase::Closing { .. } => {}
         }
         if let Phase::Connected(connected) = &mut self.phase {
             last.words = connected.take_words();

@@ -13,9 +13,8 @@ use mqtt_codec::{
     ReasonCode, Version,
 };
 
-use super::certified::Certified;
 use super::exchange::{Exchange, Said, check_method, encode_auth, put_method};
-use super::{Connected, Connection, Context, Phase};
+use super::{Awaiting, Connected, Connection, Context, Phase};
 use crate::Timestamp;
 use crate::authentication::{AuthenticationMethod, AuthenticationRequest};
 use crate::close::{CloseCause, Violation};
@@ -31,7 +30,7 @@ pub(super) struct Deciding {
     exchange: Exchange,
     /// AUTH on its way to the client.
     pub(super) outbox: Outbox,
-    certified: Option<Box<Certified>>,
+    certified: Option<Arc<str>>,
 }
 
 /// How a connection was authenticated.
@@ -64,7 +63,7 @@ impl Connection {
         let certified = extras.certified.as_ref();
         authenticated
             .and_then(|authenticated| authenticated.user.as_ref())
-            .or_else(|| certified.map(|certified| &certified.user))
+            .or(certified)
     }
 
     /// Whether no further packet may be handed over: it is being decided whether the client may come
@@ -149,9 +148,10 @@ impl Connection {
             );
             return Ok(());
         };
-        let Phase::Awaiting { until, .. } = self.phase else {
+        let Phase::Awaiting(awaiting) = &self.phase else {
             return Err(CloseCause::Protocol(Violation::SecondConnect));
         };
+        let until = awaiting.until;
         let method = Arc::clone(method);
         let certified = self.take_certified();
         let request = AuthenticationRequest {
@@ -159,7 +159,7 @@ impl Connection {
             client_id: connect.client_id,
             user_name: connect.username,
             password: connect.password,
-            user: certified.as_ref().map(|certified| &*certified.user),
+            user: certified.as_deref(),
         };
         let data = connect.properties.authentication_data();
         let (exchange, said) = Exchange::begin(&method, &request, data);
@@ -227,11 +227,11 @@ impl Connection {
                 Ok(())
             }
             Said::Accept(data, user) => {
-                let awaiting = Phase::Awaiting {
+                let awaiting = Phase::Awaiting(Box::new(Awaiting {
                     until: deciding.until,
                     version: deciding.version(),
                     certified: deciding.certified.take(),
-                };
+                }));
                 let phase = core::mem::replace(&mut self.phase, awaiting);
                 if let Phase::Deciding(deciding) = phase {
                     let granted = Granted {

@@ -5,12 +5,6 @@ use std::sync::Arc;
 
 use super::{Connection, Phase};
 
-/// A user whose name was shown to be its own.
-#[derive(Debug)]
-pub(super) struct Certified {
-    pub(super) user: Arc<str>,
-}
-
 impl Connection {
     /// What carries the connection has shown that the client is this user. To be called before CONNECT;
     /// later it changes nothing.
@@ -19,15 +13,15 @@ impl Connection {
     /// ([`AuthenticationRequest::user`](crate::AuthenticationRequest::user)), and may still come to
     /// another name.
     pub fn certify(&mut self, user: Arc<str>) {
-        if let Phase::Awaiting { certified, .. } = &mut self.phase {
-            *certified = Some(Box::new(Certified { user }));
+        if let Phase::Awaiting(awaiting) = &mut self.phase {
+            awaiting.certified = Some(user);
         }
     }
 
     /// Takes it out, for the next phase.
-    pub(super) fn take_certified(&mut self) -> Option<Box<Certified>> {
+    pub(super) fn take_certified(&mut self) -> Option<Arc<str>> {
         match &mut self.phase {
-            Phase::Awaiting { certified, .. } => certified.take(),
+            Phase::Awaiting(awaiting) => awaiting.certified.take(),
             _ => None,
         }
     }

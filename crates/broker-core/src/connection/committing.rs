@@ -90,7 +90,7 @@ impl Connection {
             return;
         }
         match &mut self.phase {
-            Phase::Awaiting { .. } | Phase::Deciding(_) | Phase::Loading(_) => {}
+            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Loading(_) => {}
             // Nothing follows DISCONNECT [MQTT-3.14.4-1].
             Phase::Closing { last, .. } if last.said => {}
             // Acknowledgements come in the order of the packets, and one is missing [MQTT-4.6.0-2].

@@ -10,7 +10,6 @@ use mqtt_codec::{
 use topic_trie::TopicName;
 
 use super::authenticate::{Granted, bytes_max};
-use super::certified::Certified;
 use super::publish::{has_its_format, is_of_the_broker};
 use super::{Connected, Connection, Extras, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
@@ -42,7 +41,7 @@ impl Connection {
     /// authentication: how long its answer takes must not tell a stranger who is connected. An
     /// authentication takes its time anyway, in which the others are heard.
     pub fn would_displace(&self, connect: &Connect<'_>) -> bool {
-        matches!(self.phase, Phase::Awaiting { .. })
+        matches!(self.phase, Phase::Awaiting(_))
             && connect.properties.authentication_method().is_none()
             && !self.broker.options().require_enhanced_authentication
             && self.broker.redirected().is_none()
@@ -55,8 +54,8 @@ impl Connection {
         connect: &Connect<'_>,
         effects: &mut Effects,
     ) -> Result<(), CloseCause> {
-        if let Phase::Awaiting { version, .. } = &mut self.phase {
-            *version = connect.version;
+        if let Phase::Awaiting(awaiting) = &mut self.phase {
+            awaiting.version = connect.version;
         }
         if let Err(Refusal(reason)) = self.check_redirect() {
             self.refuse(reason, None, bytes_max(connect));
@@ -246,7 +245,7 @@ impl Connection {
 fn extras(
     connect: &Connect<'_>,
     granted: Option<Granted>,
-    certified: Option<Box<Certified>>,
+    certified: Option<Arc<str>>,
 ) -> Option<Box<Extras>> {
     let maximum_packet_size = connect.properties.maximum_packet_size();
     let declines_problem_information =

@@ -1,7 +1,8 @@
 //! What few connections have, apart from what all have.
 
+use std::sync::Arc;
+
 use super::authenticate::Authenticated;
-use super::certified::Certified;
 use super::in_steps::Unfinished;
 use super::topic_cache::TopicCache;
 use crate::broker::Load;
@@ -21,7 +22,7 @@ pub(super) struct Extras {
     /// With enhanced authentication: how, and who it is.
     pub(super) authenticated: Option<Authenticated>,
     /// Who it is, if what carries the connection has shown it.
-    pub(super) certified: Option<Box<Certified>>,
+    pub(super) certified: Option<Arc<str>>,
     /// A packet that is handled in steps.
     pub(super) unfinished: Option<Box<Unfinished>>,
     /// More of a long queue that is being read from the store.

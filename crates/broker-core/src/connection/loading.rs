@@ -10,8 +10,7 @@ use std::sync::Arc;
 use mqtt_codec::{Connect, OwnedConnect, ReasonCode, Version};
 
 use super::authenticate::{Granted, bytes_max};
-use super::certified::Certified;
-use super::{Connected, Connection, Phase};
+use super::{Awaiting, Connected, Connection, Phase};
 use crate::Timestamp;
 use crate::broker::{Broker, Load};
 use crate::close::CloseCause;
@@ -25,7 +24,7 @@ pub(super) struct Loading {
     granted: Option<Granted>,
     until: Timestamp,
     load: Load,
-    certified: Option<Box<Certified>>,
+    certified: Option<Arc<str>>,
 }
 
 impl Loading {
@@ -95,11 +94,11 @@ impl Connection {
             return Poll::Ready(());
         };
         let read = core::task::ready!(self.broker.poll_load(&mut loading.load, task));
-        let awaiting = Phase::Awaiting {
+        let awaiting = Phase::Awaiting(Box::new(Awaiting {
             until: loading.until,
             version: loading.version(),
             certified: loading.certified.take(),
-        };
+        }));
         if let Phase::Loading(loading) = core::mem::replace(&mut self.phase, awaiting) {
             let connect = loading.connect.as_connect();
             match read {
