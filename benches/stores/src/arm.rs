@@ -2,6 +2,7 @@
 
 mod fjall;
 mod memory;
+mod mongodb;
 mod redis;
 
 use core::future::Future;
@@ -36,13 +37,14 @@ pub trait Arm {
 }
 
 /// Another store is one more name, and one more line in [`new`].
-pub const NAMES: [&str; 3] = ["fjall", "redis", "memory"];
+pub const NAMES: [&str; 4] = ["fjall", "redis", "mongodb", "memory"];
 
 /// A new and empty place for the store of that name, below `folder`.
 pub fn new(name: &str, folder: &Path) -> Box<dyn Arm> {
     match name {
         "fjall" => Box::new(fjall::Fjall::new(folder)),
         "redis" => Box::new(redis::InRedis::new(folder)),
+        "mongodb" => Box::new(mongodb::InMongodb::new()),
         "memory" => Box::new(memory::Memory::default()),
         _ => panic!(
             "there is no store {name:?}; there are: {}",

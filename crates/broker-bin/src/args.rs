@@ -78,6 +78,11 @@ pub(crate) enum Command {
         /// Store that it goes into, as in --persistence [default: the one at the same address]
         #[arg(long, value_name = "STORE")]
         into: Option<String>,
+
+        /// Seconds from now on after which an imported session expires if its client has not come
+        /// [default: never]
+        #[arg(long, value_name = "SECS", value_parser = value_parser!(u32).range(1..))]
+        session_expiry: Option<u32>,
     },
 }
 

@@ -43,8 +43,13 @@ impl Summary {
     }
 }
 
-/// Brings what is at `source` into the store `target`, or into the one at the same address.
-pub(crate) async fn run(source: &str, target: Option<&str>) -> anyhow::Result<ExitCode> {
+/// Brings what is at `source` into the store `target`, or into the one at the same address. Sessions
+/// whose clients do not come expire after `expiry_secs` seconds; `u32::MAX` is never.
+pub(crate) async fn run(
+    source: &str,
+    target: Option<&str>,
+    expiry_secs: u32,
+) -> anyhow::Result<ExitCode> {
     let from: StoreChoice = source.parse().context("cannot import")?;
     anyhow::ensure!(
         matches!(from, StoreChoice::Redis(_) | StoreChoice::Mongo(_)),
@@ -60,7 +65,7 @@ pub(crate) async fn run(source: &str, target: Option<&str>) -> anyhow::Result<Ex
     );
     let store = into.open().await?;
     let mut progress = Progress::start();
-    let summary = read(&from, &*store, &mut progress).await;
+    let summary = read(&from, &*store, expiry_secs, &mut progress).await;
     progress.finish();
     let summary = summary.with_context(|| format!("the import from {from} has ended early"))?;
     let mut out = io::stdout().lock();
@@ -77,13 +82,14 @@ pub(crate) async fn run(source: &str, target: Option<&str>) -> anyhow::Result<Ex
 async fn read(
     from: &StoreChoice,
     store: &dyn Persistence,
+    expiry_secs: u32,
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
     match from {
         #[cfg(feature = "redis")]
-        StoreChoice::Redis(url) => read_redis(url.reveal(), store, progress).await,
+        StoreChoice::Redis(url) => read_redis(url.reveal(), store, expiry_secs, progress).await,
         #[cfg(feature = "mongodb")]
-        StoreChoice::Mongo(url) => read_mongo(url.reveal(), store, progress).await,
+        StoreChoice::Mongo(url) => read_mongo(url.reveal(), store, expiry_secs, progress).await,
         other => anyhow::bail!("this mosca was built without the client for {other}"),
     }
 }
@@ -92,10 +98,11 @@ async fn read(
 async fn read_redis(
     url: &str,
     store: &dyn Persistence,
+    expiry_secs: u32,
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
     use persistence_redis::import::{self, Progress as Told};
-    let imported = import::read(url, store, u32::MAX, |told| match told {
+    let imported = import::read(url, store, expiry_secs, |told| match told {
         Told::Imported(so_far) => {
             let done = so_far.sessions + so_far.messages + so_far.retained;
             progress.count("brought in", done);
@@ -119,10 +126,14 @@ async fn read_redis(
 async fn read_mongo(
     url: &str,
     store: &dyn Persistence,
+    expiry_secs: u32,
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
     use persistence_mongodb::{ImportOptions, import_mosca};
-    let options = ImportOptions::new(url);
+    let options = ImportOptions {
+        session_expiry_secs: expiry_secs,
+        ..ImportOptions::new(url)
+    };
     let imported = import_mosca(&options, store, |skipped| {
         let (collection, id, reason) = (skipped.collection, skipped.id, skipped.reason);
         progress.say(&format!("skipped {id} of {collection}: {reason}"));

@@ -69,10 +69,15 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Db { .. } => {
             anyhow::bail!("this mosca was built without the store on disk (cargo feature `fjall`)")
         }
-        Command::Import { source, into } => {
+        Command::Import {
+            source,
+            into,
+            session_expiry,
+        } => {
             let _log = Log::start(tracing::Level::WARN);
             let runtime = runtime(1).context("cannot start the runtime")?;
-            runtime.block_on(import::run(source, into.as_deref()))
+            let expiry_secs = session_expiry.unwrap_or(u32::MAX);
+            runtime.block_on(import::run(source, into.as_deref(), expiry_secs))
         }
     }
 }

@@ -18,6 +18,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 
+use bson::oid::ObjectId;
+use bson::spec::BinarySubtype;
+use bson::{Binary, DateTime, doc};
 use process::{Line, PATIENCE, Process, Signal};
 use test_servers::{Folder, free_port};
 
@@ -261,10 +264,149 @@ fn what_mosca_has_left_in_redis_is_brought_into_a_store() {
     terminate(process);
 
     // Once is enough.
+    let session = &sessions(path)[0];
+    assert_eq!(session["expiry_interval_secs"], u32::MAX);
     redis.command(&["DEL", "client:sub:broken"]);
     let (code, out, err) = run(&["import", &redis.url(), "--into", &into]);
     assert_eq!(code, Some(0), "{out:?} {err:?}");
     assert!(out.iter().any(|line| line == "sessions: 0"), "{out:?}");
+}
+
+/// The sessions in a store on disk.
+fn sessions(path: &str) -> Vec<serde_json::Value> {
+    let (code, out, err) = run(&["db", "dump", path]);
+    assert_eq!(code, Some(0), "{err:?}");
+    out.iter()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|record| record["record"] == "session")
+        .collect()
+}
+
+/// When a session from the table of [`sessions`] expires, in seconds.
+fn expires(session: &serde_json::Value) -> u64 {
+    let since = session["disconnected_at"].as_u64().unwrap() / 1_000;
+    since + session["expiry_interval_secs"].as_u64().unwrap()
+}
+
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
+
+#[test]
+fn imported_sessions_of_redis_expire_when_it_is_said() {
+    let redis = test_servers::redis::Redis::new().start();
+    redis.command(&["SET", "client:sub:c", r#"{"a":{"qos":1}}"#]);
+    let folder = Folder::new("stores-import-expiry");
+    let path = folder.path().join("db");
+    let path = path.to_str().unwrap();
+    let into = format!("fjall:{path}");
+    let before = now();
+    let url = redis.url();
+    let arguments = ["import", &url, "--into", &into, "--session-expiry", "600"];
+    let (code, out, err) = run(&arguments);
+    assert_eq!(code, Some(0), "{out:?} {err:?}");
+    let expires = expires(&sessions(path)[0]);
+    assert!((before + 600..=now() + 601).contains(&expires), "{expires}");
+}
+
+/// The collections and documents that mosca of Node.js has in MongoDB.
+fn furnish(mongod: &test_servers::mongod::Mongod, database: &str) {
+    let added = DateTime::from_millis(1_500_000_000_000);
+    let payload = || Binary {
+        subtype: BinarySubtype::Generic,
+        bytes: b"x".to_vec(),
+    };
+    mongod.command(
+        database,
+        doc! { "insert": "subscriptions", "documents": [
+            { "client": "c", "topic": "a", "qos": 1, "added": added },
+            { "client": "c", "topic": "a/#/b", "qos": 1, "added": added },
+        ] },
+    );
+    // One copy for each subscription that matched.
+    let waiting = || {
+        doc! {
+            "_id": ObjectId::new(),
+            "client": "c",
+            "packet": { "topic": "a", "payload": payload(), "qos": 1, "retain": false, "messageId": "id" },
+            "added": added,
+        }
+    };
+    mongod.command(
+        database,
+        doc! { "insert": "packets", "documents": [waiting(), waiting()] },
+    );
+    let retained =
+        doc! { "topic": "r", "payload": payload(), "qos": 1, "retain": true, "messageId": "r" };
+    mongod.command(
+        database,
+        doc! { "insert": "retained", "documents": [retained] },
+    );
+    for (collection, key) in [
+        ("subscriptions", doc! { "client": 1 }),
+        ("packets", doc! { "client": 1 }),
+        ("retained", doc! { "topic": 1 }),
+    ] {
+        let index = doc! { "key": key, "name": "by" };
+        mongod.command(
+            database,
+            doc! { "createIndexes": collection, "indexes": [index] },
+        );
+    }
+}
+
+#[test]
+fn what_mosca_has_left_in_mongodb_is_brought_into_a_store() {
+    let mongod = test_servers::mongod::Mongod::new().start();
+    furnish(&mongod, "old");
+    let from = mongod.url().replace("/?", "/old?");
+    let folder = Folder::new("stores-import-mongodb");
+    let path = folder.path().join("db");
+    let path = path.to_str().unwrap();
+    let disk = format!("fjall:{path}");
+    let elsewhere = mongod.url().replace("/?", "/new?");
+
+    for into in [&disk, &elsewhere] {
+        let before = now();
+        let arguments = ["import", &from, "--into", into, "--session-expiry", "600"];
+        let (code, out, err) = run(&arguments);
+        assert_eq!(code, Some(3), "{out:?} {err:?}");
+        for line in [
+            "sessions: 1",
+            "subscriptions: 1",
+            "messages in queues: 1",
+            "retained messages: 1",
+            "skipped, as they are copies or of $SYS: 1",
+            "skipped, as they cannot be read: 1",
+        ] {
+            assert!(out.iter().any(|said| said == line), "no {line} in {out:?}");
+        }
+        assert!(err.iter().any(|line| line.contains("a/#/b")), "{err:?}");
+        if into == &disk {
+            let expires = expires(&sessions(path)[0]);
+            assert!((before + 600..=now() + 601).contains(&expires), "{expires}");
+        }
+        let (process, port) = broker(&["--persistence", into]);
+        // What waited comes behind CONNACK.
+        let answers = converse(port, CONNECT, 4 + 8);
+        assert_eq!(answers[..4], [0x20, 2, 1, 0], "a session is there");
+        assert_eq!((answers[4], &answers[6..9]), (0x32, &b"\0\x01a"[..]));
+        terminate(process);
+
+        // The client has been here: its session is left alone.
+        let (code, out, err) = run(&arguments);
+        assert_eq!(code, Some(0), "{out:?} {err:?}");
+        for line in ["sessions: 0", "skipped, as the store has them already: 2"] {
+            assert!(out.iter().any(|said| said == line), "no {line} in {out:?}");
+        }
+    }
+
+    // Both have collections of the same names.
+    let (code, _, err) = run(&["import", &from]);
+    assert_eq!(code, Some(1), "{err:?}");
+    let said = err.join("\n");
+    assert!(said.contains("choose another database"), "{said}");
 }
 
 #[test]

@@ -113,7 +113,7 @@ async fn forget(inner: &Inner, contents: ObjectId, is_last: bool) -> Attempt<()>
 /// Removes some of what is left of contents, in one transaction. `false` if there was nothing.
 async fn step(inner: &Inner, contents: ObjectId) -> Attempt<bool> {
     let work = async {
-        let mut session = inner.session().await?;
+        let mut session = inner.writing_session().await?;
         let mut transaction = Transaction::begin(&mut session, &inner.database).await?;
         let all = |last: &str| {
             let mut to = doc! { "s": contents };
@@ -216,7 +216,7 @@ async fn expire(inner: &Inner) -> Attempt<bool> {
     let work = async {
         let grace = i64::from(EXPIRY_GRACE_SECS) * 1_000;
         let latest = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() - grace);
-        let mut session = inner.session().await?;
+        let mut session = inner.writing_session().await?;
         let mut transaction = Transaction::begin(&mut session, &inner.database).await?;
         let filter = doc! { "expires": { "$lt": latest } };
         let removed = remove_outgoing(&mut transaction, filter, true).await?;

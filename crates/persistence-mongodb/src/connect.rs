@@ -2,13 +2,16 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
+use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use crate::MongoOptions;
 use crate::error::ConnectError;
+use crate::health::Health;
 use crate::inner::Inner;
 use crate::options::without_password;
 use crate::schema::{COLLECTIONS, FORMAT, FORMAT_ID, INDEXES, Index, META};
@@ -26,13 +29,14 @@ pub(crate) async fn connect(options: MongoOptions) -> Result<Inner, ConnectError
         url: url.clone(),
         source: source.kind.to_string().into(),
     };
-    let (client, database) = open(&options, &url).await?;
+    let health = Arc::new(Health::new(&url));
+    let (client, database) = open(&options, &url, &health).await?;
     check_server(&client, &url).await?;
     prepare(&database).await.map_err(|error| match error {
         Trouble::Driver(source) => unreachable(source),
         Trouble::Told(error) => error,
     })?;
-    Ok(Inner::new(client, database, options))
+    Ok(Inner::new(client, database, options, health))
 }
 
 /// What goes wrong while the database is looked at.
@@ -47,7 +51,11 @@ impl From<mongodb::error::Error> for Trouble {
     }
 }
 
-async fn open(options: &MongoOptions, url: &str) -> Result<(Client, Database), ConnectError> {
+async fn open(
+    options: &MongoOptions,
+    url: &str,
+    health: &Arc<Health>,
+) -> Result<(Client, Database), ConnectError> {
     let wrong = |reason: String| ConnectError::Url {
         url: url.to_owned(),
         reason,
@@ -67,6 +75,9 @@ async fn open(options: &MongoOptions, url: &str) -> Result<(Client, Database), C
     parsed.read_concern = Some(ReadConcern::majority());
     // What is read from others may be older than what was read before.
     parsed.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    let health = Arc::clone(health);
+    let hear = EventHandler::callback(move |event| health.hear(&event));
+    parsed.sdam_event_handler = Some(hear);
     let name = options
         .database
         .clone()

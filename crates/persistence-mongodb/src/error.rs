@@ -102,10 +102,10 @@ const TRANSACTION_TOO_LARGE_FOR_CACHE: i32 = 388;
 const OUT_OF_DISK_SPACE: i32 = 14_031;
 
 /// Errors of commands that another attempt may not meet: no primary, a shutdown, an election, a
-/// transaction or a cursor that is gone, time that is up.
-const PASSING: [i32; 26] = [
+/// transaction or a cursor that is gone or was ended by somebody else, time that is up.
+const PASSING: [i32; 27] = [
     6, 7, 24, 43, 46, 50, 64, 89, 91, 133, 134, 189, 202, 225, 237, 246, 251, 262, 290, 317, 358,
-    9_001, 10_107, 11_600, 11_602, 13_435,
+    9_001, 10_107, 11_600, 11_601, 11_602, 13_435,
 ];
 const NOT_PRIMARY_OR_SECONDARY: i32 = 13_436;
 
@@ -133,6 +133,15 @@ impl Failure {
                     )
                     || code(error).is_some_and(is_passing)
             }
+        }
+    }
+
+    /// Whether somebody else has what was to be changed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        match self {
+            Self::Statement { code, .. } => *code == WRITE_CONFLICT,
+            Self::Driver(error) => code(error) == Some(WRITE_CONFLICT),
+            Self::TimedOut | Self::Final(_) => false,
         }
     }
 

@@ -9,6 +9,7 @@
 //! same each time. A retained message that is there is not replaced.
 
 mod documents;
+mod expiry;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -44,8 +45,8 @@ pub struct ImportOptions {
     pub url: String,
     /// Its database. Default: the one in `url`, or else `mosca`.
     pub database: Option<String>,
-    /// Seconds that imported sessions outlive their connections, counted from the last change of their
-    /// subscriptions until they are used; `u32::MAX`, the default, for ever.
+    /// Seconds that imported sessions outlive the import (the last one, if it is repeated) unless their
+    /// clients come; `u32::MAX`, the default, for ever.
     pub session_expiry_secs: u32,
     /// Milliseconds for which a server is looked for. Default 5,000.
     pub connect_timeout_ms: u64,
@@ -166,7 +167,7 @@ pub async fn import_mosca(
     let mut import = Import {
         target,
         report,
-        session_expiry_secs: options.session_expiry_secs,
+        expires: expiry::after(options.session_expiry_secs),
         done: Imported::default(),
         batch: Batch::new(),
         bytes: 0,
@@ -203,7 +204,8 @@ async fn open(options: &ImportOptions, url: &str) -> Result<Database, ConnectErr
 struct Import<'t, R> {
     target: &'t dyn Persistence,
     report: R,
-    session_expiry_secs: u32,
+    /// When sessions expire.
+    expires: Timestamp,
     done: Imported,
     batch: Batch,
     bytes: usize,
@@ -254,7 +256,7 @@ impl<R: FnMut(Unreadable) + Send> Import<'_, R> {
         };
         let session = StoredSession {
             session: key.clone(),
-            expiry_interval_secs: self.session_expiry_secs,
+            expiry_interval_secs: expiry::interval(self.expires, changed_at),
             disconnected_at: Some(changed_at),
         };
         if client.is_empty() || client.len() > usize::from(u16::MAX) || client.contains('\0') {

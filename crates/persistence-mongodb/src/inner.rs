@@ -1,6 +1,7 @@
 //! What the store's tasks and its lookups share.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bson::Timestamp;
 use mongodb::{Client, ClientSession, ClusterTime, Database};
@@ -8,7 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::MongoOptions;
+use crate::abandoned::WritingSessions;
 use crate::error::Attempt;
+use crate::health::Health;
 use crate::queue::Queue;
 
 /// One store, as all who work on it see it.
@@ -19,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Queue,
     /// Something has been left to be removed.
     pub(crate) litter: Notify,
+    pub(crate) health: Arc<Health>,
+    pub(crate) writing: WritingSessions,
     seen: Mutex<Seen>,
 }
 
@@ -30,13 +35,20 @@ struct Seen {
 }
 
 impl Inner {
-    pub(crate) fn new(client: Client, database: Database, options: MongoOptions) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        database: Database,
+        options: MongoOptions,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
             queue: Queue::new(options.max_queued_batches, options.max_queued_bytes),
             client,
             database,
             options,
             litter: Notify::new(),
+            health,
+            writing: WritingSessions::default(),
             seen: Mutex::default(),
         }
     }
@@ -52,6 +64,13 @@ impl Inner {
             session.advance_operation_time(time);
         }
         drop(seen);
+        Ok(session)
+    }
+
+    /// The same, for transactions that write.
+    pub(crate) async fn writing_session(&self) -> Attempt<ClientSession> {
+        let session = self.session().await?;
+        self.writing.note(&self.database, &session).await?;
         Ok(session)
     }
 

@@ -36,11 +36,13 @@
 //! What is in which collection is said in the source, in `schema.rs`; all but the messages themselves
 //! are plain fields.
 
+mod abandoned;
 mod bodies;
 mod changes;
 mod cleaner;
 mod connect;
 mod error;
+mod health;
 mod import;
 mod inner;
 mod load;
@@ -139,6 +141,7 @@ impl MongoPersistence {
 
 impl Drop for MongoPersistence {
     fn drop(&mut self) {
+        self.inner.health.close();
         self.inner.queue.close();
         self.cleaner.abort();
     }

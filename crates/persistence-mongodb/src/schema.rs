@@ -12,7 +12,7 @@
 //! | `chunks` | `{m: message, n: number}` | a part of a record |
 //! | `queues` | contents | how many messages are on their way, and of how many bytes |
 //! | `dropped` | contents | contents of a session that is gone, to be removed in steps |
-//! | `writers` | an identifier | the last group that a process has written |
+//! | `writers` | an identifier | the last group that a process has written; or that a session of one writes in transactions |
 //! | `meta` | `format` | the version |
 //!
 //! Contents have an identifier of their own, which a session gets when it begins. So a session ends,

@@ -15,6 +15,7 @@ use bson::{Bson, DateTime, doc, rawdoc};
 use mongodb::ClientSession;
 use tokio::time::timeout;
 
+use crate::abandoned::Watch;
 use crate::bodies::Uploads;
 use crate::changes;
 use crate::error::{Attempt, Failure};
@@ -26,11 +27,21 @@ use crate::transaction::{Statements, Transaction};
 
 const DOING: &str = "writing";
 
+/// An attempt that takes longer is told of.
+const LONG: Duration = Duration::from_secs(5);
+
+/// A group that has failed for so long is told of.
+const FAILING: Duration = Duration::from_secs(1);
+
+/// A group that has met conflicts for so long is probably in the way of nobody who lives.
+const IN_CONFLICT: Duration = Duration::from_millis(500);
+
 pub(crate) struct Writer {
     inner: Arc<Inner>,
     id: ObjectId,
     group: i64,
     session: Option<ClientSession>,
+    watch: Watch,
 }
 
 /// What became of a group that could not be written.
@@ -48,6 +59,7 @@ impl Writer {
             id: ObjectId::new(),
             group: 0,
             session: None,
+            watch: Watch::default(),
         }
     }
 
@@ -58,14 +70,35 @@ impl Writer {
             self.inner.options.group_bytes,
         );
         let inner = Arc::clone(&self.inner);
+        // What the one before us has left open is then known for what it is when it is met.
+        self.end_abandoned().await;
         while let Some(group) = inner.queue.next_group(batches, bytes).await {
             self.write(group).await;
         }
-        // Nobody asks any more what was written last.
+        // Nobody asks any more what was written last, and nothing is open.
+        drop(self.session.take());
+        let mut names = inner.writing.take();
         if self.group > 0 {
+            names.push(self.id.into());
+        }
+        if !names.is_empty() {
             let writers = inner.database.collection::<bson::Document>(WRITERS);
-            let removal = writers.delete_one(doc! { "_id": self.id }).into_future();
-            drop(timeout(inner.attempt_timeout(), removal).await);
+            let removal = writers.delete_many(doc! { "_id": { "$in": names } });
+            drop(timeout(inner.attempt_timeout(), removal.into_future()).await);
+        }
+    }
+
+    /// Ends transactions that nobody goes on with any more.
+    async fn end_abandoned(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        match timeout(inner.attempt_timeout(), self.watch.look(&inner)).await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(transactions)) => tracing::warn!(
+                transactions,
+                "ended what another broker had left open in MongoDB"
+            ),
+            // Who may not look waits until the server ends them.
+            Ok(Err(failure)) => tracing::debug!(%failure, "cannot look at transactions"),
         }
     }
 
@@ -107,10 +140,15 @@ impl Writer {
         let mut uploads = Uploads::default();
         let mut backoff = Backoff::new();
         let mut is_unknown = false;
-        let mut told = false;
+        let begin = Instant::now();
         loop {
-            let failure = match self.attempt(group, &mut uploads, &mut is_unknown).await {
-                Ok(()) => return Ok(()),
+            let inner = Arc::clone(&self.inner);
+            let attempt = self.attempt(group, &mut uploads, &mut is_unknown);
+            let failure = match told_of_if_long(&inner, oldest, attempt).await {
+                Ok(()) => {
+                    inner.health.note_success();
+                    return Ok(());
+                }
                 Err(failure) => failure,
             };
             // Its session may be in the middle of a transaction: that ends with it.
@@ -126,9 +164,11 @@ impl Writer {
                     return Err(Outcome::Unavailable(failure));
                 }
             }
-            if !told && oldest.elapsed() > Duration::from_secs(1) {
-                told = true;
-                tracing::warn!(%failure, batches = group.len(), "MongoDB cannot be written to, trying again");
+            if oldest.elapsed() >= FAILING {
+                inner.health.note_wait(oldest, &failure.to_string());
+            }
+            if failure.is_conflict() && begin.elapsed() >= IN_CONFLICT {
+                self.end_abandoned().await;
             }
             backoff.pause().await;
         }
@@ -150,7 +190,7 @@ impl Writer {
         }
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => timeout(time, self.inner.session())
+            None => timeout(time, self.inner.writing_session())
                 .await
                 .map_err(within)??,
         };
@@ -169,6 +209,22 @@ impl Writer {
         self.session = Some(session);
         Ok(())
     }
+}
+
+/// Makes an attempt, and says so in the log if it takes long.
+async fn told_of_if_long(
+    inner: &Inner,
+    since: Instant,
+    attempt: impl Future<Output = Attempt<()>>,
+) -> Attempt<()> {
+    let mut attempt = core::pin::pin!(attempt);
+    tokio::select! {
+        biased;
+        outcome = &mut attempt => return outcome,
+        () = tokio::time::sleep(LONG) => {}
+    }
+    inner.health.note_wait(since, "it does not answer");
+    attempt.await
 }
 
 /// All but the commit. Whether there is something to be removed later; `None` if the group has been

@@ -189,6 +189,38 @@ fn all_that_can_be_read_comes_over_and_the_rest_is_named() {
     }
 }
 
+/// However long ago its client was there.
+#[test]
+fn a_session_expires_so_long_after_its_import() {
+    let source = Database::new();
+    furnish(&source);
+    let target = MemoryPersistence::new();
+    let options = ImportOptions {
+        database: Some(source.name.clone()),
+        session_expiry_secs: 3_600,
+        ..ImportOptions::new(server().url())
+    };
+    let now = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.unwrap().as_secs()
+    };
+    let before = now();
+    runtime()
+        .block_on(import_mosca(&options, &target, |_| {}))
+        .unwrap();
+    let possible = before + 3_600..=now() + 3_601;
+    for client in ["b", "a:1", "only packets"] {
+        let session = runtime().block_on(async { target.session(client).await });
+        let session = session.unwrap().unwrap();
+        let since = session.disconnected_at.unwrap().as_millis() / 1_000;
+        let expires = since + u64::from(session.expiry_interval_secs);
+        assert!(
+            possible.contains(&expires),
+            "{client}: {expires}, {possible:?}"
+        );
+    }
+}
+
 #[test]
 fn what_has_been_used_since_is_left_alone() {
     let (source, own) = (Database::new(), Database::new());

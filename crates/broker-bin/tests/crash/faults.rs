@@ -66,6 +66,31 @@ fn redis_that_stands_still_for_ten_seconds_loses_nothing() {
     });
 }
 
+/// The log says of each of these primaries that it is gone and that there is one again, once each
+/// and not for each message, and says nothing else.
+fn assert_told_of(log: &[String], primaries: &[u16]) {
+    const GONE: &str = "MongoDB cannot be written to: publishers wait until it can";
+    const BACK: &str = "MongoDB can be written to again";
+    let said = complaints(log);
+    let mut pairs = said.chunks(2);
+    assert!(
+        pairs.all(|pair| pair.len() == 2 && pair[0].contains(GONE) && pair[1].contains(BACK)),
+        "{said:?}"
+    );
+    // One that stays away is not tried by each group anew, but an election may fail.
+    assert!(said.len() <= 6 * primaries.len(), "{said:?}");
+    for port in primaries {
+        let place = said
+            .iter()
+            .position(|line| line.contains(GONE) && line.contains(&format!("127.0.0.1:{port}")));
+        let back = place.and_then(|place| said.get(place + 1));
+        assert!(
+            back.is_some_and(|line| line.contains("after=")),
+            "of {port} the log does not tell: {said:?}"
+        );
+    }
+}
+
 #[test]
 fn a_primary_of_mongodb_that_steps_down_or_dies_loses_nothing() {
     let seed = Chance::seed();
@@ -75,14 +100,17 @@ fn a_primary_of_mongodb_that_steps_down_or_dies_loses_nothing() {
         course.work(1_500).await;
         // Not here: the clients go on meanwhile.
         let stepping_down = tokio::task::spawn_blocking(move || {
+            let before = set.await_primary();
             set.step_down(10);
-            set
+            (set, before)
         });
-        let mut set = stepping_down.await.unwrap();
+        let (mut set, before) = stepping_down.await.unwrap();
+        let mut ports = vec![set.members()[before].port()];
         let recovery = wait_for_progress(&course).await;
         println!("a primary stepped down, and after {recovery:.1?} another is at work");
         course.work(1_500).await;
         let primary = set.await_primary();
+        ports.push(set.members()[primary].port());
         set.members()[primary].kill();
         let recovery = wait_for_progress(&course).await;
         println!("a primary died, and after {recovery:.1?} another is at work");
@@ -91,6 +119,7 @@ fn a_primary_of_mongodb_that_steps_down_or_dies_loses_nothing() {
         findings.assert_clean();
         assert_eq!(broker.starts.len(), 1);
         broker.terminate().await;
+        assert_told_of(&broker.log, &ports);
     });
 }
 
