@@ -238,13 +238,12 @@ pub(crate) async fn release(
         return Ok(());
     }
     let mut changed = Statements::update(MESSAGES);
-    let mut gone = Statements::delete(MESSAGES);
+    let unused = rawdoc! { "refs": { "$lte": 0 }, "chunks": { "$exists": false } };
+    let mut gone = Statements::delete_if(MESSAGES, unused);
     for (id, count) in released {
         let change = rawdoc! { "$inc": { "refs": -count } };
         changed.push_change(rawdoc! { "_id": id }, &change);
-        gone.push_removal(
-            rawdoc! { "_id": id, "refs": { "$lte": 0 }, "chunks": { "$exists": false } },
-        );
+        gone.push_removal(id);
     }
     transaction.write(changed).await?;
     transaction.write(gone).await?;

@@ -88,7 +88,7 @@ async fn write_sessions(transaction: &mut Transaction<'_>, plan: &Plan<'_>) -> A
     for (client, slot) in &plan.sessions {
         match slot.now {
             now if now == slot.stored => {}
-            None => dropped.push_removal(rawdoc! { "_id": *client }),
+            None => dropped.push_removal(*client),
             Some(row) => {
                 let mut document = rawdoc! {
                     "_id": *client,
@@ -111,11 +111,12 @@ async fn write_subscriptions(transaction: &mut Transaction<'_>, plan: &Plan<'_>)
     let mut put = Statements::update(SUBSCRIPTIONS);
     let mut dropped = Statements::delete(SUBSCRIPTIONS);
     for ((contents, filter), now) in &plan.subscriptions {
-        let id = || rawdoc! { "_id": { "s": *contents, "f": *filter } };
+        let id = rawdoc! { "s": *contents, "f": *filter };
         let Some(options) = now else {
-            dropped.push_removal(id());
+            dropped.push_removal(id);
             continue;
         };
+        let id = || rawdoc! { "_id": id.clone() };
         let mut document = id();
         document.append(cstr!("qos"), i32::from(options.qos as u8));
         document.append(cstr!("no_local"), options.no_local);
@@ -131,9 +132,10 @@ async fn write_incoming(transaction: &mut Transaction<'_>, plan: &Plan<'_>) -> A
     let mut put = Statements::update(INCOMING);
     let mut dropped = Statements::delete(INCOMING);
     for ((contents, packet_id), is_there) in &plan.incoming {
-        let id = rawdoc! { "_id": { "s": *contents, "p": i32::from(packet_id.get()) } };
+        let id = rawdoc! { "s": *contents, "p": i32::from(packet_id.get()) };
         if *is_there {
-            put.push_put(id.clone(), &id);
+            let document = rawdoc! { "_id": id };
+            put.push_put(document.clone(), &document);
         } else {
             dropped.push_removal(id);
         }
@@ -157,7 +159,7 @@ async fn write_outgoing<'g>(
             OutgoingNow::AsStored => {}
             OutgoingNow::Gone => {
                 if slot.stored.is_some() {
-                    dropped.push_removal(id());
+                    dropped.push_removal(rawdoc! { "s": *contents, "n": ordered(*sequence) });
                 }
                 uses.release(stored_message);
             }
@@ -296,7 +298,7 @@ async fn write_retained<'g>(
     for (topic, slot) in &plan.retained {
         uses.release(slot.stored_message);
         let Some(message) = slot.now else {
-            dropped.push_removal(rawdoc! { "_id": *topic });
+            dropped.push_removal(*topic);
             continue;
         };
         let mut document = rawdoc! { "_id": *topic };
@@ -324,7 +326,7 @@ async fn write_wills<'g>(
             WillNow::AsStored => {}
             WillNow::Gone => {
                 if slot.stored.is_some() {
-                    dropped.push_removal(rawdoc! { "_id": *client });
+                    dropped.push_removal(*client);
                 }
                 uses.release(stored_message);
             }

@@ -126,7 +126,7 @@ async fn step(inner: &Inner, contents: ObjectId) -> Attempt<bool> {
             more |= remove(&mut transaction, collection, all(field)).await? > 0;
         }
         let mut counters = Statements::delete(QUEUES);
-        counters.push_removal(rawdoc! { "_id": contents });
+        counters.push_removal(contents);
         transaction.write(counters).await?;
         session.commit_transaction().await?;
         Ok(more)
@@ -159,7 +159,7 @@ async fn remove_outgoing(
         .find(find, |row| {
             let id = row.id()?;
             let (contents, number) = (id.object_id("s")?, id.int("n")?);
-            statements.push_removal(rawdoc! { "_id": { "s": contents, "n": number } });
+            statements.push_removal(rawdoc! { "s": contents, "n": number });
             if let Some(message) = row.maybe_object_id("message")? {
                 *released.entry(message).or_default() += 1;
             }
@@ -203,11 +203,12 @@ async fn remove(
         })
         .await?;
     let mut statements = Statements::delete(collection);
-    for id in &ids {
-        statements.push_removal(rawdoc! { "_id": id.clone() });
+    let count = ids.len();
+    for id in ids {
+        statements.push_removal(id);
     }
     transaction.write(statements).await?;
-    Ok(ids.len())
+    Ok(count)
 }
 
 /// Removes some messages that expired long ago from queues that go on, in one transaction. `false` if

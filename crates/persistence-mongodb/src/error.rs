@@ -136,12 +136,21 @@ impl Failure {
         }
     }
 
+    /// Whether something is there that was to be made.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.code() == Some(DUPLICATE_KEY)
+    }
+
     /// Whether somebody else has what was to be changed.
     pub(crate) fn is_conflict(&self) -> bool {
+        self.code() == Some(WRITE_CONFLICT)
+    }
+
+    fn code(&self) -> Option<i32> {
         match self {
-            Self::Statement { code, .. } => *code == WRITE_CONFLICT,
-            Self::Driver(error) => code(error) == Some(WRITE_CONFLICT),
-            Self::TimedOut | Self::Final(_) => false,
+            Self::Statement { code, .. } => Some(*code),
+            Self::Driver(error) => code(error),
+            Self::TimedOut | Self::Final(_) => None,
         }
     }
 

@@ -10,12 +10,17 @@ use crate::row::{Row, from_ordered, ordered, unsigned};
 use crate::schema::{OUTGOING, RETAINED, SESSIONS, WILLS};
 use crate::transaction::Transaction;
 
-/// What the operations come to, on what is stored at the moment of the transaction.
+/// What the operations come to, on what is stored at the moment of the transaction. `may_be_there` says
+/// whether a message that is queued may be stored already.
 pub(crate) async fn plan<'g>(
     transaction: &mut Transaction<'_>,
     operations: impl Iterator<Item = &'g Operation> + Clone + Send,
+    may_be_there: bool,
 ) -> Attempt<Plan<'g>> {
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        may_be_there,
+        ..Plan::default()
+    };
     operations
         .clone()
         .for_each(|operation| plan.touch(operation));
@@ -92,8 +97,9 @@ async fn load_retained(transaction: &mut Transaction<'_>, plan: &mut Plan<'_>) -
 async fn load_outgoing(transaction: &mut Transaction<'_>, plan: &mut Plan<'_>) -> Attempt<()> {
     let names: Vec<_> = plan
         .outgoing
-        .keys()
-        .map(|(contents, sequence)| {
+        .iter()
+        .filter(|(_, slot)| slot.is_read)
+        .map(|((contents, sequence), _)| {
             let id = doc! { "s": *contents, "n": ordered(*sequence) };
             (Bson::Document(id), 40)
         })

@@ -1,6 +1,7 @@
 //! What a group of batches comes to: the operations are applied, in their order, to what they touch
 //! of what is stored, and in memory. What has changed in the end is written once.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -61,6 +62,8 @@ pub(crate) struct RetainedSlot<'g> {
 #[derive(Debug, Default)]
 pub(crate) struct OutgoingSlot<'g> {
     pub(crate) stored: Option<OutgoingRow>,
+    /// Whether it matters what is stored.
+    pub(crate) is_read: bool,
     pub(crate) now: OutgoingNow<'g>,
 }
 
@@ -105,6 +108,9 @@ pub(crate) struct Plan<'g> {
     pub(crate) outgoing: BTreeMap<(ObjectId, u64), OutgoingSlot<'g>>,
     /// Contents of sessions that have ended.
     pub(crate) gone: BTreeSet<ObjectId>,
+    /// Whether places in queues that are written anew may be taken already. They are not, but for what
+    /// somebody repeats: so this is found out by the insertion of the message, which fails.
+    pub(crate) may_be_there: bool,
 }
 
 /// The session on whose contents an operation is.
@@ -153,7 +159,7 @@ impl<'g> Plan<'g> {
     }
 
     /// The same for a message in a queue. Those of a session that is not stored in this incarnation
-    /// are not stored.
+    /// are not stored; those that are new and stay are not either.
     pub(crate) fn touch_outgoing(&mut self, operation: &'g Operation) {
         let (Operation::Enqueue {
             session, sequence, ..
@@ -169,8 +175,19 @@ impl<'g> Plan<'g> {
             .sessions
             .get(&*session.client)
             .and_then(|slot| slot.stored);
-        if let Some(row) = stored.filter(|row| row.incarnation == session.incarnation) {
-            self.outgoing.entry((row.contents, *sequence)).or_default();
+        let Some(row) = stored.filter(|row| row.incarnation == session.incarnation) else {
+            return;
+        };
+        let is_new = matches!(operation, Operation::Enqueue { .. }) && !self.may_be_there;
+        let is_dequeued = matches!(operation, Operation::Dequeue { .. });
+        match self.outgoing.entry((row.contents, *sequence)) {
+            Entry::Vacant(place) => {
+                place.insert(OutgoingSlot {
+                    is_read: !is_new,
+                    ..OutgoingSlot::default()
+                });
+            }
+            Entry::Occupied(mut place) => place.get_mut().is_read |= is_dequeued,
         }
     }
 

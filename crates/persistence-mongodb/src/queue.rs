@@ -1,7 +1,7 @@
 //! The line in which batches wait for the writer, in the order of the calls of `commit`.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use broker_core::persistence::{Operation, PersistenceError};
 use parking_lot::Mutex;
@@ -31,6 +31,20 @@ struct Line {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     is_closed: bool,
+    /// The writer is told when so many wait.
+    wanted: usize,
+}
+
+/// What goes together at most, and what is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupLimits {
+    pub(crate) batches: usize,
+    pub(crate) bytes: usize,
+    /// Once one batch is there, others are waited for until there are so many,
+    pub(crate) wanted: usize,
+    /// but not longer than this. Callers that were just answered come again; a group that goes with the
+    /// first of them has all others wait for a transaction of their own.
+    pub(crate) moment: Duration,
 }
 
 /// Why a batch has not been let in.
@@ -76,8 +90,11 @@ impl Queue {
         }
         line.bytes = bytes;
         line.waiting.push_back(waiting);
+        let is_awaited = line.waiting.len() >= line.wanted;
         drop(line);
-        self.arrived.notify_one();
+        if is_awaited {
+            self.arrived.notify_one();
+        }
         Ok(answered)
     }
 
@@ -89,17 +106,28 @@ impl Queue {
 
     /// The batches from the front that go together: one at least, and no more than the limits allow.
     /// `None` once the queue is closed and empty.
-    pub(crate) async fn next_group(&self, batches: usize, bytes: usize) -> Option<Vec<Waiting>> {
+    pub(crate) async fn next_group(&self, limits: GroupLimits) -> Option<Vec<Waiting>> {
+        self.await_some(1).await;
+        let wanted = limits.wanted.min(limits.batches);
+        if wanted > 1 {
+            let others = self.await_some(wanted);
+            drop(tokio::time::timeout(limits.moment, others).await);
+        }
+        let mut line = self.line.lock();
+        line.wanted = 1;
+        let group = line.take(limits.batches, limits.bytes);
+        (!group.is_empty()).then_some(group)
+    }
+
+    /// Returns when so many wait, or nobody will come any more.
+    async fn await_some(&self, wanted: usize) {
         loop {
             {
                 let mut line = self.line.lock();
-                let group = line.take(batches, bytes);
-                if !group.is_empty() {
-                    return Some(group);
+                if line.waiting.len() >= wanted || line.is_closed {
+                    return;
                 }
-                if line.is_closed {
-                    return None;
-                }
+                line.wanted = wanted;
             }
             // A notice that comes before this line is kept.
             self.arrived.notified().await;
@@ -152,8 +180,15 @@ mod tests {
             drop(queue.push(batch(operations)).unwrap());
         }
         assert_eq!(queue.push(batch(1)).err(), Some(Refusal::Full));
-        let sizes = async |batches, bytes| {
-            let group = queue.next_group(batches, bytes).await?;
+        let sizes = async |batches: usize, bytes| {
+            let batches = batches.max(1);
+            let limits = GroupLimits {
+                batches,
+                bytes,
+                wanted: 1,
+                moment: Duration::ZERO,
+            };
+            let group = queue.next_group(limits).await?;
             Some(
                 group
                     .iter()

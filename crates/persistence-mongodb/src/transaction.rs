@@ -1,7 +1,7 @@
 //! One transaction: reads at one moment, writes that come into force together.
 
 use bson::raw::cstr;
-use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf};
+use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
 use mongodb::options::{ReadConcern, WriteConcern};
 use mongodb::{ClientSession, Database};
 
@@ -176,8 +176,11 @@ fn in_commands(names: impl IntoIterator<Item = (Bson, usize)>) -> Vec<Vec<Bson>>
 pub(crate) struct Statements {
     verb: Verb,
     collection: &'static str,
+    /// Statements; names of documents where they are removed.
     full: Vec<RawArrayBuf>,
     current: RawArrayBuf,
+    /// Of a removal, beyond the name.
+    condition: RawDocumentBuf,
     count: usize,
     bytes: usize,
 }
@@ -202,19 +205,32 @@ impl Statements {
         Self::new(Verb::Delete, collection)
     }
 
+    /// Removes those that fit the condition.
+    pub(crate) fn delete_if(collection: &'static str, condition: RawDocumentBuf) -> Self {
+        Self {
+            condition,
+            ..Self::delete(collection)
+        }
+    }
+
     fn new(verb: Verb, collection: &'static str) -> Self {
         Self {
             verb,
             collection,
             full: Vec::new(),
             current: RawArrayBuf::new(),
+            condition: RawDocumentBuf::new(),
             count: 0,
             bytes: 0,
         }
     }
 
     pub(crate) fn push(&mut self, statement: &RawDocumentBuf) {
-        let size = statement.as_bytes().len() + 16;
+        self.make_room(statement.as_bytes().len() + 16);
+        self.current.push(statement);
+    }
+
+    fn make_room(&mut self, size: usize) {
         if self.count == LARGEST_COMMAND || self.bytes + size > LARGEST_COMMAND_BYTES {
             self.full
                 .push(core::mem::replace(&mut self.current, RawArrayBuf::new()));
@@ -222,7 +238,6 @@ impl Statements {
         }
         self.count += 1;
         self.bytes += size;
-        self.current.push(statement);
     }
 
     /// Puts a document in the place of the one that is there, or of none.
@@ -242,19 +257,23 @@ impl Statements {
         self.push(&statement);
     }
 
-    /// Removes what fits the query; only for deletions.
-    pub(crate) fn push_removal(&mut self, query: RawDocumentBuf) {
-        let mut statement = RawDocumentBuf::new();
-        statement.append(cstr!("q"), query);
-        statement.append(cstr!("limit"), 0);
-        self.push(&statement);
+    /// Removes the document of this name; only for deletions.
+    pub(crate) fn push_removal(&mut self, id: impl Into<RawBson>) {
+        let id = id.into();
+        let size = match &id {
+            RawBson::String(text) => text.len(),
+            RawBson::Document(document) => document.as_bytes().len(),
+            _ => 16,
+        };
+        self.make_room(size + 16);
+        self.current.push(id);
     }
 
     fn into_commands(mut self) -> impl Iterator<Item = RawDocumentBuf> {
         if self.count > 0 {
             self.full.push(self.current);
         }
-        let (verb, collection) = (self.verb, self.collection);
+        let (verb, collection, condition) = (self.verb, self.collection, self.condition);
         self.full.into_iter().map(move |statements| {
             let mut command = RawDocumentBuf::new();
             match verb {
@@ -267,8 +286,15 @@ impl Statements {
                     command.append(cstr!("updates"), statements);
                 }
                 Verb::Delete => {
+                    // One statement for many documents costs the server half of one for each.
+                    let mut query = RawDocumentBuf::new();
+                    query.append(cstr!("_id"), rawdoc! { "$in": statements });
+                    for (name, value) in condition.iter().flatten() {
+                        query.append(name, value);
+                    }
+                    let statement = rawdoc! { "q": query, "limit": 0 };
                     command.append(cstr!("delete"), collection);
-                    command.append(cstr!("deletes"), statements);
+                    command.append(cstr!("deletes"), RawArrayBuf::from_iter([statement]));
                 }
             }
             command
@@ -278,8 +304,6 @@ impl Statements {
 
 #[cfg(test)]
 mod tests {
-    use bson::rawdoc;
-
     use super::*;
 
     #[test]

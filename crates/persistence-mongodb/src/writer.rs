@@ -21,11 +21,14 @@ use crate::changes;
 use crate::error::{Attempt, Failure};
 use crate::inner::{Backoff, Inner};
 use crate::load;
-use crate::queue::Waiting;
+use crate::queue::{GroupLimits, Waiting};
 use crate::schema::WRITERS;
 use crate::transaction::{Statements, Transaction};
 
 const DOING: &str = "writing";
+
+/// Callers that have just been answered are waited for no longer than this.
+const LONGEST_LINGER: Duration = Duration::from_millis(10);
 
 /// An attempt that takes longer is told of.
 const LONG: Duration = Duration::from_secs(5);
@@ -42,6 +45,15 @@ pub(crate) struct Writer {
     group: i64,
     session: Option<ClientSession>,
     watch: Watch,
+}
+
+/// What earlier attempts have shown of a group.
+#[derive(Clone, Copy, Default)]
+struct Earlier {
+    /// One may have come into force.
+    is_unknown: bool,
+    /// One has found something there that it was about to make.
+    met_duplicate: bool,
 }
 
 /// What became of a group that could not be written.
@@ -65,15 +77,21 @@ impl Writer {
 
     /// Writes until the queue is closed and empty.
     pub(crate) async fn run(mut self) {
-        let (batches, bytes) = (
-            self.inner.options.group_batches.max(1),
-            self.inner.options.group_bytes,
-        );
+        let mut limits = GroupLimits {
+            batches: self.inner.options.group_batches.max(1),
+            bytes: self.inner.options.group_bytes,
+            wanted: 1,
+            moment: Duration::ZERO,
+        };
         let inner = Arc::clone(&self.inner);
         // What the one before us has left open is then known for what it is when it is met.
         self.end_abandoned().await;
-        while let Some(group) = inner.queue.next_group(batches, bytes).await {
+        while let Some(group) = inner.queue.next_group(limits).await {
+            let (callers, begin) = (group.len(), Instant::now());
             self.write(group).await;
+            // Their number may differ a little; and they come within a part of what a transaction takes.
+            limits.wanted = callers - callers / 8;
+            limits.moment = (begin.elapsed() / 4).min(LONGEST_LINGER);
         }
         // Nobody asks any more what was written last, and nothing is open.
         drop(self.session.take());
@@ -139,11 +157,11 @@ impl Writer {
         let patience = Duration::from_millis(self.inner.options.unavailable_timeout_ms);
         let mut uploads = Uploads::default();
         let mut backoff = Backoff::new();
-        let mut is_unknown = false;
+        let mut earlier = Earlier::default();
         let begin = Instant::now();
         loop {
             let inner = Arc::clone(&self.inner);
-            let attempt = self.attempt(group, &mut uploads, &mut is_unknown);
+            let attempt = self.attempt(group, &mut uploads, &mut earlier);
             let failure = match told_of_if_long(&inner, oldest, attempt).await {
                 Ok(()) => {
                     inner.health.note_success();
@@ -156,7 +174,8 @@ impl Writer {
             if matches!(failure, Failure::TimedOut) {
                 uploads.forget();
             }
-            if !is_unknown {
+            earlier.met_duplicate |= failure.is_duplicate();
+            if !earlier.is_unknown {
                 if !failure.is_passing() {
                     return Err(Outcome::Refused(failure));
                 }
@@ -174,13 +193,12 @@ impl Writer {
         }
     }
 
-    /// One transaction. `is_unknown` says whether an earlier one for this group may have come into
-    /// force, or this one.
+    /// One transaction.
     async fn attempt(
         &mut self,
         group: &[Waiting],
         uploads: &mut Uploads,
-        is_unknown: &mut bool,
+        earlier: &mut Earlier,
     ) -> Attempt<()> {
         let time = self.inner.attempt_timeout();
         let within = |_| Failure::TimedOut;
@@ -194,10 +212,10 @@ impl Writer {
                 .await
                 .map_err(within)??,
         };
-        let prepare = prepare(&self.inner, &mut session, self, group, uploads, *is_unknown);
+        let prepare = prepare(&self.inner, &mut session, self, group, uploads, *earlier);
         let prepared = timeout(time, prepare).await.map_err(within)??;
         if let Some(littered) = prepared {
-            commit(&mut session, time, is_unknown).await?;
+            commit(&mut session, time, &mut earlier.is_unknown).await?;
             if littered {
                 self.inner.litter.notify_one();
             }
@@ -235,14 +253,14 @@ async fn prepare(
     writer: &Writer,
     group: &[Waiting],
     uploads: &Uploads,
-    is_unknown: bool,
+    earlier: Earlier,
 ) -> Attempt<Option<bool>> {
     let mut transaction = Transaction::begin(session, &inner.database).await?;
-    if is_unknown && last_group(&mut transaction, writer.id).await? == Some(writer.group) {
+    if earlier.is_unknown && last_group(&mut transaction, writer.id).await? == Some(writer.group) {
         return Ok(None);
     }
     let operations = group.iter().flat_map(|one| &one.operations);
-    let plan = load::plan(&mut transaction, operations).await?;
+    let plan = load::plan(&mut transaction, operations, earlier.met_duplicate).await?;
     let littered = changes::write(&mut transaction, plan, uploads).await?;
     let mut note = Statements::update(WRITERS);
     note.push_put(
