@@ -1,13 +1,13 @@
 //! Opens a store: finds the servers, and makes sure that the database is ours.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
+use tokio::task::JoinSet;
 
 use crate::MongoOptions;
 use crate::error::ConnectError;
@@ -108,40 +108,25 @@ async fn check_server(client: &Client, url: &str) -> Result<(), ConnectError> {
 }
 
 async fn prepare(database: &Database) -> Result<(), Trouble> {
-    let name = database.name().to_owned();
-    // Looked at before the version, which another process may be about to write.
-    let present = database.list_collection_names().await?;
-    let mut foreign = None;
-    for collection in present
-        .iter()
-        .filter(|one| COLLECTIONS.contains(&one.as_str()))
-    {
-        let documents = database.collection::<Document>(collection);
-        if foreign.is_none() && documents.find_one(doc! {}).await?.is_some() {
-            foreign = Some(collection.clone());
-        }
-    }
+    let name = database.name();
     let meta = database.collection::<Document>(META);
-    match (meta.find_one(doc! { "_id": FORMAT_ID }).await?, foreign) {
-        (Some(format), _) => check_version(&name, &format)?,
-        (None, Some(collection)) => {
+    let version = || async { meta.find_one(doc! { "_id": FORMAT_ID }).await };
+    let mut format = version().await?;
+    if format.is_none() {
+        // Looked at before the version, which another process may be about to write.
+        let foreign = foreign(database).await?;
+        format = version().await?;
+        if let (None, Some(collection)) = (&format, foreign) {
             return Err(Trouble::Told(ConnectError::Foreign {
-                database: name,
+                database: name.to_owned(),
                 collection,
             }));
         }
-        (None, None) => {}
     }
-    for collection in COLLECTIONS {
-        if present.iter().any(|one| one == collection) {
-            continue;
-        }
-        match database.create_collection(collection).await {
-            Err(error) if is_there(&error) => {}
-            outcome => outcome?,
-        }
+    if let Some(format) = format {
+        check_version(name, &format)?;
     }
-    check_indexes(database).await?;
+    check_collections(database).await?;
     // Last, so that what was not finished is begun again.
     meta.update_one(
         doc! { "_id": FORMAT_ID },
@@ -149,10 +134,52 @@ async fn prepare(database: &Database) -> Result<(), Trouble> {
     )
     .upsert(true)
     .await?;
-    match meta.find_one(doc! { "_id": FORMAT_ID }).await? {
-        Some(format) => check_version(&name, &format),
-        None => Err(version_error(&name, "none".to_owned())),
+    match version().await? {
+        Some(format) => check_version(name, &format),
+        None => Err(version_error(name, "none".to_owned())),
     }
+}
+
+/// A collection by one of our names in which there is something.
+async fn foreign(database: &Database) -> Result<Option<String>, Trouble> {
+    let present = database.list_collection_names().await?;
+    for collection in present {
+        let documents = database.collection::<Document>(&collection);
+        if COLLECTIONS.contains(&collection.as_str())
+            && documents.find_one(doc! {}).await?.is_some()
+        {
+            return Ok(Some(collection));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes collections and indexes that are missing, and compares indexes that are there. At the same time,
+/// as each that is made waits for the disks of most members.
+async fn check_collections(database: &Database) -> Result<(), Trouble> {
+    let present = database.list_collection_names().await?;
+    let mut tasks = JoinSet::new();
+    for collection in COLLECTIONS {
+        let is_missing = !present.iter().any(|one| one == collection);
+        let database = database.clone();
+        tasks.spawn(async move {
+            if is_missing {
+                match database.create_collection(collection).await {
+                    Err(error) if is_there(&error) => {}
+                    outcome => outcome?,
+                }
+            }
+            check_indexes(&database, collection).await
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok(outcome) => outcome?,
+            // The runtime ends.
+            Err(error) => return Err(mongodb::error::Error::custom(error.to_string()).into()),
+        }
+    }
+    Ok(())
 }
 
 fn is_there(error: &mongodb::error::Error) -> bool {
@@ -181,40 +208,38 @@ fn version_error(database: &str, found: String) -> Trouble {
     })
 }
 
-/// Makes the indexes that are missing, and compares those that are there.
-async fn check_indexes(database: &Database) -> Result<(), Trouble> {
-    let mut by_collection: BTreeMap<&str, Vec<&Index>> = BTreeMap::new();
-    for index in &INDEXES {
-        by_collection
-            .entry(index.collection)
-            .or_default()
-            .push(index);
+/// Makes the indexes of a collection that are missing, and compares those that are there.
+async fn check_indexes(database: &Database, collection: &str) -> Result<(), Trouble> {
+    let indexes: Vec<&Index> = INDEXES
+        .iter()
+        .filter(|index| index.collection == collection)
+        .collect();
+    if indexes.is_empty() {
+        return Ok(());
     }
-    for (collection, indexes) in by_collection {
-        let listed = database
-            .run_command(doc! { "listIndexes": collection, "cursor": {} })
+    let listed = database
+        .run_command(doc! { "listIndexes": collection, "cursor": {} })
+        .await?;
+    let listed = listed
+        .get_document("cursor")
+        .and_then(|cursor| cursor.get_array("firstBatch"))
+        .cloned()
+        .unwrap_or_default();
+    let mut missing = Vec::new();
+    for index in indexes {
+        let found = listed
+            .iter()
+            .filter_map(Bson::as_document)
+            .find(|one| one.get_str("name").is_ok_and(|name| name == index.name));
+        match found {
+            Some(found) => compare(index, found)?,
+            None => missing.push(definition(index)),
+        }
+    }
+    if !missing.is_empty() {
+        database
+            .run_command(doc! { "createIndexes": collection, "indexes": missing })
             .await?;
-        let listed = listed
-            .get_document("cursor")
-            .and_then(|cursor| cursor.get_array("firstBatch"))
-            .cloned()
-            .unwrap_or_default();
-        let mut missing = Vec::new();
-        for index in indexes {
-            let found = listed
-                .iter()
-                .filter_map(Bson::as_document)
-                .find(|one| one.get_str("name").is_ok_and(|name| name == index.name));
-            match found {
-                Some(found) => compare(index, found)?,
-                None => missing.push(definition(index)),
-            }
-        }
-        if !missing.is_empty() {
-            database
-                .run_command(doc! { "createIndexes": collection, "indexes": missing })
-                .await?;
-        }
     }
     Ok(())
 }

@@ -220,9 +220,13 @@ impl MongodBuilder {
             .arg(folder)
             .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1"])
             .args(["--nounixsocket", "--quiet"])
-            .args(["--wiredTigerCacheSizeGB", "0.25"])
             .args(["--setParameter", "ttlMonitorSleepSecs=1"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
+        // It takes no option twice.
+        let cache = "--wiredTigerCacheSizeGB";
+        if !self.arguments.iter().any(|argument| argument == cache) {
+            command.args([cache, "0.25"]);
+        }
         if self.mode != Mode::Standalone {
             command.args(["--replSet", SET, "--oplogSize", "64"]);
         }
