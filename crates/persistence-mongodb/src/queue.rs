@@ -207,4 +207,36 @@ mod tests {
         assert_eq!(sizes(9, 9).await, Some(vec![1]));
         assert_eq!(sizes(9, 9).await, None);
     }
+
+    #[tokio::test]
+    async fn others_are_waited_for_until_there_are_enough_or_a_moment_is_over() {
+        let queue = Queue::new(100, usize::MAX);
+        let limits = |wanted, secs| GroupLimits {
+            batches: 100,
+            bytes: usize::MAX,
+            wanted,
+            moment: Duration::from_secs(secs),
+        };
+        let come = async {
+            for _ in 0..3 {
+                drop(queue.push(batch(1)).unwrap());
+                tokio::task::yield_now().await;
+            }
+        };
+        // An hour is over when the third is there.
+        let (group, ()) = tokio::join!(queue.next_group(limits(3, 3_600)), come);
+        assert_eq!(group.unwrap().len(), 3);
+        drop(queue.push(batch(1)).unwrap());
+        assert_eq!(queue.next_group(limits(3, 0)).await.unwrap().len(), 1);
+        // Nobody has asked for more since: the next one is heard of at once.
+        let (group, ()) = tokio::join!(queue.next_group(limits(1, 0)), async {
+            drop(queue.push(batch(1)).unwrap());
+        });
+        assert_eq!(group.unwrap().len(), 1);
+        // Nobody else will come.
+        drop(queue.push(batch(1)).unwrap());
+        let (group, ()) = tokio::join!(queue.next_group(limits(3, 3_600)), async { queue.close() });
+        assert_eq!(group.unwrap().len(), 1);
+        assert!(queue.next_group(limits(3, 3_600)).await.is_none());
+    }
 }
