@@ -1,6 +1,6 @@
 //! The command line, as typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, value_parser};
 
@@ -20,6 +20,30 @@ pub(crate) struct Args {
     /// Port for MQTT over WebSocket as well; 0 takes any that is free [default: none]
     #[arg(long, visible_alias = "ws-port", value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
+
+    /// File with the certificate for TLS, PEM, with those of intermediate authorities behind it
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// File with the certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Port for MQTT over TLS, instead of the one without [default with --cert: 8883]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) secure_port: Option<u16>,
+
+    /// With TLS, listen without as well
+    #[arg(long)]
+    pub(crate) non_secure: bool,
+
+    /// Port for MQTT over WebSocket over TLS as well [default: none]
+    #[arg(long, visible_alias = "wss-port", value_name = "PORT")]
+    pub(crate) https_port: Option<u16>,
+
+    /// Listen for WebSockets alone
+    #[arg(long)]
+    pub(crate) only_http: bool,
 
     /// Host name or IP address to listen on [default: all addresses]
     #[arg(long, value_name = "HOST")]
@@ -59,6 +83,27 @@ pub(crate) struct Args {
     /// Print the version
     #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+impl Args {
+    /// The certificate and its key.
+    pub(crate) fn tls_files(&self) -> Option<(&Path, &Path)> {
+        self.cert.as_deref().zip(self.key.as_deref())
+    }
+
+    /// A flag that says where to listen, if there is one.
+    pub(crate) fn listening_flag(&self) -> Option<&'static str> {
+        let flags = [
+            ("--port", self.port.is_some()),
+            ("--http-port", self.http_port.is_some()),
+            ("--secure-port", self.secure_port.is_some()),
+            ("--https-port", self.https_port.is_some()),
+            ("--non-secure", self.non_secure),
+            ("--only-http", self.only_http),
+        ];
+        let given = flags.into_iter().find(|&(_, is_given)| is_given);
+        given.map(|(flag, _)| flag)
+    }
 }
 
 /// What the command does instead of serving.

@@ -3,6 +3,7 @@
 //! What is in it and means nothing is an error, and never passed over: a word that is misspelt would
 //! otherwise leave a default in force that nobody wanted.
 
+mod listening;
 mod persistence;
 mod section;
 
@@ -12,18 +13,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tracing::Level;
 
+use crate::listening::Listening;
 use crate::store::StoreChoice;
 use section::{Section, SectionError};
 
 /// What a file says; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// Port for MQTT over TCP.
-    pub(crate) port: Option<u16>,
     /// Where to listen.
-    pub(crate) host: Option<String>,
-    /// Port for MQTT over WebSocket.
-    pub(crate) http_port: Option<u16>,
+    pub(crate) listening: Listening,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -130,19 +128,10 @@ impl Config {
 
     fn from_value(value: &Value) -> Result<Self, SectionError> {
         let mut root = Section::root(value)?;
-        let mut config = Self {
-            port: root.port("port")?,
-            host: root.string("host")?.map(str::to_owned),
-            threads: root
-                .integer("threads", 1..=1_024, "")?
-                .and_then(|threads| u16::try_from(threads).ok()),
-            ..Self::default()
-        };
-        if let Some(mut http) = root.section("http")? {
-            // A section without a port asks for the port that mosca had.
-            config.http_port = Some(http.port("port")?.unwrap_or(3_000));
-            http.finish()?;
-        }
+        let mut config = Self::default();
+        config.listening = listening::read(&mut root, &mut config.without_effect)?;
+        let threads = root.integer("threads", 1..=1_024, "")?;
+        config.threads = threads.and_then(|threads| u16::try_from(threads).ok());
         if let Some(mut logger) = root.section("logger")? {
             config.level = logger.one_of("level", &LEVELS)?;
             logger.finish()?;

@@ -1,6 +1,8 @@
 //! The `mosca` command: flags, logging, signals, and the wiring of server and store. Nothing here
 //! knows a rule of MQTT.
 //!
+//! SIGHUP reads the certificates again.
+//!
 //! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
 //! The other commands have 0, 1 and 2 in the same sense, and say which more they have.
 
@@ -10,6 +12,8 @@ mod config;
 mod db;
 mod descriptors;
 mod import;
+mod interfaces;
+mod listening;
 mod log;
 mod progress;
 mod settings;
@@ -25,8 +29,9 @@ use anyhow::Context as _;
 use args::{Args, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
+use interfaces::Interfaces;
 use log::Log;
-use mosca::{Interface, Server, ServerBuilder};
+use mosca::{Server, ServerBuilder};
 use settings::{Settings, SettingsError};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -131,9 +136,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
 
-    let interfaces = interfaces(settings);
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+
+    // Before the store is opened, which may take long.
+    let Interfaces { all, certificates } = Interfaces::new(&settings.interfaces)?;
     let store = settings.store.open().await?;
-    let server = interfaces
+    let server = all
         .into_iter()
         .fold(Server::builder(), ServerBuilder::listen)
         .broker(|options| {
@@ -153,35 +161,24 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         .await?;
     announce(&server).context("cannot write to stdout")?;
 
-    tokio::select! {
-        _ = interrupt.recv() => tracing::info!("interrupted, closing"),
-        _ = terminate.recv() => tracing::info!("terminated, closing"),
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {
+                tracing::info!("interrupted, closing");
+                break;
+            }
+            _ = terminate.recv() => {
+                tracing::info!("terminated, closing");
+                break;
+            }
+            _ = hangup.recv() => certificates.reload(),
+        }
     }
     let left = server.close(CLOSE_LIMIT).await;
     if left > 0 {
         tracing::warn!(left, "connections did not end in time");
     }
     Ok(())
-}
-
-/// Where to listen.
-fn interfaces(settings: &Settings) -> Vec<Interface> {
-    let host = settings.host.as_ref().map(|host| {
-        if host.contains(':') && !host.starts_with('[') {
-            format!("[{host}]")
-        } else {
-            host.clone()
-        }
-    });
-    let mqtt = match &host {
-        None => Interface::mqtt_on_all_addresses(settings.port),
-        Some(host) => Interface::mqtt(format!("{host}:{}", settings.port)),
-    };
-    let websocket = settings.http_port.map(|port| match &host {
-        None => Interface::websocket_on_all_addresses(port),
-        Some(host) => Interface::websocket(format!("{host}:{port}")),
-    });
-    std::iter::once(mqtt).chain(websocket).collect()
 }
 
 /// One line per interface, for people and for scripts that wait for it.

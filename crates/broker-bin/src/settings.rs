@@ -5,17 +5,14 @@ use tracing::Level;
 
 use crate::args::Args;
 use crate::config::{Config, ConfigError, Keeping};
+use crate::listening::{InterfaceChoice, ListeningError, interfaces};
 use crate::store::{ChoiceError, Durability, DurabilityError, StoreChoice};
 
 /// All that the broker is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// Port for MQTT over TCP.
-    pub(crate) port: u16,
-    /// Where to listen; on all addresses if nothing is said.
-    pub(crate) host: Option<String>,
-    /// Port for MQTT over WebSocket.
-    pub(crate) http_port: Option<u16>,
+    /// Where to listen.
+    pub(crate) interfaces: Vec<InterfaceChoice>,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -42,6 +39,9 @@ pub(crate) enum SettingsError {
 /// What is wrong with a command line that could be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsageError {
+    /// Where to listen makes no sense.
+    #[error(transparent)]
+    Listening(#[from] ListeningError),
     /// The store is none.
     #[error("--persistence: {0}")]
     Store(#[from] ChoiceError),
@@ -80,9 +80,7 @@ impl Settings {
             set_durability(&mut store, text.parse()?)?;
         }
         Ok(Self {
-            port: args.port.or(config.port).unwrap_or(1_883),
-            host: args.host.clone().or(config.host),
-            http_port: args.http_port.or(config.http_port),
+            interfaces: interfaces(args, config.listening)?,
             threads: args.threads.or(config.threads),
             level: level(args).or(config.level).unwrap_or(Level::WARN),
             store,
@@ -121,6 +119,7 @@ fn level(args: &Args) -> Option<Level> {
 mod tests {
     use super::*;
     use crate::config::PersistenceSection;
+    use crate::listening::{Kind, Listening};
     use clap::Parser as _;
     use std::time::Duration;
 
@@ -137,9 +136,12 @@ mod tests {
 
     fn file() -> Config {
         Config {
-            port: Some(1),
-            host: Some("file".to_owned()),
-            http_port: Some(2),
+            listening: Listening {
+                port: Some(1),
+                host: Some("file".to_owned()),
+                http_port: Some(2),
+                ..Listening::default()
+            },
             threads: Some(3),
             level: Some(Level::TRACE),
             persistence: Some(PersistenceSection {
@@ -150,13 +152,21 @@ mod tests {
         }
     }
 
+    /// MQTT and WebSocket.
+    fn both(host: &str, port: u16, http_port: u16) -> Vec<InterfaceChoice> {
+        let kinds = [(Kind::Mqtt, port), (Kind::Http, http_port)];
+        let choices = kinds.map(|(kind, port)| InterfaceChoice {
+            host: Some(host.to_owned()),
+            ..InterfaceChoice::new(kind, Some(port))
+        });
+        choices.into()
+    }
+
     #[test]
     fn without_anything_the_defaults_hold() {
         let settings = joined(&[], Config::default()).unwrap();
         let expected = Settings {
-            port: 1_883,
-            host: None,
-            http_port: None,
+            interfaces: vec![InterfaceChoice::new(Kind::Mqtt, Some(1_883))],
             threads: None,
             level: Level::WARN,
             store: StoreChoice::Memory,
@@ -170,9 +180,7 @@ mod tests {
     fn the_file_counts_where_the_command_line_says_nothing() {
         let settings = joined(&[], file()).unwrap();
         let expected = Settings {
-            port: 1,
-            host: Some("file".to_owned()),
-            http_port: Some(2),
+            interfaces: both("file", 1, 2),
             threads: Some(3),
             level: Level::TRACE,
             store: StoreChoice::fjall("/file"),
@@ -198,8 +206,8 @@ mod tests {
             "/line",
         ];
         let settings = joined(&arguments, file()).unwrap();
-        assert_eq!((settings.port, settings.host.as_deref()), (9, Some("line")));
-        assert_eq!((settings.http_port, settings.threads), (Some(8), Some(7)));
+        assert_eq!(settings.interfaces, both("line", 9, 8));
+        assert_eq!(settings.threads, Some(7));
         assert_eq!(settings.level, Level::INFO);
         assert_eq!(settings.store, StoreChoice::fjall("/line"));
         // They are the broker's, not the store's.

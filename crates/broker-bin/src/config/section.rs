@@ -125,6 +125,20 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of texts that are not empty.
+    pub(super) fn strings(&mut self, key: &'static str) -> Result<Vec<&'a str>, SectionError> {
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let texts = value.as_array().and_then(|list| {
+            let texts = list
+                .iter()
+                .map(|one| one.as_str().filter(|text| !text.is_empty()));
+            texts.collect::<Option<Vec<_>>>()
+        });
+        texts.ok_or_else(|| self.wrong(key, value, "a list of texts that are not empty"))
+    }
+
     /// A whole number; `unit` stands behind the range in complaints.
     pub(super) fn integer(
         &mut self,

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+mod listening;
+
 use super::*;
 use crate::store::Durability;
 
@@ -42,9 +44,12 @@ fn every_option_of_the_command_line_has_its_place() {
     }))
     .unwrap();
     let expected = Config {
-        port: Some(1_884),
-        host: Some("127.0.0.1".to_owned()),
-        http_port: Some(3_001),
+        listening: Listening {
+            port: Some(1_884),
+            host: Some("127.0.0.1".to_owned()),
+            http_port: Some(3_001),
+            ..Listening::default()
+        },
         threads: Some(2),
         level: Some(Level::INFO),
         persistence: Some(PersistenceSection {
@@ -54,7 +59,8 @@ fn every_option_of_the_command_line_has_its_place() {
         without_effect: Vec::new(),
     };
     assert_eq!(config, expected);
-    assert_eq!(read(&json!({ "http": {} })).unwrap().http_port, Some(3_000));
+    let config = read(&json!({ "http": {} })).unwrap();
+    assert_eq!(config.listening.http_port, Some(3_000));
 }
 
 #[test]
@@ -317,7 +323,7 @@ fn an_unknown_key_is_named_together_with_what_there_is() {
         ),
         (
             json!({ "colour": 1 }),
-            &["`colour`", "there are port, host"],
+            &["`colour`", "there are host, port"],
         ),
         (
             json!({ "http": { "bundle": true } }),
@@ -393,7 +399,7 @@ fn a_file_is_json_or_toml() {
     let json = r#"{ "port": 7, "persistence": { "factory": "levelup", "path": "/db" } }"#;
     let toml = "port = 7\n[persistence]\nfactory = \"levelup\"\npath = \"/db\"\n";
     let config = read("a.json", json).unwrap();
-    assert_eq!(config.port, Some(7));
+    assert_eq!(config.listening.port, Some(7));
     assert_eq!(read("a.toml", toml), Ok(config.clone()));
     assert_eq!(read("a.conf", json), Ok(config));
     for (name, text, words) in [

@@ -5,6 +5,8 @@
 //   pub --port N --version V --id ID --topic T --qos Q [--retain] [--websocket]
 //       [--empty | --file PATH] [--properties JSON] [--aliases N]
 //
+// With --ca FILE both talk over TLS, to a server whose certificate that authority has issued.
+//
 // It means the same as in paho_client.py, where it is explained.
 
 'use strict'
@@ -33,6 +35,7 @@ const { values: options, positionals: [what] } = parseArgs({
     keep: flag,
     resume: flag,
     websocket: flag,
+    ca: text,
     'will-topic': text,
     'will-payload': text,
     'will-qos': text,
@@ -102,8 +105,9 @@ function connect () {
     retain: options['will-retain']
   }
   const client = mqtt.connect({
-    protocol: options.websocket ? 'ws' : 'mqtt',
-    host: '127.0.0.1',
+    protocol: (options.websocket ? 'ws' : 'mqtt') + (options.ca ? 's' : ''),
+    host: options.ca ? 'localhost' : '127.0.0.1',
+    ca: options.ca ? fs.readFileSync(options.ca) : undefined,
     port: Number(options.port),
     ...VERSIONS[options.version],
     clientId: options.id,

@@ -38,6 +38,8 @@ pub enum Signal {
     #[allow(dead_code, reason = "only the tests of the command send it")]
     Interrupt,
     Terminate,
+    #[allow(dead_code, reason = "only the tests of TLS send it")]
+    Hangup,
     Stop,
 }
 
@@ -120,6 +122,7 @@ impl Process {
         let word = match signal {
             Signal::Interrupt => "INT",
             Signal::Terminate => "TERM",
+            Signal::Hangup => "HUP",
             Signal::Stop => "STOP",
         };
         let script = format!("kill -{word} {}", self.child.id());

@@ -1,0 +1,194 @@
+//! Where to listen: mosca's `port`, `secure`, `http` and `https`, or its list of `interfaces`; and the
+//! `credentials` of both.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mosca::{CertificateUser, ClientCertificates, TlsVersion};
+
+use super::section::{Section, SectionError};
+use crate::listening::{Credentials, InterfaceChoice, Kind, Listening};
+
+const KINDS: [(&str, Kind); 6] = [
+    ("mqtt", Kind::Mqtt),
+    ("mqtts", Kind::Mqtts),
+    ("http", Kind::Http),
+    ("https", Kind::Https),
+    ("ws", Kind::Http),
+    ("wss", Kind::Https),
+];
+
+const USERS: [(&str, CertificateUser); 2] = [
+    ("commonName", CertificateUser::CommonName),
+    ("subjectAltName", CertificateUser::SubjectAltName),
+];
+
+const VERSIONS: [(&str, TlsVersion); 4] = [
+    ("1.2", TlsVersion::V1_2),
+    ("1.3", TlsVersion::V1_3),
+    ("TLSv1.2", TlsVersion::V1_2),
+    ("TLSv1.3", TlsVersion::V1_3),
+];
+
+/// Most connections that an interface may be given.
+const CONNECTIONS_MAX: u64 = 1 << 32;
+
+/// Longest time for a handshake, in milliseconds: an hour.
+const HANDSHAKE_MAX_MS: u64 = 3_600_000;
+
+/// Reads what the file says of it.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    without_effect: &mut Vec<String>,
+) -> Result<Listening, SectionError> {
+    let mut listening = Listening {
+        host: root.string("host")?.map(str::to_owned),
+        port: root.port("port")?,
+        only_http: root.boolean("onlyHttp")?.unwrap_or(false),
+        non_secure: root.boolean("allowNonSecure")?.unwrap_or(false),
+        max_connections: connections(root)?,
+        ..Listening::default()
+    };
+    if let Some(mut secure) = root.section("secure")? {
+        listening.secure_port = Some(secure.port("port")?.unwrap_or(Kind::Mqtts.default_port()));
+        let read = credentials(&mut secure, without_effect)?;
+        listening.credentials = Some(read).filter(|read| *read != Credentials::default());
+        secure.finish()?;
+    }
+    for (key, kind) in [("http", Kind::Http), ("https", Kind::Https)] {
+        if let Some(mut section) = root.section(key)? {
+            // A section without a port asks for the port that mosca had.
+            let port = Some(section.port("port")?.unwrap_or(kind.default_port()));
+            section.finish()?;
+            match kind {
+                Kind::Https => listening.https_port = port,
+                _ => listening.http_port = port,
+            }
+        }
+    }
+    if let Some(mut section) = root.section("credentials")? {
+        listening.credentials = Some(credentials(&mut section, without_effect)?);
+        section.finish()?;
+    }
+    if root.has("interfaces") {
+        let others = [
+            "port",
+            "secure",
+            "http",
+            "https",
+            "onlyHttp",
+            "allowNonSecure",
+        ];
+        if let Some(other) = others.into_iter().find(|key| root.has(key)) {
+            return Err(root.conflict(other, "stands beside `interfaces`: two choices at once"));
+        }
+        let sections = root.sections("interfaces")?;
+        let choices = sections
+            .into_iter()
+            .map(|section| interface(section, without_effect));
+        listening.interfaces = Some(choices.collect::<Result<_, _>>()?);
+    }
+    Ok(listening)
+}
+
+fn interface(
+    mut section: Section<'_>,
+    without_effect: &mut Vec<String>,
+) -> Result<InterfaceChoice, SectionError> {
+    let kind = section
+        .one_of("type", &KINDS)?
+        .ok_or_else(|| section.missing("type", "one of mqtt, mqtts, http, https"))?;
+    let port = section.port("port")?;
+    let mut choice = InterfaceChoice {
+        host: section.string("host")?.map(str::to_owned),
+        socket: section.string("socket")?.map(PathBuf::from),
+        max_connections: connections(&mut section)?,
+        handshake_timeout: section
+            .integer("handshakeTimeout", 1..=HANDSHAKE_MAX_MS, " ms")?
+            .map(Duration::from_millis),
+        proxy_protocol: section.boolean("proxyProtocol")?.unwrap_or(false),
+        ipv6_only: section.boolean("ipv6Only")?.unwrap_or(false),
+        ..InterfaceChoice::new(kind, port)
+    };
+    if choice.socket.is_some() && (choice.host.is_some() || port.is_some()) {
+        return Err(section.conflict("socket", "stands beside host or port: two choices at once"));
+    }
+    if kind.is_web() {
+        choice.path = section.string("path")?.map(str::to_owned);
+        let origins = section.strings("origins")?;
+        choice.origins = origins.into_iter().map(str::to_owned).collect();
+        if choice.path.as_ref().is_some_and(|it| !it.starts_with('/')) {
+            return Err(section.conflict("path", "has to begin with /"));
+        }
+    }
+    if kind.is_secure()
+        && let Some(mut own) = section.section("credentials")?
+    {
+        choice.credentials = Some(credentials(&mut own, without_effect)?);
+        own.finish()?;
+    }
+    section.finish()?;
+    Ok(choice)
+}
+
+fn connections(section: &mut Section<'_>) -> Result<Option<usize>, SectionError> {
+    let number = section.integer("maxConnections", 0..=CONNECTIONS_MAX, "")?;
+    Ok(number.and_then(|number| usize::try_from(number).ok()))
+}
+
+fn credentials(
+    section: &mut Section<'_>,
+    without_effect: &mut Vec<String>,
+) -> Result<Credentials, SectionError> {
+    let mut read = Credentials {
+        client_ca: paths(section, "caPaths")?,
+        client_crl: paths(section, "crlPaths")?,
+        certificate_user: section.one_of("userFromCertificate", &USERS)?,
+        min_version: section.one_of("minVersion", &VERSIONS)?.unwrap_or_default(),
+        ..Credentials::default()
+    };
+    read.certificates.extend(certificate(section)?);
+    for mut further in section.sections("certificates")? {
+        let pair = certificate(&mut further)?;
+        let pair = pair.ok_or_else(|| further.missing("certPath", "a file"))?;
+        read.certificates.push(pair);
+        further.finish()?;
+    }
+    let asked = section.boolean("requestCert")?.unwrap_or(false);
+    // Where one is asked for, mosca refuses clients without one unless it is told otherwise.
+    let refused = section.boolean("rejectUnauthorized")?.unwrap_or(true);
+    read.client_certificates = match (asked, refused) {
+        (false, _) => ClientCertificates::Off,
+        (true, false) => ClientCertificates::Requested,
+        (true, true) => ClientCertificates::Required,
+    };
+    if asked && read.client_ca.is_empty() {
+        return Err(section.missing(
+            "caPaths",
+            "a list of files with the authorities that issue the clients' certificates",
+        ));
+    }
+    if !asked && !read.client_ca.is_empty() {
+        without_effect.push(format!(
+            "{} has no effect without requestCert; certificates of intermediate authorities belong \
+             into the file of certPath, behind the server's own",
+            section.name("caPaths")
+        ));
+    }
+    Ok(read)
+}
+
+/// A certificate and its key, which need each other.
+fn certificate(section: &mut Section<'_>) -> Result<Option<(PathBuf, PathBuf)>, SectionError> {
+    match (section.string("certPath")?, section.string("keyPath")?) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate.into(), key.into()))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(section.missing("keyPath", "the file of the certificate's key")),
+        (None, Some(_)) => Err(section.missing("certPath", "the file of the key's certificate")),
+    }
+}
+
+fn paths(section: &mut Section<'_>, key: &'static str) -> Result<Vec<PathBuf>, SectionError> {
+    let paths = section.strings(key)?;
+    Ok(paths.into_iter().map(PathBuf::from).collect())
+}

@@ -1,0 +1,111 @@
+//! From choices to interfaces, with the certificates that they need.
+
+use mosca::{Interface, Tls, TlsError, TlsOptions};
+
+use crate::listening::{Credentials, InterfaceChoice};
+
+/// Interfaces, and the TLS that they offer.
+pub(crate) struct Interfaces {
+    pub(crate) all: Vec<Interface>,
+    pub(crate) certificates: Certificates,
+}
+
+/// The TLS of all interfaces; those with the same files have the same.
+#[derive(Default)]
+pub(crate) struct Certificates(Vec<(Credentials, Tls)>);
+
+impl Interfaces {
+    /// Reads all certificates.
+    pub(crate) fn new(choices: &[InterfaceChoice]) -> Result<Self, TlsError> {
+        let mut certificates = Certificates::default();
+        let interfaces = choices.iter().map(|choice| {
+            let tls = choice.credentials.as_ref();
+            let tls = tls.map(|it| certificates.load(it)).transpose()?;
+            Ok(interface(choice, tls.as_ref()))
+        });
+        let all = interfaces.collect::<Result<_, _>>()?;
+        Ok(Self { all, certificates })
+    }
+}
+
+impl Certificates {
+    fn load(&mut self, credentials: &Credentials) -> Result<Tls, TlsError> {
+        if let Some((_, tls)) = self.0.iter().find(|(known, _)| known == credentials) {
+            return Ok(tls.clone());
+        }
+        let tls = Tls::load(options(credentials))?;
+        self.0.push((credentials.clone(), tls.clone()));
+        Ok(tls)
+    }
+
+    /// Reads all files again, and says how that went.
+    pub(crate) fn reload(&self) {
+        for (_, tls) in &self.0 {
+            match tls.reload() {
+                Ok(()) => tracing::info!("the certificates were read again"),
+                Err(error) => {
+                    tracing::error!(%error, "the certificates stay as they were");
+                }
+            }
+        }
+    }
+}
+
+fn options(credentials: &Credentials) -> TlsOptions {
+    let mut pairs = credentials.certificates.iter();
+    let (chain, key) = pairs.next().cloned().unwrap_or_default();
+    let mut options = TlsOptions::new(chain, key)
+        .client_certificates(credentials.client_certificates)
+        .min_version(credentials.min_version);
+    for (chain, key) in pairs {
+        options = options.add_certificate(chain, key);
+    }
+    for path in &credentials.client_ca {
+        options = options.add_client_ca(path);
+    }
+    for path in &credentials.client_crl {
+        options = options.add_client_crl(path);
+    }
+    match credentials.certificate_user {
+        Some(name) => options.user_from_certificate(name),
+        None => options,
+    }
+}
+
+fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Interface {
+    let (is_web, port) = (choice.kind.is_web(), choice.port);
+    let mut interface = match (&choice.socket, &choice.host) {
+        (Some(path), _) if is_web => Interface::websocket_unix(path),
+        (Some(path), _) => Interface::unix(path),
+        (None, None) if is_web => Interface::websocket_on_all_addresses(port),
+        (None, None) => Interface::mqtt_on_all_addresses(port),
+        (None, Some(host)) => {
+            let address = if host.contains(':') && !host.starts_with('[') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            };
+            if is_web {
+                Interface::websocket(address)
+            } else {
+                Interface::mqtt(address)
+            }
+        }
+    }
+    .proxy_protocol(choice.proxy_protocol)
+    .ipv6_only(choice.ipv6_only)
+    .websocket_origins(&choice.origins);
+    if let Some(path) = &choice.path {
+        interface = interface.websocket_path(path);
+    }
+    if let Some(max_connections) = choice.max_connections {
+        interface = interface.max_connections(max_connections);
+    }
+    if let Some(timeout) = choice.handshake_timeout {
+        interface = interface.handshake_timeout(timeout);
+    }
+    match tls {
+        Some(tls) => interface.tls(tls),
+        None => interface,
+    }
+}
