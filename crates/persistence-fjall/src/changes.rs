@@ -80,7 +80,7 @@ impl Changes {
         })
     }
 
-    /// Looks at all that is to come: a message that is queued twice is shared from the beginning.
+    /// Looks at what is to come: a message that is queued twice in it is shared from the beginning.
     pub(crate) fn prepare<'o>(&mut self, operations: impl Iterator<Item = &'o Operation>) {
         for operation in operations {
             if let Operation::Enqueue { message, .. } = operation {
@@ -209,6 +209,11 @@ impl Changes {
             self.new_wills.remove(&key.client);
         }
         Ok(())
+    }
+
+    /// Whether sessions are gone whose contents are to go.
+    pub(crate) fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
     }
 
     /// The group is stored: gives the sessions whose contents are to go.

@@ -35,6 +35,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn open(path: &Path, options: &FjallOptions) -> Result<Self, Failure> {
+        crate::manifest::check(path)?;
         crate::journal::cut_off_torn_batch(path)?;
         let database = Database::builder(path)
             .cache_size(options.cache_bytes)

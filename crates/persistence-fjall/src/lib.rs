@@ -63,6 +63,7 @@ mod journal;
 mod keys;
 mod lookup;
 pub mod maintenance;
+mod manifest;
 mod numbers;
 mod options;
 mod place;

@@ -1,17 +1,20 @@
-//! Looking after a store that no broker has open: checking it, printing it, making it smaller.
+//! Looking after a store that no broker has open: checking it, printing it, making it smaller, repairing
+//! its journals.
 //!
 //! Each function opens the store as a broker would, so it is refused while one has it, and says how
 //! far it has come through a callback. The callback can end it at any time: verifying and printing
-//! change nothing, and compacting may be broken off wherever it is.
+//! change nothing, and compacting and repairing may be broken off wherever they are.
 
 mod compact;
 mod dump;
+mod repair;
 mod verify;
 
 use core::ops::ControlFlow;
 
 pub use compact::{Compacted, compact};
 pub use dump::{Dumped, dump};
+pub use repair::{Cut, Repaired, repair};
 pub use verify::{Verified, verify};
 
 use crate::OpenError;

@@ -50,7 +50,8 @@ pub struct FjallOptions {
     pub cache_bytes: u64,
     /// Bytes of what was written last that each part of the store keeps in memory before it writes
     /// a file, 1 MiB to 1 GiB; by default 16 MiB. There are seven parts, of which three see most
-    /// of the writes; each may have this twice over while a file is being written.
+    /// of the writes; each may have this twice over while a file is being written. Counts when a
+    /// store is made, and stays with it: opening it with another value changes nothing.
     pub memtable_bytes: u64,
     /// Bytes of journals, from which a store is read back after a crash, 64 MiB or more; by default
     /// 128 MiB. More makes the start after a crash slower, and files fewer.

@@ -38,6 +38,9 @@ const REST: Duration = Duration::from_secs(1);
 pub(crate) struct Upkeep {
     /// Sessions whose contents are to be removed.
     dropped: VecDeque<u64>,
+    /// What was removed last of the first of them. What is in front of it is still in the engine's
+    /// files for a while, and each step would walk over all of it.
+    removed: Option<Vec<u8>>,
     walk: Walk,
     /// When the walk goes on.
     walk_at: Instant,
@@ -72,6 +75,7 @@ impl Upkeep {
         }
         Ok(Self {
             dropped,
+            removed: None,
             walk: Walk::default(),
             walk_at: Instant::now() + STEP,
             rests_until: None,
@@ -91,6 +95,7 @@ impl Upkeep {
     /// What is under way is read anew.
     pub(crate) fn forget(&mut self) {
         self.walk = Walk::default();
+        self.removed = None;
     }
 
     /// How long there is nothing to be done.
@@ -117,9 +122,10 @@ impl Upkeep {
         while room > 0
             && let Some(session) = self.dropped.front().copied()
         {
-            room = clean(engine, changes, session, room)?;
+            room = clean(engine, changes, (session, &mut self.removed), room)?;
             if room > 0 {
                 self.dropped.pop_front();
+                self.removed = None;
             }
         }
         if Instant::now() >= self.walk_at {
@@ -221,35 +227,39 @@ impl Walk {
     }
 }
 
-/// Removes up to `room` of the contents of a session that is gone; gives what is left of `room`,
-/// which is none as long as there may be more.
+/// Removes up to `room` of the contents of a session that is gone, behind what was removed last; gives
+/// what is left of `room`, which is none as long as there may be more.
 fn clean(
     engine: &Engine,
     changes: &mut Changes,
-    session: u64,
+    (session, removed): (u64, &mut Option<Vec<u8>>),
     room: usize,
 ) -> Result<usize, Failure> {
     let mut left = room;
+    let first = match removed.take() {
+        Some(last) => Bound::Excluded(last),
+        None => Bound::Included(keys::contents(session)),
+    };
+    let end = match session.checked_add(1) {
+        Some(next) => Bound::Excluded(keys::contents(next)),
+        None => Bound::Unbounded,
+    };
     let contents = engine.database.snapshot();
-    for entry in contents.prefix(&engine.contents, keys::contents(session)) {
-        if left == 0 {
-            return Ok(0);
-        }
+    for entry in contents.range(&engine.contents, (first, end)) {
         let (key, value) = entry.into_inner()?;
         left -= 1;
         let message = match keys::read_contents(&key) {
             Ok((_, Content::Outgoing(_))) => OutgoingRecord::decode(&value).ok(),
             _ => None,
         };
-        changes.clean(
-            engine,
-            key.to_vec(),
-            message.and_then(|record| record.message),
-        )?;
+        let message = message.and_then(|record| record.message);
+        changes.clean(engine, key.to_vec(), message)?;
+        if left == 0 {
+            *removed = Some(key.to_vec());
+            return Ok(0);
+        }
     }
-    if left > 0 {
-        changes.cleaned(session);
-    }
+    changes.cleaned(session);
     Ok(left)
 }
 

@@ -1,6 +1,10 @@
 //! The one thread that writes: takes what is waiting as a group, writes it as one batch of the
 //! engine with one sync, and answers each.
 //!
+//! Callers that were answered come again, and the sync is what costs most. So a group of several
+//! waits a moment for those that are on their way, works out what they change as they come, and goes
+//! when as many are there as seem to be at work, or when nobody came for a while.
+//!
 //! When the engine refuses, it is opened again, for only that tells whether the group is stored, and
 //! the group is applied once more: all operations may be repeated in their order. That goes on until
 //! it works, or until a batch has waited for as long as it may.
@@ -14,7 +18,7 @@ use crate::Durability;
 use crate::changes::Changes;
 use crate::engine::Engine;
 use crate::error::{Failure, FailureKind};
-use crate::queue::{Commit, Taken};
+use crate::queue::{Commit, Group, Taken};
 use crate::shared::{Shared, guarded};
 use crate::upkeep::Upkeep;
 
@@ -23,8 +27,13 @@ use crate::upkeep::Upkeep;
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// For callers to come again.
-const LONGEST_LINGER: Duration = Duration::from_millis(2);
+/// For callers to come again: parts of what the last group took, and bounds. A group goes when nobody
+/// came for as long as a gap.
+const LINGER_PART: u32 = 2;
+const LONGEST_LINGER: Duration = Duration::from_millis(4);
+const GAP_PART: u32 = 4;
+const SHORTEST_GAP: Duration = Duration::from_micros(100);
+const LONGEST_GAP: Duration = Duration::from_millis(1);
 
 /// More memtables than this waiting to be written as files, or more files than that waiting to be
 /// merged, and the writer waits before the engine does: it would wait forever where the thread that
@@ -41,7 +50,7 @@ pub(crate) struct Writer {
     upkeep: Upkeep,
     /// When what was written first and is not synced was written.
     unsynced_since: Option<Instant>,
-    /// How many batches were in the last group, and how long it took.
+    /// How many batches were in the last group or waiting behind it, and how long it took.
     last: (usize, Duration),
     /// Whether the last attempt has failed: the operator is told about the first.
     failing: bool,
@@ -62,15 +71,11 @@ impl Writer {
     /// Works until the queue is closed, and empty.
     pub(crate) fn run(mut self) {
         loop {
-            let (callers, took) = self.last;
-            if callers > 1 && self.shared.options.durability == Durability::Always {
-                // Their number may differ a little; and they come within a part of what a sync takes.
-                let moment = (took / 4).min(LONGEST_LINGER);
-                self.shared.queue.linger(callers - callers / 8, moment);
-            }
             match self.shared.queue.take(self.patience()) {
                 Taken::Closed => break,
-                Taken::Group(group) if group.is_empty() => self.last = (0, Duration::ZERO),
+                Taken::Group(group) if group.commits.is_empty() => {
+                    self.last = (0, Duration::ZERO);
+                }
                 Taken::Group(group) => self.store(group),
             }
             self.sync_if_due();
@@ -93,69 +98,114 @@ impl Writer {
     }
 
     /// Stores a group and answers, however long it takes.
-    fn store(&mut self, mut group: Vec<Arc<Commit>>) {
+    fn store(&mut self, mut group: Group) {
         let mut pause = PAUSE;
-        while !group.is_empty() {
-            let begin = Instant::now();
+        while !group.commits.is_empty() {
             let failure = match self.attempt(&mut group) {
-                Ok(()) => {
-                    self.last = (group.len(), begin.elapsed());
-                    if core::mem::take(&mut self.failing) {
-                        tracing::info!(path = %self.shared.path().display(), "the store can be written to again");
-                    }
-                    group.iter().for_each(|commit| commit.answer(Ok(())));
-                    return;
-                }
+                Ok(()) => return,
                 Err(failure) => failure,
             };
             let failure = self.recover(failure);
-            self.wait(&mut group, &failure, &mut pause);
+            self.wait(&mut group.commits, &failure, &mut pause);
         }
     }
 
-    /// One attempt. A batch that is in the way of the others, because something that it needs cannot
-    /// be read, is answered and left out.
-    fn attempt(&mut self, group: &mut Vec<Arc<Commit>>) -> Result<(), Failure> {
+    /// One attempt; answers if it succeeds. A batch that is in the way of the others, because
+    /// something that it needs cannot be read, is answered and left out.
+    fn attempt(&mut self, group: &mut Group) -> Result<(), Failure> {
         let engine = self.shared.engine()?;
+        let mode = self.mode();
+        let since = Instant::now();
+        let mut applied = 0;
         loop {
-            let applied = guarded(|| Ok(self.apply(&engine, group)))?;
-            match applied {
-                Ok(()) => break,
+            let result = guarded(|| Ok(self.apply(&engine, &group.commits, applied)))?;
+            match result {
+                Ok(()) => {
+                    applied = group.commits.len();
+                    if mode == PersistMode::Buffer || !self.linger(group, since) {
+                        break;
+                    }
+                }
                 Err((at, failure)) if failure.kind == FailureKind::Damaged => {
                     self.changes.forget();
-                    let refused = group.remove(at);
+                    applied = 0;
+                    let refused = group.commits.remove(at);
                     refused.answer(Err(self.shared.explain(failure)));
                 }
                 Err((_, failure)) => return Err(failure),
             }
         }
-        let mode = self.mode();
+        let begin = Instant::now();
         guarded(|| {
             wait_for_room(&engine)?;
             self.changes.write(&engine, mode)
         })?;
-        let dropped = self.changes.keep();
+        let waiting = self.shared.queue.waiting();
+        self.last = (group.commits.len() + waiting, begin.elapsed());
         if mode == PersistMode::Buffer {
             self.unsynced_since.get_or_insert_with(Instant::now);
         } else {
             self.unsynced_since = None;
         }
-        // What was dropped is small in most cases, and then gone before anyone is told.
-        if !dropped.is_empty() {
-            self.upkeep.dropped(dropped);
-            self.upkeep_step();
+        if core::mem::take(&mut self.failing) {
+            tracing::info!(path = %self.shared.path().display(), "the store can be written to again");
         }
+        self.answer(group);
         Ok(())
     }
 
-    fn apply(&mut self, engine: &Engine, group: &[Arc<Commit>]) -> Result<(), (usize, Failure)> {
-        let operations = group.iter().flat_map(|commit| &commit.operations);
+    /// The group is stored.
+    fn answer(&mut self, group: &mut Group) {
+        let answer = |group: &mut Group| {
+            group
+                .commits
+                .drain(..)
+                .for_each(|commit| commit.answer(Ok(())));
+        };
+        if !self.changes.has_dropped() {
+            // Callers come again meanwhile.
+            answer(group);
+            self.changes.keep();
+            return;
+        }
+        // What was dropped is small in most cases, and then gone before anyone is told.
+        let dropped = self.changes.keep();
+        self.upkeep.dropped(dropped);
+        self.upkeep_step();
+        answer(group);
+    }
+
+    /// Waits a moment for more; says whether some came.
+    fn linger(&self, group: &mut Group, since: Instant) -> bool {
+        let (callers, took) = self.last;
+        let most = (took / LINGER_PART).min(LONGEST_LINGER);
+        let there = group.commits.len();
+        if there >= callers || since.elapsed() >= most {
+            return false;
+        }
+        // Their number may differ a little.
+        let gap = match there >= callers - callers / 8 {
+            true => SHORTEST_GAP,
+            false => (took / GAP_PART).clamp(SHORTEST_GAP, LONGEST_GAP),
+        };
+        self.shared.queue.take_more(group, callers, gap)
+    }
+
+    /// Works out what those from `first` on change.
+    fn apply(
+        &mut self,
+        engine: &Engine,
+        group: &[Arc<Commit>],
+        first: usize,
+    ) -> Result<(), (usize, Failure)> {
+        let new = group.get(first..).unwrap_or_default();
+        let operations = new.iter().flat_map(|commit| &commit.operations);
         self.changes.prepare(operations);
-        for (at, commit) in group.iter().enumerate() {
+        for (at, commit) in new.iter().enumerate() {
             for operation in &commit.operations {
                 self.changes
                     .apply(engine, operation)
-                    .map_err(|failure| (at, failure))?;
+                    .map_err(|failure| (first + at, failure))?;
             }
         }
         Ok(())

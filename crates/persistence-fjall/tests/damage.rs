@@ -224,8 +224,7 @@ fn a_journal_with_a_byte_that_has_changed_gives_a_prefix_or_an_error() {
     assert!(opened + refused > 20 && refused > 0, "{opened} {refused}");
 }
 
-/// Files of the engine whose blocks have changed. (Its lists of files are another matter: over some of
-/// what may be wrong with those the engine ends the process, with a message.)
+/// Files of the engine whose blocks have changed.
 #[test]
 fn a_file_with_a_byte_that_has_changed_is_found_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -277,6 +276,64 @@ fn a_file_with_a_byte_that_has_changed_is_found_out() {
         }
     }
     assert!(found_out > 0, "{files:?}");
+}
+
+/// The lists of files of the engine: what is wrong with them is an error, and nothing is removed.
+#[test]
+fn a_list_of_files_that_was_changed_is_found_out_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallPersistence::open(folder.path(), FjallOptions::default()).unwrap();
+    block_on(store.commit(&mut batch(0))).unwrap();
+    drop(store);
+    let mut go_on = |_| std::ops::ControlFlow::Continue(());
+    persistence_fjall::maintenance::compact(folder.path(), &mut go_on).unwrap();
+    let data = folder.path().join("data");
+    let mut files = Vec::new();
+    list(&data.join("keyspaces"), &mut files);
+    let all = files.len();
+    // Others may be left of before.
+    files.retain(|file| file.ends_with("current"));
+    assert_eq!(files.len(), 8, "{files:?}");
+    for current in files.clone() {
+        let number = fs::read(&current).unwrap()[0];
+        files.push(current.with_file_name(format!("v{number}")));
+    }
+    files.push(data.join("version"));
+    for file in &files {
+        let bytes = fs::read(file).unwrap();
+        let mut images: Vec<Option<Vec<u8>>> = vec![None, Some(Vec::new())];
+        images.push(Some(bytes[..bytes.len() - 1].to_vec()));
+        for at in (0..bytes.len()).step_by(7) {
+            let mut image = bytes.clone();
+            image[at] ^= 0xA5;
+            images.push(Some(image));
+        }
+        for image in images {
+            match image {
+                Some(image) => fs::write(file, image).unwrap(),
+                None => fs::remove_file(file).unwrap(),
+            }
+            let opened = FjallPersistence::open(folder.path(), FjallOptions::default());
+            assert!(
+                matches!(opened, Err(OpenError::Damaged { .. })),
+                "{}: {opened:?}",
+                file.display()
+            );
+        }
+        fs::write(file, bytes).unwrap();
+    }
+    // A part that is not there at all.
+    let (part, away) = (data.join("keyspaces/3"), folder.path().join("away"));
+    fs::rename(&part, &away).unwrap();
+    let opened = FjallPersistence::open(folder.path(), FjallOptions::default());
+    assert!(matches!(opened, Err(OpenError::Damaged { .. })));
+    fs::rename(&away, &part).unwrap();
+
+    let mut left = Vec::new();
+    list(&data.join("keyspaces"), &mut left);
+    assert_eq!(left.len(), all);
+    let store = FjallPersistence::open(folder.path(), FjallOptions::default()).unwrap();
+    assert_eq!(prefix(&store).unwrap(), 1);
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {

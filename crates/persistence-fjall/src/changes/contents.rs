@@ -109,10 +109,13 @@ impl Changes {
             return Ok(());
         };
         let place = (number, *sequence);
-        let before = self.queued(engine, place)?;
+        let mut size = self.size(engine, number)?;
+        let before = match size.is_behind(engine, number, *sequence)? {
+            true => None,
+            false => self.queued(engine, place)?,
+        };
         // Taken before the other is let go: it may be the same one.
         let id = self.messages.take(message, &mut self.numbers);
-        let mut size = self.size(engine, number)?;
         if let Some(before) = &before {
             size.take(*sequence, before);
             if let Some(message) = before.message {

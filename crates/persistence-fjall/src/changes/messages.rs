@@ -48,9 +48,17 @@ impl Messages {
     /// One more queue has this message.
     pub(super) fn take(&mut self, message: &Arc<Message>, numbers: &mut Numbers) -> MessageId {
         let address = address(message);
-        let number = *self.numbers.entry(address).or_insert_with(|| {
+        let known = self.numbers.get(&address).copied();
+        // A queue has it that it was not to share when that came: it is stored once more.
+        let known = known.filter(|number| {
+            let queues = self.fresh.get(number).map_or(0, |(_, queues)| *queues);
+            is_shared(*number) || queues == 0
+        });
+        let number = known.unwrap_or_else(|| {
             let shared = self.expected.get(&address).is_some_and(|count| *count > 1);
-            (numbers.message() << 1) | u64::from(shared)
+            let number = (numbers.message() << 1) | u64::from(shared);
+            self.numbers.insert(address, number);
+            number
         });
         let fresh = self.fresh.entry(number);
         fresh.or_insert_with(|| (Arc::clone(message), 0)).1 += 1;
