@@ -17,6 +17,7 @@ mod subscribe;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use parking_lot::{Mutex, RwLock};
 use topic_trie::SharedFilterTrie;
@@ -55,7 +56,7 @@ pub struct Broker {
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
     pub(crate) groups: Groups,
     leaving: Leaving,
-    pub(crate) retained: RetainedMessages,
+    pub(crate) retained: Arc<RetainedMessages>,
     pub(crate) deadlines: Deadlines,
     node: Arc<str>,
     next_session_id: AtomicU64,
@@ -100,7 +101,7 @@ impl Broker {
             subscriptions: SharedFilterTrie::new(),
             groups: Groups::default(),
             leaving: Leaving::default(),
-            retained: RetainedMessages::default(),
+            retained: Arc::default(),
             deadlines: Deadlines::default(),
             node: "mosca".into(),
             next_session_id: AtomicU64::new(1),
@@ -177,20 +178,17 @@ impl Broker {
 
     /// Applies what waited for a batch that did not come from a connection.
     pub fn handle_committed(&self, _now: Timestamp, mut ticket: Ticket, effects: &mut Effects) {
-        for Release { session, change } in ticket.releases.drain(..) {
-            effects.wakes.extend(session.release(change));
-        }
+        let released = ticket.releases.drain(..);
+        effects.wakes.extend(released.filter_map(Release::commit));
     }
 
     /// Drops what waited for a batch that could not be committed, and wakes those who waited
     /// behind it.
     pub fn handle_commit_failed(&self, mut ticket: Ticket) {
         self.counters.failed_commits.add(1);
-        for Release { session, change } in ticket.releases.drain(..) {
-            if let Some(waker) = session.abort(change, &self.counters) {
-                waker.wake();
-            }
-        }
+        let aborted = ticket.releases.drain(..);
+        let wakers = aborted.filter_map(|release| release.abort(&self.counters));
+        wakers.for_each(Waker::wake);
     }
 
     /// Publishes a message in the broker's own name.

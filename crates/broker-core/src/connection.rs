@@ -370,6 +370,7 @@ impl Drop for Connection {
 }
 
 impl Connected {
+    #[inline(always)]
     fn handle_packet(
         &mut self,
         packet: &Packet<'_>,

@@ -19,9 +19,11 @@ use std::task::Waker;
 
 use mqtt_codec::PacketId;
 
+use crate::counters::Counters;
 use crate::outbox::Outbox;
 use crate::persistence::Batch;
 use crate::publication::Frames;
+use crate::retained::RetainedChange;
 use crate::session::Session;
 use crate::subscription::Receivers;
 
@@ -57,11 +59,13 @@ pub struct Ticket {
     pub(crate) releases: Vec<Release>,
 }
 
-/// A session that has to know what became of a change.
+/// Who has to know what became of a change.
 #[derive(Debug)]
-pub(crate) struct Release {
-    pub(crate) session: Arc<Session>,
-    pub(crate) change: Change,
+pub(crate) enum Release {
+    /// A session.
+    Session(Arc<Session>, Change),
+    /// The retained messages.
+    Retained(RetainedChange),
 }
 
 /// What a session waits for.
@@ -132,6 +136,9 @@ impl Effects {
     /// Wakes each task that has something to send, once. Returns how many they were.
     pub fn wake(&mut self) -> usize {
         let woken = self.wakes.len();
+        if woken == 0 {
+            return 0;
+        }
         for waker in self.wakes.drain(..) {
             waker.wake();
         }
@@ -151,20 +158,45 @@ impl Effects {
 
 impl Release {
     pub(crate) fn new(session: &Arc<Session>, change: Change) -> Self {
-        Self {
-            session: Arc::clone(session),
-            change,
+        Self::Session(Arc::clone(session), change)
+    }
+
+    /// It was committed. Returns the task that is to be woken.
+    #[inline]
+    pub(crate) fn commit(self) -> Option<Waker> {
+        match self {
+            Self::Session(session, change) => session.release(change),
+            Self::Retained(change) => {
+                change.commit();
+                None
+            }
+        }
+    }
+
+    /// It could not be committed. Returns the task that is to be woken.
+    pub(crate) fn abort(self, counters: &Counters) -> Option<Waker> {
+        match self {
+            Self::Session(session, change) => session.abort(change, counters),
+            Self::Retained(change) => {
+                change.abort();
+                None
+            }
+        }
+    }
+
+    /// What changes in a session, if it is one.
+    pub(crate) fn change(&self) -> Option<Change> {
+        match self {
+            Self::Session(_, change) => Some(*change),
+            Self::Retained(_) => None,
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        for Release { session, change } in self.releases.drain(..) {
-            if let Some(waker) = session.release(change) {
-                waker.wake();
-            }
-        }
+        let wakers = self.releases.drain(..).filter_map(Release::commit);
+        wakers.for_each(Waker::wake);
     }
 }
 

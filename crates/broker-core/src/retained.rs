@@ -1,6 +1,8 @@
 //! Retained messages: one per topic, kept for those who subscribe later
 //! (sections 3.3.1.3 of both versions).
 
+mod unsettled;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,9 +11,12 @@ use parking_lot::{Mutex, RwLock};
 use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicName};
 
 use crate::counters::Counters;
+use crate::effects::Release;
 use crate::options::BrokerOptions;
 use crate::persistence::{Batch, Operation};
 use crate::{Message, Timestamp};
+pub(crate) use unsettled::RetainedChange;
+use unsettled::Unsettled;
 
 /// Topics looked at in one go while the lock is held.
 const STEP: usize = 256;
@@ -45,6 +50,8 @@ struct Kept {
     bytes: usize,
     /// How many of them expire.
     expiring: usize,
+    /// What is not committed yet.
+    unsettled: Unsettled,
 }
 
 /// What became of a message that was to be retained.
@@ -58,18 +65,30 @@ pub(crate) enum Retained {
 
 impl RetainedMessages {
     /// Makes a message the retained one of its topic, or, if its payload is empty, removes the one
-    /// there is [MQTT-3.3.1-6].
+    /// there is [MQTT-3.3.1-6]. That is undone if the batch cannot be committed, by what is added to
+    /// `releases`.
     pub(crate) fn put(
-        &self,
+        self: &Arc<Self>,
         topic: TopicName<'_>,
         message: &Arc<Message>,
         options: &BrokerOptions,
         counters: &Counters,
         batch: &mut Batch,
+        releases: &mut Vec<Release>,
     ) -> Retained {
         let mut kept = self.kept.write();
+        let change = || {
+            Release::Retained(RetainedChange {
+                kept: Arc::clone(self),
+                message: Arc::clone(message),
+            })
+        };
         if message.payload().is_empty() {
-            if kept.remove(topic) {
+            let removed = kept.remove(topic);
+            // If there is none because of another one whose commit is under way, and may fail.
+            if removed.is_some() || kept.unsettled.has(topic.as_str()) {
+                kept.unsettled.begin(message, removed);
+                releases.push(change());
                 batch.push(Operation::DropRetained {
                     topic: topic.as_str().into(),
                 });
@@ -85,6 +104,8 @@ impl RetainedMessages {
             counters.refused_retained.add(1);
             return Retained::Refused;
         }
+        kept.unsettled.begin(message, replaced);
+        releases.push(change());
         // Under the lock, so that batches name the messages of one topic in the order in which
         // they replaced each other here.
         batch.push(Operation::PutRetained {
@@ -228,12 +249,10 @@ impl Kept {
         Some(replaced)
     }
 
-    fn remove(&mut self, topic: TopicName<'_>) -> bool {
-        let removed = self.topics.remove(topic);
-        if let Some(old) = &removed {
-            self.uncount(old);
-        }
-        removed.is_some()
+    fn remove(&mut self, topic: TopicName<'_>) -> Option<Arc<Message>> {
+        let removed = self.topics.remove(topic)?;
+        self.uncount(&removed);
+        Some(removed)
     }
 
     /// Removes this message, unless its topic has another one by now.
@@ -242,7 +261,7 @@ impl Kept {
             return false;
         };
         let is_it = |kept: &Arc<Message>| Arc::ptr_eq(kept, message);
-        self.topics.get(topic).is_some_and(is_it) && self.remove(topic)
+        self.topics.get(topic).is_some_and(is_it) && self.remove(topic).is_some()
     }
 
     fn uncount(&mut self, old: &Message) {
@@ -262,7 +281,7 @@ mod tests {
         Timestamp::from_millis(secs * 1_000)
     }
 
-    fn put(retained: &RetainedMessages, number: usize, expires: Timestamp) {
+    fn put(retained: &Arc<RetainedMessages>, number: usize, expires: Timestamp) {
         let message = Message::new(MessageParts {
             topic: &format!("topic/{number}"),
             properties: &[],
@@ -273,15 +292,18 @@ mod tests {
         });
         let topic = TopicName::new(message.topic()).unwrap();
         let (options, counters) = (BrokerOptions::default(), Counters::default());
-        let batch = &mut Batch::default();
-        let put = retained.put(topic, &message, &options, &counters, batch);
+        let (batch, releases) = (&mut Batch::default(), &mut Vec::new());
+        let put = retained.put(topic, &message, &options, &counters, batch, releases);
         assert_eq!(put, Retained::Yes);
+        for release in releases.drain(..) {
+            release.commit();
+        }
     }
 
     #[test]
     fn what_has_expired_is_removed_in_steps_once_a_minute() {
         const ALL: usize = 3 * STEP - 100;
-        let retained = RetainedMessages::default();
+        let retained = Arc::new(RetainedMessages::default());
         let counters = Counters::default();
         let mut batch = Batch::default();
         for number in 0..ALL {
@@ -313,7 +335,7 @@ mod tests {
 
     #[test]
     fn one_that_was_replaced_while_the_others_are_looked_at_stays() {
-        let retained = RetainedMessages::default();
+        let retained = Arc::new(RetainedMessages::default());
         for number in 0..2 * STEP {
             put(&retained, number, at(100));
         }

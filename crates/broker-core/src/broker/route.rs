@@ -80,9 +80,10 @@ impl Broker {
     ) -> Result<(), TopicError> {
         let topic = TopicName::new(message.topic())?;
         if message.retain() && self.options.retain_available {
-            let batch = &mut effects.batch;
+            let (batch, releases) = (&mut effects.batch, &mut effects.ticket.releases);
+            let (options, counters) = (&self.options, &self.counters);
             self.retained
-                .put(topic, message, &self.options, &self.counters, batch);
+                .put(topic, message, options, counters, batch, releases);
         }
         let (scratch, mut rest) = effects.split();
         let mut receivers = core::mem::take(scratch.receivers);

@@ -51,8 +51,10 @@ impl Connection {
             effects.ticket.replies = replies;
             effects.ticket.replies.clear();
         }
-        for Release { session, change } in effects.ticket.releases.drain(..) {
-            effects.wakes.extend(session.release(change));
+        // Mostly there is nothing, and to drain that costs more than to look.
+        if !effects.ticket.releases.is_empty() {
+            let released = effects.ticket.releases.drain(..);
+            effects.wakes.extend(released.filter_map(Release::commit));
         }
     }
 
@@ -112,8 +114,12 @@ impl Connected {
     /// nothing else of this connection was to be stored, and nothing else is to be answered.
     fn refuse(&mut self, ticket: &Ticket, cause: CloseCause) -> Option<Vec<u8>> {
         let reason_code = cause.disconnect_reason()?;
-        let is_of_publications =
-            |release: &Release| matches!(release.change, Change::Enqueued(_) | Change::Received(_));
+        let is_of_publications = |release: &Release| {
+            matches!(
+                release.change(),
+                None | Some(Change::Enqueued(_) | Change::Received(_))
+            )
+        };
         if !self.version.is_v5()
             || !self.greeted
             || ticket.replies.is_empty()
@@ -178,7 +184,7 @@ impl Connected {
     /// Whether the QoS 2 message with this identifier is in the batch. If it is not, it was stored
     /// before and is sent again.
     fn begins(&self, packet_id: PacketId, ticket: &Ticket) -> bool {
-        let mut changes = ticket.releases.iter().map(|release| release.change);
+        let mut changes = ticket.releases.iter().filter_map(Release::change);
         !self.session.is_durable()
             || changes.any(|it| matches!(it, Change::Received(id) if id == packet_id))
     }

@@ -238,9 +238,10 @@ impl Connected {
         if publish.retain {
             let message = publication.original();
             let (options, counters) = (broker.options(), broker.counters());
+            let (batch, releases) = (&mut *rest.batch, &mut *rest.releases);
             retained = broker
                 .retained
-                .put(topic, &message, options, counters, rest.batch);
+                .put(topic, &message, options, counters, batch, releases);
         }
         let cache_entries = broker.options().topic_cache_entries;
         let publisher = self.session.id();

@@ -1,7 +1,7 @@
 //! Stores that fail, and stores that take their time.
 
-use broker_core::{BrokerOptions, CloseCause};
-use mqtt_codec::{Packet, Publish, ReasonCode};
+use broker_core::{BrokerOptions, CloseCause, MessageParts, Timestamp};
+use mqtt_codec::{OwnedPacket, Packet, Publish, QoS, ReasonCode};
 
 use crate::harness::client::id;
 use crate::harness::*;
@@ -291,4 +291,88 @@ fn a_will_that_reached_the_store_after_its_session_was_replaced_is_not_published
     drop(first);
     net.crash_and_restart();
     watcher.connect().expect_nothing();
+}
+
+/// The only retained message on `a`, as a new subscriber gets it.
+fn retained(net: &Net) -> Option<String> {
+    let client = net.connect("looking");
+    client.subscribe("a", 0);
+    let found = match client.try_next() {
+        Some(OwnedPacket::Publish(publish)) => {
+            assert!(publish.retain);
+            Some(String::from_utf8(publish.payload.to_vec()).expect("text"))
+        }
+        None => None,
+        other => panic!("nobody asked for {other:?}"),
+    };
+    client.expect_nothing();
+    client.disconnect();
+    found
+}
+
+fn retain<'a>(payload: &'a str) -> Publish<'a> {
+    Publish {
+        retain: true,
+        ..qos1("a", payload)
+    }
+}
+
+#[test]
+fn a_retained_message_that_could_not_be_stored_leaves_the_one_before_it() {
+    let (net, store) = Net::with_store(BrokerOptions::default());
+    for (before, lost) in [("", "1"), ("2", "3"), ("4", "")] {
+        net.connect("publisher").publish(retain(before));
+        for mood in [Mood::Failing, Mood::Full] {
+            store.set_mood(mood);
+            let publisher = net.connect("publisher");
+            publisher.send_publish(retain(lost));
+            store.set_mood(Mood::Willing);
+            let expected = (!before.is_empty()).then(|| before.to_owned());
+            assert_eq!(retained(&net), expected);
+        }
+        let found = retained(&net);
+        net.crash_and_restart();
+        assert_eq!(retained(&net), found, "as the store has it");
+    }
+}
+
+#[test]
+fn of_retained_messages_under_way_the_last_that_could_be_stored_stays() {
+    let (net, store) = Net::with_store(BrokerOptions::default());
+    net.connect("publisher").publish(retain("before"));
+    let [one, two, three] = ["one", "two", "three"].map(|name| net.connect(name));
+    store.set_mood(Mood::Holding);
+    for (publisher, payload) in [(&one, "1"), (&two, ""), (&three, "3")] {
+        publisher.send_publish(retain(payload));
+    }
+    store.refuse_held(2);
+    net.run();
+    three.expect_closed(CloseCause::StoreFailed);
+    store.refuse_held(1);
+    net.run();
+    two.expect_closed(CloseCause::StoreFailed);
+    store.let_go(0);
+    net.run();
+    one.expect_puback(id(1));
+    store.set_mood(Mood::Willing);
+    assert_eq!(retained(&net).as_deref(), Some("1"));
+    net.crash_and_restart();
+    assert_eq!(retained(&net).as_deref(), Some("1"));
+}
+
+#[test]
+fn what_the_broker_retains_and_cannot_store_is_not_retained_either() {
+    let (net, store) = Net::with_store(BrokerOptions::default());
+    net.connect("publisher").publish(retain("before"));
+    store.set_mood(Mood::Failing);
+    net.broker_publishes(MessageParts {
+        topic: "a",
+        properties: &[],
+        payload: b"lost",
+        qos: QoS::AtMostOnce,
+        retain: true,
+        expires: Timestamp::MAX,
+    });
+    store.set_mood(Mood::Willing);
+    assert_eq!(retained(&net).as_deref(), Some("before"));
 }
