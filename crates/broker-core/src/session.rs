@@ -334,8 +334,9 @@ impl State {
             self.has_shared &= outgoing.len() > 0;
             outgoing.rewind();
         }
+        // What others are to get at once stays until they have it.
         if can_spill
-            && !self.may_share()
+            && !self.has_shared
             && let Some(outgoing) = self.outgoing.get_mut()
         {
             outgoing.spill();
@@ -350,8 +351,7 @@ impl State {
         }
     }
 
-    /// Whether what it is owed may have to go to other members of shared subscriptions, and so stays
-    /// in memory.
+    /// Whether what it is owed may have to go to other members of shared subscriptions.
     pub(crate) fn may_share(&self) -> bool {
         self.has_shared || self.filters.shared().next().is_some()
     }

@@ -160,6 +160,11 @@ impl Group {
         (is_connected || is_away).then_some(is_connected)
     }
 
+    /// Whether anybody who is connected may get a message.
+    pub(crate) fn has_any(&self, search: Search) -> bool {
+        self.members.lock().next(search).is_some()
+    }
+
     /// Who gets a message: a connected member by the strategy, or where there is none, one whose
     /// session keeps the message for it.
     pub(crate) fn choose(&self, strategy: ShareStrategy, search: Search) -> Option<Chosen> {

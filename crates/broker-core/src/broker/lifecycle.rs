@@ -173,7 +173,7 @@ impl Broker {
         if !state.is_current(epoch) {
             return;
         }
-        state.detach(session.is_durable() && self.has_lasting_store());
+        state.detach(self.spills(session));
         session.set_connected(false);
         if cause.is_of_the_store()
             && session.is_durable()
@@ -188,8 +188,10 @@ impl Broker {
         self.tell_groups(session, &state);
         let shares = state.has_shared;
         let expiry = state.expiry_interval_secs;
+        // It goes on until what it leaves to others has been read.
+        let ends = expiry == 0 && !self.leaves_estate(&state);
         // Nothing is delivered any more to one that is about to end.
-        state.ended |= expiry == 0;
+        state.ended |= ends;
         state.expires = match expiry {
             0 => now,
             FOREVER_SECS => Timestamp::MAX,
@@ -208,7 +210,7 @@ impl Broker {
                 due_will = self.drop_will(session, &mut state, effects);
             }
         }
-        if expiry > 0 {
+        if !ends {
             let record = session.record(&state, Some(now));
             effects.batch.push(Operation::PutSession(record));
             self.set_deadline(session, &state);
@@ -220,7 +222,7 @@ impl Broker {
         if shares && expiry > 0 {
             self.hand_over(now, session, effects);
         }
-        if expiry == 0 {
+        if ends {
             self.sessions.remove_if(session, |_| true);
             self.end(now, session, effects);
         }

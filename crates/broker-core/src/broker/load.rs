@@ -6,7 +6,8 @@
 //!
 //! A session that ends may leave messages to other members of shared subscriptions, and only the store
 //! may know of them. They are read before it ends: by the connection that wants a clean start, or, when
-//! the session has expired, by [`Broker::poll_estates`].
+//! the session has expired, by [`Broker::poll_estates`]. So is, page by page, what the session of a lost
+//! client has for other members that are connected.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -52,6 +53,8 @@ enum What {
     Refill,
     /// What others may get of a session that ends.
     Estate,
+    /// More of what others may get of a session whose client is away.
+    HandOver,
 }
 
 impl Broker {
@@ -94,6 +97,11 @@ impl Broker {
         self.store.get().is_some_and(|store| store.is_lasting)
     }
 
+    /// Whether what waits for a session may be left to the store.
+    pub(super) fn spills(&self, session: &Session) -> bool {
+        session.is_durable() && self.has_lasting_store()
+    }
+
     fn queue_window(&self) -> QueueWindow {
         if self.has_lasting_store() {
             QueueWindow::of(&self.options)
@@ -123,13 +131,8 @@ impl Broker {
         };
         drop(state);
         let incoming = (what == What::Session).then(|| store.persistence.incoming(client_id));
-        let mut load = Load {
-            session,
-            page: None,
-            incoming,
-            what,
-            is_done: false,
-        };
+        let mut load = Load::new(&session, what);
+        load.incoming = incoming;
         self.begin_page(&mut load);
         Some(load)
     }
@@ -143,18 +146,25 @@ impl Broker {
     /// Begins to read what an expired session leaves to others.
     pub(super) fn begin_estate(&self, session: &Arc<Session>) {
         let mut estates = self.estates.lock();
-        if estates.iter().any(|load| load.session.id() == session.id()) {
-            return;
+        if estates.iter().all(|load| load.session.id() != session.id()) {
+            let mut load = Load::new(session, What::Estate);
+            self.begin_page(&mut load);
+            estates.push(load);
         }
-        let mut load = Load {
-            session: Arc::clone(session),
-            page: None,
-            incoming: None,
-            what: What::Estate,
-            is_done: false,
-        };
+    }
+
+    /// Begins to read more of what others may get of a session whose client is away. False if there
+    /// is nothing to be read, or if as much is in memory as may be.
+    pub(super) fn begin_hand_over(&self, session: &Arc<Session>) -> bool {
+        let mut estates = self.estates.lock();
+        if estates.iter().any(|load| load.session.id() == session.id()) {
+            return true;
+        }
+        let mut load = Load::new(session, What::HandOver);
         self.begin_page(&mut load);
-        estates.push(load);
+        let begins = load.page.is_some();
+        estates.extend(begins.then_some(load));
+        begins
     }
 
     /// Goes on with reading what sessions that have expired leave to other members of their shared
@@ -168,9 +178,15 @@ impl Broker {
         estates.retain_mut(|load| match self.poll_load(load, context) {
             Poll::Pending => true,
             Poll::Ready(Ok(())) => {
-                // It is due, and can end now.
                 load.is_done = true;
-                self.set_deadline(&load.session, &load.session.state());
+                let mut state = load.session.state();
+                if load.what == What::HandOver && state.link.is_none() {
+                    state.hand_over_due = Timestamp::from_millis(0);
+                }
+                // It is due: it can end now, or give away what was read.
+                if !state.ended {
+                    self.set_deadline(&load.session, &state);
+                }
                 false
             }
             // It is tried again when the session is due again.
@@ -184,13 +200,7 @@ impl Broker {
 
     /// Begins to read more of a queue that drains, if there is more.
     pub(crate) fn begin_refill(&self, session: &Arc<Session>) -> Option<Load> {
-        let mut load = Load {
-            session: Arc::clone(session),
-            page: None,
-            incoming: None,
-            what: What::Refill,
-            is_done: false,
-        };
+        let mut load = Load::new(session, What::Refill);
         self.begin_page(&mut load);
         load.page.is_some().then_some(load)
     }
@@ -198,7 +208,7 @@ impl Broker {
     fn begin_page(&self, load: &mut Load) {
         let (window, all) = match load.what {
             What::Session => (self.queue_window(), true),
-            What::Refill => (self.queue_window(), false),
+            What::Refill | What::HandOver => (self.queue_window(), false),
             What::Estate => (QueueWindow::ALL, false),
         };
         let mut state = load.session.state();
@@ -228,12 +238,15 @@ impl Broker {
             match load.what {
                 What::Session => self.put_page(&load.session, page, stored, true, |_| true),
                 What::Refill => self.put_page(&load.session, page, stored, false, |_| true),
+                // Once its client is back, its connection reads what it needs.
+                What::HandOver if load.session.is_connected() => {}
+                What::HandOver => self.put_page(&load.session, page, stored, false, |_| true),
                 What::Estate => {
                     let is_shared = |stored: &StoredOutgoing| stored.shared.is_some();
                     self.put_page(&load.session, page, stored, true, is_shared);
                 }
             }
-            if load.what != What::Refill {
+            if matches!(load.what, What::Session | What::Estate) {
                 self.begin_page(load);
             }
         }
@@ -285,6 +298,19 @@ impl Broker {
         }
         state.outgoing.end_page(page, is_left);
         session.set_owed(state.outgoing.len());
+    }
+}
+
+impl Load {
+    /// With nothing begun.
+    fn new(session: &Arc<Session>, what: What) -> Self {
+        Self {
+            session: Arc::clone(session),
+            page: None,
+            incoming: None,
+            what,
+            is_done: false,
+        }
     }
 }
 

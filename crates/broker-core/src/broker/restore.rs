@@ -16,7 +16,7 @@ use crate::effects::Effects;
 use crate::persistence::{
     Operation, Persistence, PersistenceError, SessionKey, StoredOutgoing, StoredSession,
 };
-use crate::session::{QueueWindow, Session, SessionId, State};
+use crate::session::{Session, SessionId, State};
 use crate::share::Group;
 use crate::will::Will;
 
@@ -158,19 +158,11 @@ impl Broker {
         let session = Session::new(SessionId(incarnation), Arc::clone(&client), expiry, true);
         self.restore_subscriptions(&session, store).await?;
         let queue = store.queue(&client).await?;
-        let shares = {
-            let mut state = session.state();
-            state.is_unread = true;
-            if queue.messages > 0 {
-                state.outgoing.leave(queue);
-            }
-            state.filters.shared().next().is_some()
-        };
-        if shares {
-            self.restore_queue(&session, store).await?;
-        }
-
         let mut state = session.state();
+        state.is_unread = true;
+        if queue.messages > 0 {
+            state.outgoing.leave(queue);
+        }
         session.set_owed(state.outgoing.len());
         // A session that was connected when the broker ended begins to wait now.
         state.expires = match expiry {
@@ -186,27 +178,6 @@ impl Broker {
         drop(state);
         self.sessions.place(&client).put(session);
         Ok(record)
-    }
-
-    /// Reads all that waits for a session: it may have to go to other members of its shared
-    /// subscriptions before its client comes.
-    async fn restore_queue(
-        &self,
-        session: &Arc<Session>,
-        store: &dyn Persistence,
-    ) -> Result<(), PersistenceError> {
-        loop {
-            let page = {
-                let mut state = session.state();
-                let outgoing = state.outgoing.get_mut();
-                outgoing.and_then(|outgoing| outgoing.begin_page(QueueWindow::ALL, false))
-            };
-            let Some(page) = page else { return Ok(()) };
-            let stored = store
-                .outgoing(session.client(), page.after, page.limit)
-                .await?;
-            self.put_page(session, page, stored, true, |_| true);
-        }
     }
 
     async fn restore_subscriptions(

@@ -19,7 +19,7 @@ use crate::Timestamp;
 use crate::effects::{Change, Effects, Release};
 use crate::publication::Publication;
 use crate::session::{
-    DeliveryEffects, Move, Origin, Parcel, Refused, Rules, Session, Share, State, Terms,
+    DeliveryEffects, Move, Origin, Outgoing, Parcel, Refused, Rules, Session, Share, State, Terms,
 };
 use crate::share::{Chosen, Group, Search};
 use crate::subscription::{SubscriberId, Subscription, SubscriptionOptions};
@@ -33,6 +33,9 @@ const MOVE_MAX: usize = 2_000;
 
 /// When the next of them are, if not all could be given away at one time.
 const GO_ON: Duration = Duration::from_millis(10);
+
+/// When it is looked again for a page of a queue that others are to get.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Members that are asked before the rest of a group is gathered, when the one that was chosen does
 /// not take a message.
@@ -273,6 +276,7 @@ impl Broker {
         if state.link.is_some() || state.ended || !state.has_shared {
             return;
         }
+        let reads_on = !state.is_unread && state.outgoing.has_tail();
         let begun = if effects.uncommitted {
             // It would be gone here and not have arrived there, for a store.
             Move {
@@ -295,18 +299,53 @@ impl Broker {
             more,
         } = begun;
         let moved = !parcels.is_empty() && self.give(now, session, parcels, search, effects);
+        let is_done = !moved && !pending;
+        let is_read = is_done && reads_on && self.reads_for_others(session);
         let mut state = session.state();
-        if state.link.is_none() && !state.ended {
-            state.hand_over_due = match (moved, more) {
-                (true, true) => now + GO_ON,
-                // A move may fail, and what is not committed yet may not go.
-                (true, false) => now + HAND_OVER_AGAIN,
-                (false, _) if pending => now + HAND_OVER_AGAIN,
-                // There is nothing, or the others have no room for it.
-                (false, _) => Timestamp::MAX,
-            };
-            self.set_deadline(session, &state);
+        if state.link.is_some() || state.ended {
+            return;
         }
+        state.hand_over_due = match (moved, more) {
+            (true, true) => now + GO_ON,
+            (true, false) if reads_on => now + GO_ON,
+            // A move may fail, and what is not committed yet may not go.
+            (true, false) => now + HAND_OVER_AGAIN,
+            (false, _) if pending => now + HAND_OVER_AGAIN,
+            // The page calls for it when it is there. If it cannot be read, it is tried again.
+            (false, _) if is_read => now + READ_AGAIN,
+            (false, _) if reads_on && state.outgoing.has_uncommitted_tail() => {
+                now + HAND_OVER_AGAIN
+            }
+            // There is nothing, or the others have no room for it.
+            (false, _) => Timestamp::MAX,
+        };
+        if state.hand_over_due == Timestamp::MAX && self.spills(session) {
+            state
+                .outgoing
+                .get_mut()
+                .into_iter()
+                .for_each(Outgoing::spill);
+        }
+        self.set_deadline(session, &state);
+    }
+
+    /// Begins to read more of a session's queue for other members of its groups, if there are any
+    /// that are connected.
+    fn reads_for_others(&self, session: &Arc<Session>) -> bool {
+        let search = Search {
+            except: Some(session.id()),
+            connected_only: true,
+            ..Search::anybody(QoS::AtLeastOnce)
+        };
+        let groups = session
+            .state()
+            .filters
+            .shared()
+            .map(|text| self.groups.get(text))
+            .collect();
+        let groups: Vec<Option<Arc<Group>>> = groups;
+        let mut others = groups.iter().flatten();
+        others.any(|group| group.has_any(search)) && self.begin_hand_over(session)
     }
 
     /// The session has left groups: what came by them and was never sent goes to others, if there

@@ -81,6 +81,10 @@ impl Session {
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
     ) -> Result<(), Refused> {
+        if state.link.is_none() && state.expires <= rules.now {
+            // It ends as soon as what it leaves to others has been read.
+            return Err(Refused::Away);
+        }
         if !state.has_room(publication.size_bytes(), rules) {
             self.discard_expired(state, rules, effects.batch);
         }
@@ -128,7 +132,6 @@ impl Session {
         }
         !rules.has_lasting_store
             || !self.is_durable()
-            || state.may_share()
             || state.link.is_some() && state.outgoing.has_window(QueueWindow::of(rules.options))
     }
 

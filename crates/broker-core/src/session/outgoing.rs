@@ -445,6 +445,11 @@ impl Outgoing {
         sequence
     }
 
+    /// Whether the message with this number is in memory.
+    pub(crate) fn has(&self, sequence: u64) -> bool {
+        self.index_of_sequence(sequence).is_some()
+    }
+
     fn index_of_sequence(&self, sequence: u64) -> Option<usize> {
         self.entries
             .binary_search_by_key(&sequence, |entry| entry.sequence)

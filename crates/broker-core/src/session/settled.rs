@@ -35,9 +35,14 @@ impl Session {
             }
             // The one that gave it keeps it.
             Change::Taken(sequence) => state.outgoing.aborted(sequence),
-            // There is nobody else who has it.
-            Change::Marked(sequence) | Change::Inherited(sequence) => {
+            Change::Marked(sequence) => state.outgoing.committed(sequence),
+            // There is nobody else who has it, unless it was left to the store.
+            Change::Inherited(sequence) if state.outgoing.has(sequence) => {
                 state.outgoing.committed(sequence);
+            }
+            Change::Inherited(sequence) => {
+                counters.dropped_shared.add(1);
+                state.outgoing.aborted(sequence);
             }
             Change::Given => {
                 let kept = state.outgoing.abandon_move();

@@ -38,6 +38,7 @@ mod retained;
 mod shared;
 mod shared_model;
 mod shared_moves;
+mod shared_queues;
 mod store_trouble;
 mod subscribe;
 mod takeover;

@@ -125,6 +125,8 @@ impl World {
         let options = BrokerOptions {
             max_inflight: 3,
             topic_cache_entries: 2,
+            // With a store, what is behind is read from it.
+            queue_window_messages: 2,
             shared_subscription_strategy: strategy,
             ..Default::default()
         };

@@ -115,6 +115,12 @@ impl Outgoing {
         self.tail.is_some()
     }
 
+    /// Whether a part of that is on its way to the store.
+    pub(crate) fn has_uncommitted_tail(&self) -> bool {
+        let tail = self.tail.as_ref();
+        tail.is_some_and(|tail| !tail.pending.is_empty())
+    }
+
     /// Whether the next message may stay in memory.
     pub(crate) fn has_window(&self, window: QueueWindow) -> bool {
         let waiting = self.entries.len() - self.admitted;
