@@ -101,6 +101,16 @@ pub fn run(workspace: &Workspace, only: &[Part], full: bool) -> Result<bool> {
             "warnings",
         ];
         steps.command("lints", workspace.cargo(&arguments));
+        for stores in ["", "fjall", "redis", "mongodb"] {
+            let mut check = workspace.cargo(&["clippy", "--locked", "--package", "broker-bin"]);
+            check.args(["--no-default-features", "--features", stores]);
+            check.args(["--", "-D", "warnings"]);
+            let title = match stores {
+                "" => "lints of the command without stores".to_owned(),
+                store => format!("lints of the command with {store} alone"),
+            };
+            steps.command(&title, check);
+        }
     }
     if wanted(Part::Unit) || wanted(Part::Clients) {
         test_with_clients(workspace, &mut steps, wanted(Part::Unit), full);

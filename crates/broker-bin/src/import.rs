@@ -85,6 +85,8 @@ async fn read(
     expiry_secs: u32,
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
+    #[cfg(not(any(feature = "redis", feature = "mongodb")))]
+    let _ = (store, progress);
     match from {
         #[cfg(feature = "redis")]
         StoreChoice::Redis(url) => read_redis(url.reveal(), store, expiry_secs, progress).await,

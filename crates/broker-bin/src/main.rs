@@ -15,6 +15,10 @@ mod import;
 mod interfaces;
 mod listening;
 mod log;
+#[cfg_attr(
+    not(all(feature = "fjall", feature = "redis")),
+    expect(dead_code, reason = "each store shows in its own way how far its work has come")
+)]
 mod progress;
 mod settings;
 mod store;
