@@ -17,7 +17,10 @@ mod listening;
 mod log;
 #[cfg_attr(
     not(all(feature = "fjall", feature = "redis")),
-    expect(dead_code, reason = "each store shows in its own way how far its work has come")
+    expect(
+        dead_code,
+        reason = "each store shows in its own way how far its work has come"
+    )
 )]
 mod progress;
 mod settings;
