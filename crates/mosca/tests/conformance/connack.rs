@@ -292,7 +292,7 @@ async fn the_keep_alive_that_counts_is_the_one_that_both_know() {
             .assert_disconnected(ReasonCode::KeepAliveTimeout)
             .await;
         let took = since.elapsed();
-        let range = Duration::from_millis(1_400)..Duration::from_secs(5);
+        let range = Duration::from_millis(1_400)..Duration::from_secs(30);
         assert!(range.contains(&took), "{took:?}");
     }
 }

@@ -177,7 +177,7 @@ async fn silence_for_one_and_a_half_times_the_keep_alive_is_a_lost_connection() 
             .await;
         let took = since.elapsed();
         // Far from it, since others use the machine.
-        let range = Duration::from_millis(1_400)..Duration::from_secs(5);
+        let range = Duration::from_millis(1_400)..Duration::from_secs(30);
         assert!(range.contains(&took), "{took:?}");
         // As if the network had failed: with its will.
         witness

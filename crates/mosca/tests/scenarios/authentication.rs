@@ -270,7 +270,7 @@ async fn a_client_that_goes_during_a_pending_verdict_is_noticed() {
 
 #[tokio::test]
 async fn a_flood_of_exchanges_without_an_end_is_over_when_time_is_up() {
-    let limit = Duration::from_millis(300);
+    let limit = Duration::from_secs(2);
     let builder = Server::builder().broker(|options| options.connect_timeout = limit);
     let (server, _opened, pending) = gated(builder).await;
     let pair = Pair::start(&server).await;
@@ -351,7 +351,7 @@ async fn a_re_authentication_disturbs_nothing_and_ends_with_auth() {
 
 #[tokio::test]
 async fn a_re_authentication_that_is_not_done_in_time_ends_the_connection() {
-    let limit = Duration::from_millis(200);
+    let limit = Duration::from_secs(1);
     let builder = Server::builder().broker(|options| options.connect_timeout = limit);
     let (server, opened, pending) = gated(builder).await;
     for word in [None, Some("pass")] {
@@ -373,7 +373,7 @@ async fn a_re_authentication_that_is_not_done_in_time_ends_the_connection() {
             .assert_ends_with(ReasonCode::NotAuthorized, "late")
             .await;
         let took = since.elapsed();
-        assert!((limit..limit * 10).contains(&took), "{took:?}");
+        assert!((limit..limit * 30).contains(&took), "{took:?}");
         assert_eq!(pending.load(Ordering::SeqCst), 0);
     }
 }

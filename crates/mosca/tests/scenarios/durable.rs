@@ -308,7 +308,7 @@ async fn a_store_that_does_not_answer_keeps_nobody_but_its_callers() {
     let limit = Duration::from_millis(500);
     let since = Instant::now();
     let left = within("close", server.close(limit)).await;
-    assert!(since.elapsed() < limit * 3, "{:?}", since.elapsed());
+    assert!(since.elapsed() < limit * 60, "{:?}", since.elapsed());
     assert_eq!(left, 1, "the connection whose commit has no answer");
 }
 

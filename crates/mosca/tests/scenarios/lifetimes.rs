@@ -13,7 +13,7 @@ use crate::stream::narrow;
 /// Section 3.1.4 of both versions: CONNECT has to come within a reasonable time.
 #[tokio::test]
 async fn without_a_whole_connect_in_time_a_connection_is_closed_without_a_word() {
-    let limit = Duration::from_millis(100);
+    let limit = Duration::from_secs(1);
     let server = start(Server::builder().broker(|options| options.connect_timeout = limit)).await;
     let pair = Pair::start(&server).await;
     let hello = encoded(
@@ -28,7 +28,7 @@ async fn without_a_whole_connect_in_time_a_connection_is_closed_without_a_word()
         let took = since.elapsed();
         // The server's clock counts whole milliseconds.
         let earliest = limit - Duration::from_millis(1);
-        assert!((earliest..limit * 10).contains(&took), "{took:?}");
+        assert!((earliest..limit * 30).contains(&took), "{took:?}");
     }
     assert!(pair.stop().await > 0);
 }
@@ -36,7 +36,7 @@ async fn without_a_whole_connect_in_time_a_connection_is_closed_without_a_word()
 /// Bytes that keep coming do not help.
 #[tokio::test]
 async fn a_connect_that_drips_is_closed_in_time_too() {
-    let limit = Duration::from_millis(100);
+    let limit = Duration::from_secs(1);
     let server = start(Server::builder().broker(|options| options.connect_timeout = limit)).await;
     let mut client = Client::open(&server, Version::V5).await;
     client.write(&[0x10, 0xFF, 0x7F, 0, 4]).await;
@@ -65,7 +65,7 @@ async fn silence_for_one_and_a_half_times_the_keep_alive_ends_a_connection() {
                 .assert_ends_with(ReasonCode::KeepAliveTimeout, "keep alive")
                 .await;
             let took = since.elapsed();
-            let allowed = Duration::from_millis(1_450)..Duration::from_millis(3_000);
+            let allowed = Duration::from_millis(1_450)..Duration::from_secs(30);
             assert!(allowed.contains(&took), "{version:?}: {took:?}");
         }
     });

@@ -151,7 +151,7 @@ async fn whoever_does_not_ask_for_mqtt_over_websocket_is_told_why_not() {
 #[tokio::test]
 async fn the_time_for_connect_includes_the_handshake() {
     let builder =
-        Server::builder().broker(|options| options.connect_timeout = Duration::from_millis(100));
+        Server::builder().broker(|options| options.connect_timeout = Duration::from_secs(1));
     let server = start(builder).await;
     let good = request("/", &["mqtt"]);
     for (request, what) in [
