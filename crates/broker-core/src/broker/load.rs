@@ -119,7 +119,8 @@ impl Broker {
         clean_start: bool,
     ) -> Option<Load> {
         let store = self.store.get()?;
-        if !store.has_unread.load(Ordering::Relaxed) && self.groups.len() == 0 {
+        let has_unread = store.has_unread.load(Ordering::Relaxed);
+        if !has_unread && !store.is_lasting && self.groups.len() == 0 {
             return None;
         }
         let session = self.sessions.get(client_id)?;
@@ -140,7 +141,9 @@ impl Broker {
     /// Whether others may get something of a session that would end now, which only the store knows.
     pub(super) fn leaves_estate(&self, state: &State) -> bool {
         let is_known = !state.is_unread && !state.may_share();
-        !state.ended && !is_known && state.outgoing.has_tail() && self.groups.len() > 0
+        // If nobody shares anything any more, what was shared is to be counted.
+        let is_shared = self.groups.len() > 0 || state.has_shared;
+        !state.ended && !is_known && state.outgoing.has_tail() && is_shared
     }
 
     /// Begins to read what an expired session leaves to others.

@@ -234,6 +234,18 @@ fn a_session_that_ends_leaves_all_of_a_long_queue_to_others() {
     }
 }
 
+#[test]
+fn what_nobody_is_left_to_take_of_a_long_queue_is_counted() {
+    let (net, _store) = broker();
+    leave_member(&net, 0..100);
+    let last = member(&net, "member").connect();
+    last.unsubscribe(SHARE);
+    last.lose();
+    net.dial("member").connect().disconnect();
+    net.advance(A_WHILE);
+    assert_eq!(net.broker().counters().dropped_shared.get(), 100);
+}
+
 /// Or a stream of messages would keep it alive.
 #[test]
 fn a_session_that_has_expired_takes_no_message() {
