@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use broker_core::persistence::{
     Batch, Operation, Persistence, SessionKey, StoredSession, SubscriptionIds,
 };
-use broker_core::{Message, MessageParts, Timestamp};
+use broker_core::{Message, MessageParts, SubscriptionOptions, Timestamp};
 use mqtt_codec::QoS;
 
 type Store = Arc<dyn Persistence>;
@@ -150,6 +150,37 @@ pub async fn fill(store: &Store, sessions: usize, retained: usize) {
             message: message(&format!("site/{}/device-{number}/value", number % 100)),
         };
         commit(store, chunk.iter().map(retain)).await;
+    }
+}
+
+/// So many sessions, each with a subscription of its own, and one in a hundred with one that is shared
+/// and a message that waits for it.
+pub async fn fill_sessions(store: &Store, sessions: usize) {
+    let numbers: Vec<usize> = (0..sessions).collect();
+    let options = SubscriptionOptions {
+        qos: QoS::AtLeastOnce,
+        no_local: false,
+        retain_as_published: false,
+        identifier: 0,
+    };
+    let subscribe = |number: usize, filter: &str| Operation::PutSubscription {
+        session: key(number),
+        filter: filter.into(),
+        options,
+    };
+    for chunk in numbers.chunks(1_000) {
+        let operations = chunk.iter().flat_map(|number| {
+            let own = subscribe(
+                *number,
+                &format!("site/{}/device-{number}/command", number % 100),
+            );
+            let shares = number % 100 == 0;
+            let shared = shares.then(|| subscribe(*number, "$share/workers/site/+/jobs"));
+            let waiting = shares.then(|| enqueue(key(*number), 1));
+            let session = [put_session(key(*number)), own];
+            session.into_iter().chain(shared).chain(waiting)
+        });
+        commit(store, operations).await;
     }
 }
 

@@ -2,12 +2,14 @@
 //! with much in the store; and what the engine below a store does by itself on the same disk.
 //!
 //! `cargo run --release -- [--store NAME] [--callers N] [--seconds N] [--dir PATH] [--small | --commits]`
-//! prints a line for each figure. Another store is one more file in `arm`.
+//! prints a line for each figure. `--broker N` measures a broker over the store on disk instead, with N
+//! sessions and a queue of N messages. Another store is one more file in `arm`.
 
 mod arm;
+mod broker;
 mod load;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// As in the command.
@@ -24,6 +26,8 @@ struct Arguments {
     small: bool,
     /// Nothing but commits.
     commits: bool,
+    /// Sessions of a broker that is measured instead of stores.
+    broker: Option<usize>,
 }
 
 fn arguments() -> Arguments {
@@ -34,6 +38,7 @@ fn arguments() -> Arguments {
         folder: std::env::temp_dir(),
         small: false,
         commits: false,
+        broker: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -48,6 +53,7 @@ fn arguments() -> Arguments {
                 chosen.time = Duration::from_secs(seconds);
             }
             "--dir" => chosen.folder = value().into(),
+            "--broker" => chosen.broker = Some(value().parse().expect("--broker wants a number")),
             "--small" => chosen.small = true,
             "--commits" => chosen.commits = true,
             other => panic!("there is no option {other}"),
@@ -57,11 +63,20 @@ fn arguments() -> Arguments {
 }
 
 fn main() {
+    let mut given = std::env::args_os().skip(1);
+    if given.next().is_some_and(|first| first == broker::SERVE) {
+        let folder = given.next().expect("a folder");
+        return broker::serve(Path::new(&folder));
+    }
     let arguments = arguments();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
+    if let Some(sessions) = arguments.broker {
+        let folder = tempfile::tempdir_in(&arguments.folder).expect("a folder");
+        return broker::run(folder.path(), sessions, &runtime);
+    }
     for name in &arguments.stores {
         for callers in &arguments.callers {
             commits(&runtime, &arguments, name, *callers);
