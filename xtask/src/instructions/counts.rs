@@ -17,8 +17,10 @@ use anyhow::{Context, Result, ensure};
 /// What a step may cost more than recorded, in per cent.
 const GROWTH: f64 = 3.0;
 
-/// What it may cost less, in per cent, before that has to be recorded.
-const FALL: f64 = 5.0;
+/// What it may cost less, in per cent, before that has to be recorded. More than what the compiler makes
+/// of the same lines from one time to the next: that of `retained_plus`, untouched, has gone back and
+/// forth by 6.3 %.
+const FALL: f64 = 8.0;
 
 /// What it may cost more where the compiler is another one, in per cent.
 const GROWTH_ELSEWHERE: f64 = 15.0;
