@@ -285,8 +285,8 @@ mod tests {
         for (counted, holds) in [
             (10_299, true),
             (10_301, false),
-            (9_501, true),
-            (9_499, false),
+            (9_201, true),
+            (9_199, false),
         ] {
             assert_eq!(
                 report(&recorded, &counts("1", &[("step", counted)])),
