@@ -144,6 +144,12 @@ pub(crate) enum DbCommand {
         /// Folder of the store
         path: PathBuf,
     },
+    /// Keep what is whole of one whose journals were torn, say what is dropped, and leave a copy of
+    /// that; exits with 3 if it is still damaged
+    Repair {
+        /// Folder of the store
+        path: PathBuf,
+    },
     /// Make it smaller: drop what was replaced and removed from its files
     Compact {
         /// Folder of the store

@@ -1,18 +1,20 @@
 //! `mosca db`: looking after a store on disk that no broker has open.
 //!
-//! Exit codes: 0 done, and nothing is wrong; 1 it could not be done; 3 the store is damaged.
+//! Exit codes: 0 done, and nothing is wrong; 1 it could not be done; 3 the store is damaged, for
+//! `repair` still damaged afterwards.
 
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
-use persistence_fjall::maintenance::{self, Verified};
+use persistence_fjall::OpenError;
+use persistence_fjall::maintenance::{self, Cut, MaintenanceError, Repaired, Verified};
 
 use crate::args::DbCommand;
 use crate::progress::Progress;
 
-/// The exit code of `verify` for a store that is damaged.
+/// The exit code of `verify` and `repair` for a store that is damaged.
 const DAMAGED: u8 = 3;
 
 /// Does what was asked for.
@@ -20,6 +22,7 @@ pub(crate) fn run(command: &DbCommand) -> anyhow::Result<ExitCode> {
     match command {
         DbCommand::Verify { path } => verify(path),
         DbCommand::Dump { path } => dump(path),
+        DbCommand::Repair { path } => repair(path),
         DbCommand::Compact { path } => compact(path),
     }
 }
@@ -36,9 +39,50 @@ fn shown<T, E>(work: impl FnOnce(maintenance::Report<'_>) -> Result<T, E>) -> Re
 }
 
 fn verify(path: &Path) -> anyhow::Result<ExitCode> {
-    let found = shown(|report| maintenance::verify(path, report))?;
+    match shown(|report| maintenance::verify(path, report)) {
+        Ok(found) => say(&found),
+        Err(MaintenanceError::Open(damaged @ OpenError::Damaged { .. })) => say_damaged(&damaged),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn repair(path: &Path) -> anyhow::Result<ExitCode> {
+    match shown(|report| maintenance::repair(path, report)) {
+        Ok(Repaired { cut, verified }) => {
+            say_cut(cut.as_ref())?;
+            say(&verified)
+        }
+        Err(MaintenanceError::Open(damaged @ OpenError::Damaged { .. })) => say_damaged(&damaged),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn say_cut(cut: Option<&Cut>) -> io::Result<()> {
+    let mut out = io::stdout();
+    let Some(cut) = cut else {
+        return writeln!(out, "the journals are whole, nothing was cut off");
+    };
+    writeln!(
+        out,
+        "cut off: {} bytes, behind byte {} of {}\ncommits among them that could be read: {}\ncopy: {}",
+        cut.bytes,
+        cut.at,
+        cut.journal.display(),
+        cut.batches,
+        cut.copy.display()
+    )
+}
+
+/// It is so damaged that it cannot be opened.
+fn say_damaged(damaged: &OpenError) -> anyhow::Result<ExitCode> {
+    writeln!(io::stdout(), "fault: {damaged}\nthe store is damaged")?;
+    Ok(ExitCode::from(DAMAGED))
+}
+
+/// Prints what is in a store, and what is wrong with it.
+fn say(found: &Verified) -> anyhow::Result<ExitCode> {
     let mut out = BufWriter::new(io::stdout().lock());
-    for (name, count) in counts(&found) {
+    for (name, count) in counts(found) {
         writeln!(out, "{name}: {count}")?;
     }
     for fault in &found.faults {

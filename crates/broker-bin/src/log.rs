@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal as _};
 
+use ::log::LevelFilter;
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
@@ -32,10 +33,22 @@ impl Log {
             .with_target(false)
             .with_ansi(io::stderr().is_terminal())
             .init();
+        ::log::set_max_level(of_libraries(level));
         Self {
             lost,
             _worker: worker,
         }
+    }
+}
+
+/// What libraries say that know `log` alone, such as the engine of the store on disk: what is wrong. What
+/// they do in detail is left out unless all details are wanted.
+fn of_libraries(level: Level) -> LevelFilter {
+    match level {
+        Level::ERROR => LevelFilter::Error,
+        Level::WARN | Level::INFO => LevelFilter::Warn,
+        Level::DEBUG => LevelFilter::Debug,
+        Level::TRACE => LevelFilter::Trace,
     }
 }
 

@@ -14,7 +14,7 @@
 #[path = "real_clients/process.rs"]
 mod process;
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 
@@ -213,11 +213,91 @@ fn a_store_on_disk_is_verified_printed_and_compacted() {
     terminate(process);
 }
 
+/// As the loss of power may leave it, and as nothing does that can be repaired.
+#[test]
+fn a_store_that_is_damaged_is_said_to_be_and_repaired_if_it_can_be() {
+    let folder = Folder::new("stores-repair");
+    let path = folder.path().join("db");
+    let path = path.to_str().unwrap();
+    let (process, port) = broker(&["--db", path]);
+    fill(port);
+    terminate(process);
+    let (code, out, _) = run(&["db", "repair", path]);
+    assert_eq!(code, Some(0));
+    assert!(out[0].contains("nothing was cut off"), "{out:?}");
+
+    // In the first of several batches, where one byte of a number may turn.
+    let journal = folder.path().join("db/data/0.jnl");
+    let mut file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&journal)
+        .unwrap();
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(14)).unwrap();
+    file.read_exact(&mut byte).unwrap();
+    file.seek(SeekFrom::Start(14)).unwrap();
+    file.write_all(&[byte[0] ^ 0x40]).unwrap();
+    drop(file);
+    let said = refusal(&["--db", path]);
+    assert!(said.contains("mosca db repair"), "{said}");
+    let (code, out, _) = run(&["db", "verify", path]);
+    assert_eq!(code, Some(3));
+    assert!(out[0].contains("mosca db repair"), "{out:?}");
+
+    let (code, out, err) = run(&["db", "repair", path]);
+    assert_eq!(code, Some(0), "{out:?} {err:?}");
+    assert!(
+        out[0].starts_with("cut off: ") && out[0].contains("0.jnl"),
+        "{out:?}"
+    );
+    assert!(out[1].starts_with("commits among them"), "{out:?}");
+    let copy = out[2].strip_prefix("copy: ").unwrap();
+    assert!(std::fs::read_dir(copy).unwrap().count() == 1, "{copy}");
+    assert_eq!(out.last().unwrap(), "the store is whole");
+    assert!(!err.is_empty(), "no progress");
+    let (process, port) = broker(&["--db", path]);
+    // All was behind it.
+    assert!(!has_session(port));
+    terminate(process);
+
+    // A list of files of the engine: the process has to live to say it.
+    let list = folder.path().join("db/data/keyspaces/1/current");
+    std::fs::write(&list, [0xFF; 25]).unwrap();
+    let said = refusal(&["--db", path]);
+    assert!(said.contains("current"), "{said}");
+    for command in ["verify", "repair"] {
+        let (code, out, _) = run(&["db", command, path]);
+        assert_eq!(code, Some(3), "{out:?}");
+        assert_eq!(out.last().unwrap(), "the store is damaged");
+    }
+}
+
+/// The engine of the store has a log of its own.
+#[test]
+fn what_the_engine_warns_of_is_in_the_log() {
+    let folder = Folder::new("stores-log");
+    let path = folder.path().join("db");
+    let path = path.to_str().unwrap();
+    terminate(broker(&["--db", path]).0);
+    std::fs::write(folder.path().join("db/data/keyspaces/stray"), "").unwrap();
+    let mut process = mosca(&["-p", "0", "--host", "127.0.0.1", "--db", path]);
+    let (mut warned, mut listening) = (false, false);
+    process.wait_for("warning of the engine", |line| {
+        match line {
+            Line::Err(line) => warned |= line.contains("stray"),
+            Line::Out(line) => listening |= line.contains("listening"),
+        }
+        (warned && listening).then_some(())
+    });
+    terminate(process);
+}
+
 #[test]
 fn what_is_no_store_is_neither_made_nor_verified() {
     let folder = Folder::new("stores-missing");
     let path = folder.path().join("none");
-    for command in ["verify", "dump", "compact"] {
+    for command in ["verify", "dump", "compact", "repair"] {
         let (code, out, err) = run(&["db", command, path.to_str().unwrap()]);
         assert_eq!((code, out), (Some(1), Vec::new()), "{err:?}");
         assert!(err.join("\n").contains("no store in"), "{err:?}");

@@ -202,7 +202,15 @@ fn what_is_cancelled_leaves_the_store_as_it_was() {
 /// ends in between.
 #[test]
 fn what_a_session_leaves_is_removed_also_after_a_restart() {
-    const MESSAGES: u64 = 30_000;
+    // A machine may be so busy with something else that there was time for all of them.
+    let interrupted = [30_000, 100_000, 300_000, 1_000_000]
+        .into_iter()
+        .any(what_a_session_leaves_is_removed);
+    assert!(interrupted, "it never ended in between");
+}
+
+/// Whether something was left at the end of the process.
+fn what_a_session_leaves_is_removed(messages: u64) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let store = FjallPersistence::open(folder.path(), FjallOptions::default()).unwrap();
     commit(&store, ["long", "short"].map(put_session));
@@ -214,16 +222,12 @@ fn what_a_session_leaves_is_removed_also_after_a_restart() {
             enqueue("short", 0, &shared, 0),
         ],
     );
-    for first in (1..MESSAGES).step_by(1_000) {
+    for first in (1..messages).step_by(1_000) {
         let own = |number| enqueue("long", number, &message("a/b", b"own", Timestamp::MAX), 0);
         commit(&store, (first..first + 1_000).map(own));
     }
-    commit(
-        &store,
-        [Operation::DropSession {
-            session: key("long"),
-        }],
-    );
+    let session = key("long");
+    commit(&store, [Operation::DropSession { session }]);
     assert_eq!(block_on(store.outgoing("long", None, 1)).unwrap(), []);
     commit(&store, [put_session("long")]);
     assert_eq!(block_on(store.outgoing("long", None, 1)).unwrap(), []);
@@ -231,20 +235,19 @@ fn what_a_session_leaves_is_removed_also_after_a_restart() {
 
     let left = verify(folder.path(), &mut go_on).unwrap();
     assert_eq!(left.faults, [] as [String; 0]);
-    assert!(
-        left.remains > 1_000,
-        "there was time for all {MESSAGES}: {left:?}"
-    );
+    let interrupted = left.remains > 1_000;
 
     let store = FjallPersistence::open(folder.path(), FjallOptions::default()).unwrap();
     // It waits until nothing is left.
     block_on(store.message_bytes()).unwrap();
     let queue = block_on(store.outgoing("short", None, 10)).unwrap();
-    assert_eq!(queue[0].message, Some(shared));
+    let queued = queue.first().unwrap().message.clone();
+    assert_eq!(queued, Some(shared));
     drop(store);
     let left = verify(folder.path(), &mut go_on).unwrap();
     let counts = (left.remains, left.queued, left.messages, left.fault_count);
     assert_eq!(counts, (0, 1, 1, 0));
+    interrupted
 }
 
 /// Messages whose time has come go by themselves; what is inflight stays.
@@ -271,7 +274,7 @@ fn what_has_expired_goes_by_itself() {
             },
         ],
     );
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let sequences = |client: &str| -> Vec<u64> {
         let queue = block_on(store.outgoing(client, None, 10)).unwrap();
         queue.iter().map(|one| one.sequence).collect()

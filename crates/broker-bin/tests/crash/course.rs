@@ -22,8 +22,10 @@ use super::subscriber::{Habit, Subscriber};
 
 const PUBLISHERS: usize = 6;
 
-/// When nothing has come for so long, nothing more will.
-const QUIET: Duration = Duration::from_secs(5);
+/// When nothing has come for so long and something is missing, nothing more will: a machine that is
+/// busy with something else may stop for seconds. Where nothing is missing the shorter one is enough.
+const QUIET: Duration = Duration::from_secs(20);
+const QUIET_AND_WHOLE: Duration = Duration::from_millis(500);
 
 /// No part of a course takes longer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -314,7 +316,10 @@ impl Course {
             if now != events {
                 (events, since) = (now, Instant::now());
             }
-            let enough = if missing == 0 { QUIET / 10 } else { QUIET };
+            let enough = match missing {
+                0 => QUIET_AND_WHOLE,
+                _ => QUIET,
+            };
             if since.elapsed() >= enough || start.elapsed() > LIMIT {
                 return;
             }

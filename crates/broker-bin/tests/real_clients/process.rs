@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take. Only a failing test waits this long, so it is generous: two busy
 /// processors start a node program in seconds, not in milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How much of what a process said is shown when a test fails.
 const SHOWN_LINES: usize = 40;
