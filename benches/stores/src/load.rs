@@ -13,14 +13,17 @@ use mqtt_codec::QoS;
 
 type Store = Arc<dyn Persistence>;
 
-fn key(number: usize) -> SessionKey {
+/// As a sensor may send them.
+const SENSOR_BYTES: usize = 100;
+
+pub fn key(number: usize) -> SessionKey {
     SessionKey {
         client: format!("client-{number:07}").into(),
         incarnation: 1,
     }
 }
 
-fn put_session(session: SessionKey) -> Operation {
+pub fn put_session(session: SessionKey) -> Operation {
     Operation::PutSession(StoredSession {
         session,
         expiry_interval_secs: u32::MAX,
@@ -28,23 +31,22 @@ fn put_session(session: SessionKey) -> Operation {
     })
 }
 
-/// 100 bytes, as a sensor may send them.
-fn message(topic: &str) -> Arc<Message> {
+pub fn message(topic: &str, payload_bytes: usize) -> Arc<Message> {
     Message::new(MessageParts {
         topic,
         properties: &[],
-        payload: &[b'x'; 100],
+        payload: &vec![b'x'; payload_bytes],
         qos: QoS::AtLeastOnce,
         retain: false,
         expires: Timestamp::MAX,
     })
 }
 
-fn enqueue(session: SessionKey, sequence: u64) -> Operation {
+pub fn enqueue(session: SessionKey, sequence: u64, payload_bytes: usize) -> Operation {
     Operation::Enqueue {
         session,
         sequence,
-        message: message("site/device/value"),
+        message: message("site/device/value", payload_bytes),
         qos: QoS::AtLeastOnce,
         retain: false,
         subscription_ids: SubscriptionIds::None,
@@ -53,54 +55,98 @@ fn enqueue(session: SessionKey, sequence: u64) -> Operation {
     }
 }
 
-async fn commit(store: &Store, operations: impl IntoIterator<Item = Operation>) {
+pub async fn commit(store: &Store, operations: impl IntoIterator<Item = Operation>) {
     let mut batch: Batch = operations.into_iter().collect();
     store.commit(&mut batch).await.expect("a commit");
 }
 
-/// Each caller commits a message for a session of its own, again and again: a publish at QoS 1 to a
-/// subscriber that is away. Returns how many commits, and how many per
-/// second.
-pub async fn commits(name: &str, store: &Store, callers: usize, time: Duration) -> (u64, f64) {
-    commit(store, (0..callers).map(|caller| put_session(key(caller)))).await;
-    let taken = Rc::new(RefCell::new(Vec::new()));
-    let (start, cpu) = (Instant::now(), cpu_seconds());
-    let local = tokio::task::LocalSet::new();
-    for caller in 0..callers {
-        let (store, taken) = (Arc::clone(store), Rc::clone(&taken));
-        local.spawn_local(async move {
-            let mut sequence = 0;
-            while start.elapsed() < time {
-                let begin = Instant::now();
-                commit(&store, [enqueue(key(caller), sequence)]).await;
-                taken.borrow_mut().push(begin.elapsed());
-                sequence += 1;
-                // A store that answers at once would let nobody else have a turn.
-                tokio::task::yield_now().await;
-            }
-        });
+/// Callers that each commit a message for a session of their own, again and again: a publish at QoS 1 to
+/// a subscriber that is away.
+pub struct Callers {
+    /// How many messages each has committed.
+    committed: Rc<RefCell<Vec<u64>>>,
+}
+
+/// What was committed in a while.
+pub struct Taken {
+    /// How long each took, the shortest first.
+    pub each: Vec<Duration>,
+    pub elapsed: Duration,
+    /// Seconds of processors.
+    pub cpu: f64,
+}
+
+impl Taken {
+    /// Commits per second.
+    pub fn rate(&self) -> f64 {
+        self.each.len() as f64 / self.elapsed.as_secs_f64()
     }
-    local.await;
-    let (elapsed, cpu) = (start.elapsed(), cpu_seconds() - cpu);
-    let mut taken = taken.borrow_mut();
-    taken.sort_unstable();
-    let rate = taken.len() as f64 / elapsed.as_secs_f64();
+}
+
+impl Callers {
+    pub async fn new(store: &Store, callers: usize) -> Self {
+        commit(store, (0..callers).map(|caller| put_session(key(caller)))).await;
+        Self {
+            committed: Rc::new(RefCell::new(vec![0; callers])),
+        }
+    }
+
+    /// Commits for so long.
+    pub async fn commit(&mut self, store: &Store, time: Duration) -> Taken {
+        let taken = Rc::new(RefCell::new(Vec::new()));
+        let callers = self.committed.borrow().len();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
+        let local = tokio::task::LocalSet::new();
+        for caller in 0..callers {
+            let (store, taken) = (Arc::clone(store), Rc::clone(&taken));
+            let committed = Rc::clone(&self.committed);
+            local.spawn_local(async move {
+                while start.elapsed() < time {
+                    let begin = Instant::now();
+                    let sequence = committed.borrow()[caller];
+                    commit(&store, [enqueue(key(caller), sequence, SENSOR_BYTES)]).await;
+                    taken.borrow_mut().push(begin.elapsed());
+                    committed.borrow_mut()[caller] += 1;
+                    // A store that answers at once would let nobody else have a turn.
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        local.await;
+        let (elapsed, cpu) = (start.elapsed(), cpu_seconds() - cpu);
+        let mut each = taken.take();
+        each.sort_unstable();
+        Taken { each, elapsed, cpu }
+    }
+}
+
+/// Of times, the shortest first.
+pub fn percentiles(each: &[Duration]) -> String {
     let at = |part: f64| {
-        let place = (taken.len() as f64 * part) as usize;
-        taken
-            .get(place)
-            .or(taken.last())
+        let place = (each.len() as f64 * part) as usize;
+        each.get(place)
+            .or(each.last())
             .map_or(0.0, |time| time.as_secs_f64() * 1e3)
     };
-    println!(
-        "{name:8} commits, {callers:>5} callers      {rate:>10.0} /s   median {:.3} ms, p99 {:.3}, p99.9 {:.3}, most {:.3}; {:.1} us of CPU each",
+    format!(
+        "ms: median {:.2}, p99 {:.2}, p99.9 {:.2}, most {:.2}",
         at(0.5),
         at(0.99),
         at(0.999),
-        at(1.0),
-        cpu * 1e6 / taken.len() as f64
+        at(1.0)
+    )
+}
+
+/// Prints what callers commit in a while. Returns how many commits, and how many per second.
+pub async fn commits(name: &str, store: &Store, callers: usize, time: Duration) -> (u64, f64) {
+    let taken = Callers::new(store, callers).await.commit(store, time).await;
+    println!(
+        "{name:8} commits, {callers:>5} callers      {:>10.0} /s   {}; {:.1} us of CPU each",
+        taken.rate(),
+        percentiles(&taken.each),
+        taken.cpu * 1e6 / taken.each.len() as f64
     );
-    (taken.len() as u64, rate)
+    (taken.each.len() as u64, taken.rate())
 }
 
 /// What this process has had of the processors.
@@ -118,7 +164,7 @@ pub async fn drain(name: &str, store: &Store, messages: u64) {
     for first in (0..messages).step_by(1_000) {
         commit(
             store,
-            (first..first + 1_000).map(|number| enqueue(key(0), number)),
+            (first..first + 1_000).map(|number| enqueue(key(0), number, SENSOR_BYTES)),
         )
         .await;
     }
@@ -147,7 +193,10 @@ pub async fn fill(store: &Store, sessions: usize, retained: usize) {
     let numbers: Vec<usize> = (0..retained).collect();
     for chunk in numbers.chunks(1_000) {
         let retain = |number: &usize| Operation::PutRetained {
-            message: message(&format!("site/{}/device-{number}/value", number % 100)),
+            message: message(
+                &format!("site/{}/device-{number}/value", number % 100),
+                SENSOR_BYTES,
+            ),
         };
         commit(store, chunk.iter().map(retain)).await;
     }
@@ -176,7 +225,7 @@ pub async fn fill_sessions(store: &Store, sessions: usize) {
             );
             let shares = number % 100 == 0;
             let shared = shares.then(|| subscribe(*number, "$share/workers/site/+/jobs"));
-            let waiting = shares.then(|| enqueue(key(*number), 1));
+            let waiting = shares.then(|| enqueue(key(*number), 1, SENSOR_BYTES));
             let session = [put_session(key(*number)), own];
             session.into_iter().chain(shared).chain(waiting)
         });

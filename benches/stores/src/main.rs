@@ -4,13 +4,25 @@
 //! `cargo run --release -- [--store NAME] [--callers N] [--seconds N] [--dir PATH] [--small | --commits]`
 //! prints a line for each figure. `--broker N` measures a broker over the store on disk instead, with N
 //! sessions and a queue of N messages. Another store is one more file in `arm`.
+//!
+//! With `--rounds N` the store on disk and its engine by itself take turns, N times for each number of
+//! callers: see [`turns`]. With `--sustain RATE` that many commits per second go on for `--seconds`: see
+//! [`sustain`].
 
 mod arm;
 mod broker;
+mod engine;
 mod load;
+mod sustain;
+mod turns;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use broker_core::persistence::Persistence;
+use persistence_fjall::{FjallOptions, FjallPersistence};
+use tempfile::TempDir;
 
 /// As in the command.
 #[global_allocator]
@@ -28,6 +40,10 @@ struct Arguments {
     commits: bool,
     /// Sessions of a broker that is measured instead of stores.
     broker: Option<usize>,
+    /// Turns of the store on disk and its engine.
+    rounds: usize,
+    /// Commits per second to go on with.
+    sustain: Option<f64>,
 }
 
 fn arguments() -> Arguments {
@@ -39,6 +55,8 @@ fn arguments() -> Arguments {
         small: false,
         commits: false,
         broker: None,
+        rounds: 0,
+        sustain: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -50,7 +68,11 @@ fn arguments() -> Arguments {
             }
             "--seconds" => {
                 let seconds = value().parse().expect("--seconds wants a number");
-                chosen.time = Duration::from_secs(seconds);
+                chosen.time = Duration::from_secs_f64(seconds);
+            }
+            "--rounds" => chosen.rounds = value().parse().expect("--rounds wants a number"),
+            "--sustain" => {
+                chosen.sustain = Some(value().parse().expect("--sustain wants a number"));
             }
             "--dir" => chosen.folder = value().into(),
             "--broker" => chosen.broker = Some(value().parse().expect("--broker wants a number")),
@@ -77,6 +99,12 @@ fn main() {
         let folder = tempfile::tempdir_in(&arguments.folder).expect("a folder");
         return broker::run(folder.path(), sessions, &runtime);
     }
+    if let Some(rate) = arguments.sustain {
+        return sustain(&runtime, &arguments, rate);
+    }
+    if arguments.rounds > 0 {
+        return turns(&runtime, &arguments);
+    }
     for name in &arguments.stores {
         for callers in &arguments.callers {
             commits(&runtime, &arguments, name, *callers);
@@ -85,6 +113,37 @@ fn main() {
             drain(&runtime, &arguments, name);
             start(&runtime, &arguments, name);
         }
+    }
+}
+
+fn open_fjall(folder: &TempDir) -> Arc<dyn Persistence> {
+    let store = FjallPersistence::open(folder.path(), FjallOptions::default());
+    Arc::new(store.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn sustain(runtime: &tokio::runtime::Runtime, arguments: &Arguments, rate: f64) {
+    let folder = tempfile::tempdir_in(&arguments.folder).expect("a folder");
+    let store = open_fjall(&folder);
+    let course = sustain::Course {
+        callers: 64,
+        time: arguments.time,
+        rate,
+    };
+    runtime.block_on(sustain::run(&store, folder.path(), course));
+    drop(store);
+    sustain::compacted(folder.path());
+}
+
+fn turns(runtime: &tokio::runtime::Runtime, arguments: &Arguments) {
+    let rounds = turns::Rounds {
+        count: arguments.rounds,
+        time: arguments.time,
+    };
+    for callers in arguments.callers.iter().copied() {
+        let new = || tempfile::tempdir_in(&arguments.folder).expect("a folder");
+        let (own, raw) = (new(), new());
+        let store = open_fjall(&own);
+        runtime.block_on(turns::compare(&store, raw.path(), callers, &rounds));
     }
 }
 
