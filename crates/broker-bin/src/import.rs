@@ -86,7 +86,7 @@ async fn read(
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
     #[cfg(not(any(feature = "redis", feature = "mongodb")))]
-    let _ = (store, progress);
+    let _ = (store, expiry_secs, progress);
     match from {
         #[cfg(feature = "redis")]
         StoreChoice::Redis(url) => read_redis(url.reveal(), store, expiry_secs, progress).await,
