@@ -50,7 +50,10 @@ impl Glob {
     /// Whether a rule that denies this pattern is about any topic that the filter matches, be it one
     /// name or many.
     ///
-    /// It never says no where there is such a topic. A filter that breaks the rules of MQTT is touched.
+    /// It never says no where there is such a topic, but for one reading: a pattern with `!` in front is
+    /// about all topics but those that the rest grants to subscribers, as [`Glob::covers`] has it. So
+    /// `!open/**` leaves `open/#` alone, dotted levels included. A filter that breaks the rules of MQTT
+    /// is touched.
     #[must_use]
     pub fn touches(&self, filter: &str) -> bool {
         if self.is_nothing() {
