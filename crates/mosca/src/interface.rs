@@ -16,8 +16,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqtt_websocket::Terms;
+
 use crate::tls::Tls;
-use crate::websocket::Terms;
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::door::Door;

@@ -34,7 +34,6 @@ mod settle;
 mod shared;
 mod streams;
 mod tls;
-mod websocket;
 mod worker;
 
 pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup, ScramSha256};

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 
+use mqtt_websocket::WebSocket;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -26,6 +27,15 @@ impl Network for TcpStream {
 
     fn owes_farewell(&self) -> bool {
         false
+    }
+}
+
+/// There is a close frame to send.
+impl<S: Network> Network for WebSocket<S> {
+    type Peer = S::Peer;
+
+    fn owes_farewell(&self) -> bool {
+        !self.is_gone()
     }
 }
 

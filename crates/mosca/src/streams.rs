@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mqtt_websocket::{Terms, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
@@ -10,7 +11,6 @@ use crate::connection::Driver;
 use crate::network::Boxed;
 use crate::peer::StreamPeer;
 use crate::shared::Shared;
-use crate::websocket::{Terms, WebSocket};
 
 /// Hands streams of bytes to a running server; made by [`Server::streams`](crate::Server::streams).
 ///

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mqtt_websocket::WebSocket;
+
 use super::proxied::read_header;
 use super::{Interface, Transport};
 use crate::connection::Driver;
@@ -11,7 +13,6 @@ use crate::network::{Boxed, Network};
 use crate::peer::StreamPeer;
 use crate::shared::Shared;
 use crate::tls::Protocol;
-use crate::websocket::WebSocket;
 
 /// One interface of a running server.
 pub(crate) struct Door {

@@ -21,12 +21,16 @@ const REQUEST_BYTES: usize = 8 << 10;
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
 /// Who may ask for a WebSocket, and where.
+///
+/// Requests for another path are refused with 404, pages of another origin with 403.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// Any, if there is none.
-    pub(crate) path: Option<String>,
-    /// All may, if there are none.
-    pub(crate) origins: Vec<String>,
+pub struct Terms {
+    /// The path that requests have to be for, such as `/mqtt`, without what stands behind `?`. Any, if
+    /// there is none.
+    pub path: Option<String>,
+    /// The origins whose pages may ask, as browsers write them: `https://example.org`. All may, if there
+    /// are none; who names no origin is no browser, and always may.
+    pub origins: Vec<String>,
 }
 
 /// A handshake under way.

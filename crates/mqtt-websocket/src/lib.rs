@@ -1,5 +1,6 @@
-//! MQTT over WebSocket (MQTT 3.1.1 and 5.0, section 6; RFC 6455): a stream of bytes to whoever reads
-//! and writes it, an HTTP request and then frames to the network.
+//! The server's side of MQTT over WebSocket (MQTT 3.1.1 and 5.0, section 6; RFC 6455): a stream of
+//! bytes to whoever reads and writes it, an HTTP request and then frames to the network. It knows
+//! nothing of packets.
 //!
 //! ```text
 //!   request ──► Opening ──► Open ──► Over
@@ -12,13 +13,48 @@
 //! and messages may be of any size, the limits on packets hold as they do over TCP, and a connection
 //! that is idle owns no buffer.
 //!
-//! Where requests and frames are read from is none of its business: TCP today, whatever an HTTP
-//! server hands over after an upgrade another day.
+//! Where requests and frames are read from is none of its business: TCP, TLS, a Unix socket, or
+//! whatever an HTTP server hands over.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mqtt_websocket::{Terms, WebSocket};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let (mut client, stream) = tokio::io::duplex(4096);
+//! let mut socket = WebSocket::new(stream, &Arc::new(Terms::default()));
+//! client
+//!     .write_all(
+//!         b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+//!           Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+//!           Sec-WebSocket-Protocol: mqtt\r\n\r\n",
+//!     )
+//!     .await?;
+//! // The request is answered by whoever reads. Then comes a frame, whose mask is 0.
+//! let reading = async {
+//!     let mut read = [0; 2];
+//!     socket.read_exact(&mut read).await.map(|_| read)
+//! };
+//! let asking = async {
+//!     let mut response = [0; 12];
+//!     client.read_exact(&mut response).await?;
+//!     assert_eq!(&response, b"HTTP/1.1 101");
+//!     client.write_all(b"\x82\x82\0\0\0\0hi").await
+//! };
+//! let (read, asked) = tokio::join!(reading, asking);
+//! asked?;
+//! assert_eq!(&read?, b"hi");
+//! # Ok(())
+//! # }
+//! ```
 
 mod handshake;
 mod incoming;
 mod outgoing;
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -27,10 +63,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::handshake::Handshake;
-pub(crate) use self::handshake::Terms;
+pub use self::handshake::Terms;
 use self::incoming::{End, Incoming};
 use self::outgoing::Outgoing;
-use crate::network::Network;
 
 /// Reads in a row that may bring nothing but heads and control frames before other tasks get their
 /// turn.
@@ -41,10 +76,12 @@ const NORMAL: u16 = 1000;
 
 /// The server's side of a WebSocket connection, as a stream of bytes.
 ///
+/// Pings are answered, and a close frame is, while somebody reads, writes, flushes or shuts down.
+///
 /// Who has had a part of his bytes taken by a write has to write the others before anything else:
 /// they are announced in the head of their frame. Who was told that a write has to wait may come
 /// back with more bytes, but not with fewer.
-pub(crate) struct WebSocket<S> {
+pub struct WebSocket<S> {
     stream: S,
     phase: Phase,
     incoming: Incoming,
@@ -65,8 +102,10 @@ enum Phase {
 }
 
 impl<S> WebSocket<S> {
-    /// A connection over which a client is about to ask for the upgrade.
-    pub(crate) fn new(stream: S, terms: &Arc<Terms>) -> Self {
+    /// A connection over which a client is about to ask for the upgrade, which it gets on these terms.
+    /// Its request is read, and answered, by whoever reads the first bytes; until then nothing may be
+    /// written.
+    pub fn new(stream: S, terms: &Arc<Terms>) -> Self {
         Self {
             stream,
             phase: Phase::Opening(Box::new(Handshake::new(Arc::clone(terms)))),
@@ -75,6 +114,13 @@ impl<S> WebSocket<S> {
             end: None,
             gone: false,
         }
+    }
+
+    /// Whether nobody is there any more who could be told anything: the client has ended its
+    /// direction, or the network has failed. Otherwise `poll_shutdown` has a close frame to send,
+    /// also after an error of reading.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 }
 
@@ -271,11 +317,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     }
 }
 
-impl<S: Network> Network for WebSocket<S> {
-    type Peer = S::Peer;
-
-    fn owes_farewell(&self) -> bool {
-        !self.gone
+/// Says how far it has come.
+impl<S> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Opening(_) => "opening",
+            Phase::Open => "open",
+            Phase::Over => "over",
+        };
+        f.debug_struct("WebSocket")
+            .field("phase", &phase)
+            .field("end", &self.end.map(|end| end.why))
+            .field("gone", &self.gone)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,10 +7,9 @@ use std::mem;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::connection::SLICES;
-
-/// Parts of one vectored write: the head of a frame, and what it carries.
-pub(super) const PARTS: usize = SLICES + 1;
+/// Parts of one vectored write: the head of a frame, and what it carries. Of more slices than that the
+/// first ones are written, and the others when they come again.
+pub(super) const PARTS: usize = 65;
 
 /// Bytes of the longest head of a frame without a mask.
 const HEAD_BYTES: usize = 10;
