@@ -5,6 +5,7 @@
 //! an exit code: 0 all is well, 1 something failed, 2 the command line makes no sense.
 
 mod bench;
+mod bundle;
 mod conformance;
 mod fuzz;
 mod instructions;
@@ -55,6 +56,7 @@ enum Command {
         check: bool,
     },
     Tools,
+    Bundle,
     Services,
     Instructions {
         check: bool,
@@ -98,6 +100,7 @@ impl Command {
             "conformance" => parse_check(rest).map(|check| Self::Conformance { check }),
             "instructions" => parse_check(rest).map(|check| Self::Instructions { check }),
             "tools" => no_arguments(rest).map(|()| Self::Tools),
+            "bundle" => no_arguments(rest).map(|()| Self::Bundle),
             "services" => no_arguments(rest).map(|()| Self::Services),
             "fuzz" => parse_fuzz(rest),
             "bench" => parse_bench(rest),
@@ -117,6 +120,7 @@ impl Command {
             Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
             Self::Instructions { check } => instructions::run(&Workspace::find()?, check),
             Self::Tools => tools::run(&Workspace::find()?),
+            Self::Bundle => bundle::run(&Workspace::find()?),
             Self::Services => services::run(&Workspace::find()?),
             Self::Fuzz { seconds, target } => {
                 fuzz::run(&Workspace::find()?, seconds, target.as_deref())
@@ -219,6 +223,8 @@ Usage: cargo xtask <command>
                                          check that none costs more than is recorded
   tools                                  install the clients and tools that the tests need, and print
                                          where they are
+  bundle                                 fetch the browser build of MQTT.js, which the command is
+                                         built with from then on, and serves as /mqtt.js
   services                               install the servers that the tests need, and print where
                                          they are
   fuzz [--smoke | --seconds N] [TARGET]  fuzz all targets (or one), N seconds each
@@ -238,7 +244,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 18] = [
+        let cases: [(&[&str], Command); 19] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (
@@ -273,6 +279,7 @@ mod tests {
                 &["instructions", "--check"],
                 Command::Instructions { check: true },
             ),
+            (&["bundle"], Command::Bundle),
             (&["services"], Command::Services),
             (&["fuzz"], fuzz(fuzz::DEFAULT_SECONDS, None)),
             (&["fuzz", "--smoke"], fuzz(fuzz::SMOKE_SECONDS, None)),

@@ -158,6 +158,10 @@ fn test_with_clients(workspace: &Workspace, steps: &mut Steps, whole_workspace: 
         clients = Some(TestClients::install(workspace)?);
         Ok(())
     });
+    // The command is built with it, and the tests ask for it.
+    steps.check("MQTT.js for browsers is fetched", || {
+        crate::bundle::run(workspace).map(drop)
+    });
     let mut services = None;
     steps.check("servers for the tests are installed", || {
         services = Some(Services::install(workspace)?);

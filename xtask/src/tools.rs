@@ -35,25 +35,15 @@ impl TestClients {
         let sources = workspace.root.join("crates/broker-bin/tests/clients");
         let installed = workspace.target.join("test-clients");
 
-        let mut missing = Vec::new();
-        for (program, package) in [
+        ensure_programs(&[
             ("mosquitto_sub", "mosquitto-clients"),
             ("mosquitto_pub", "mosquitto-clients"),
             ("openssl", "openssl"),
-            ("node", "nodejs"),
-            ("npm", "npm"),
             ("python3", "python3"),
-        ] {
-            if in_path(program).is_none() && !missing.contains(&package) {
-                missing.push(package);
-            }
-        }
-        if !missing.is_empty() {
-            apt_install(&missing)?;
-        }
-        ensure_node_is_current()?;
+        ])?;
+        ensure_node()?;
         Ok(Self {
-            node_modules: install_node_modules("MQTT.js", &sources, &installed.join("node"))?,
+            node_modules: install_mqttjs(workspace)?,
             python: install_python(&sources, &installed.join("python"))?,
         })
     }
@@ -65,6 +55,20 @@ impl TestClients {
             ("MOSCA_TEST_PYTHON", &self.python),
         ]
     }
+}
+
+/// Makes sure that there are programs, each of which comes in a package.
+fn ensure_programs(programs: &[(&str, &'static str)]) -> Result<()> {
+    let mut missing = Vec::new();
+    for &(program, package) in programs {
+        if in_path(program).is_none() && !missing.contains(&package) {
+            missing.push(package);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    apt_install(&missing)
 }
 
 /// Makes sure that instructions can be counted.
@@ -141,9 +145,10 @@ fn user_is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// MQTT.js 5 needs node 16.
-fn ensure_node_is_current() -> Result<()> {
+/// Makes sure that there are npm and a node that runs MQTT.js 5, which needs node 16.
+pub fn ensure_node() -> Result<()> {
     const OLDEST: u32 = 16;
+    ensure_programs(&[("node", "nodejs"), ("npm", "npm")])?;
     let output = Command::new("node")
         .arg("--version")
         .output()
@@ -160,6 +165,13 @@ fn ensure_node_is_current() -> Result<()> {
 
 fn node_major(version: &str) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Installs MQTT.js, and returns the folder of the packages that it is among.
+pub fn install_mqttjs(workspace: &Workspace) -> Result<PathBuf> {
+    let sources = workspace.root.join("crates/broker-bin/tests/clients");
+    let folder = workspace.target.join("test-clients/node");
+    install_node_modules("MQTT.js", &sources, &folder)
 }
 
 /// Installs what the lock file in `sources` names into `folder`, unless it is there; `what` it is

@@ -20,8 +20,13 @@ pub struct File {
 }
 
 const SKIPPED_FOLDERS: [&str; 5] = [".git", "target", "node_modules", "__pycache__", "criterion"];
-/// What the fuzzer writes, and `.gitignore` names.
-const SKIPPED_PATHS: [&str; 3] = ["fuzz/corpus", "fuzz/artifacts", "fuzz/coverage"];
+/// What the fuzzer writes and what is fetched, as `.gitignore` names it.
+const SKIPPED_PATHS: [&str; 4] = [
+    "fuzz/corpus",
+    "fuzz/artifacts",
+    "fuzz/coverage",
+    "crates/broker-bin/bundle/fetched",
+];
 
 impl Tree {
     /// Reads everything below `root`.
