@@ -41,6 +41,7 @@ use self::parting::discard;
 use crate::lobby::Place;
 use crate::log;
 use crate::network::Network;
+use crate::peer::Peer as _;
 use crate::settle::Commits;
 use crate::shared::Shared;
 use crate::worker::{self, READ_BYTES, Worker};
@@ -113,7 +114,7 @@ impl<S: Network> Driver<S> {
     /// The task of a connection that was just accepted. The interface with this number counts it
     /// until it ends.
     pub(crate) fn new(stream: S, peer: S::Peer, shared: Arc<Shared>, interface: u32) -> Self {
-        shared.connection_opened(interface);
+        shared.connection_opened(interface, peer.ip());
         let now = shared.clock.now();
         let connection = Connection::new(&shared.broker, now);
         let awaiting = Awaiting {
@@ -426,7 +427,7 @@ impl<S: Network> Future for Driver<S> {
 
 impl<S: Network> Drop for Driver<S> {
     fn drop(&mut self) {
-        self.shared.connection_ended(self.interface);
+        self.shared.connection_ended(self.interface, self.peer.ip());
     }
 }
 

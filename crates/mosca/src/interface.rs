@@ -16,16 +16,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_core::Rate;
 use mqtt_websocket::Terms;
 
+use crate::admission::MAX_CONNECTIONS;
 use crate::tls::Tls;
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::door::Door;
 pub(crate) use self::listener::Listener;
 
-/// Connections at one time on an interface that says nothing else.
-pub(crate) const MAX_CONNECTIONS: usize = 10_000_000;
+/// How fast connections may come on an interface that says nothing else.
+const CONNECT_RATE: Rate = Rate::per_sec(2_000).with_burst(10_000);
 
 /// Time for what comes before MQTT, on an interface that says nothing else.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +44,7 @@ pub struct Interface {
     location: Location,
     transport: Transport,
     max_connections: usize,
+    connect_rate: Option<Rate>,
     tls: Option<Tls>,
     handshake_timeout: Duration,
     proxy_protocol: bool,
@@ -138,6 +141,7 @@ impl Interface {
             location,
             transport,
             max_connections: MAX_CONNECTIONS,
+            connect_rate: Some(CONNECT_RATE),
             tls: None,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             proxy_protocol: false,
@@ -215,10 +219,28 @@ impl Interface {
         self
     }
 
-    /// Connections at one time on this interface, with or without CONNECT; default 10,000,000. Further ones are closed as
-    /// soon as they are accepted; the first of them is logged as a warning.
+    /// Connections at one time on this interface, with or without CONNECT; default 200,000. Further ones are closed as
+    /// soon as they are accepted; the first of a series is logged as a warning. How many there may be on all
+    /// interfaces together, and from one address, is the server's
+    /// ([`ServerBuilder::max_connections`](crate::ServerBuilder::max_connections)).
     pub fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections;
+        self
+    }
+
+    /// How fast connections may come on this interface; `None` for as fast as they like. Default 2,000 in a
+    /// second and 10,000 at once. Further ones are closed and counted
+    /// ([`refused_connect_rate`](crate::NetworkCounters::refused_connect_rate)). It does not hold for
+    /// [exempt networks](crate::ServerBuilder::exempt_networks), Unix sockets and streams.
+    ///
+    /// ```
+    /// use mosca::{Interface, Rate};
+    ///
+    /// // Handshakes of TLS are work.
+    /// let interface = Interface::mqtt("[::]:8883").connect_rate(Rate::per_sec(300));
+    /// ```
+    pub fn connect_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.connect_rate = rate.into();
         self
     }
 

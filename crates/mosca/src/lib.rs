@@ -20,10 +20,12 @@
 //! store keeps sessions and retained messages is up to the caller; without one they live as long as
 //! the server.
 
+mod admission;
 mod clock;
 mod connection;
 mod health;
 mod interface;
+mod ip_network;
 mod lobby;
 mod log;
 mod network;
@@ -39,10 +41,11 @@ mod worker;
 pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup, ScramSha256};
 pub use broker_core::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
-    AuthenticationStep, BrokerOptions, Counters, Message, MessageParts, Redirect,
+    AuthenticationStep, BrokerOptions, Counters, Message, MessageParts, Rate, Redirect,
     ResponseInformation, Sizes, Timestamp, Verdict, persistence,
 };
 pub use interface::Interface;
+pub use ip_network::{IpNetwork, IpNetworkError};
 pub use mqtt_codec::QoS;
 pub use options::ServerBuilder;
 pub use peer::StreamPeer;

@@ -3,18 +3,16 @@
 //! The task of a connection is compiled for each kind of stream that there are many of, so that TCP
 //! pays nothing for the others. All the others are of one kind, [`Boxed`].
 
-use std::fmt::Display;
-
 use mqtt_websocket::WebSocket;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::peer::{Address, StreamPeer};
+use crate::peer::{Address, Peer, StreamPeer};
 
 /// What carries a connection: a stream of bytes that ends in its own way.
 pub(crate) trait Network: AsyncRead + AsyncWrite + Send + Unpin {
     /// Who is at the other end.
-    type Peer: Display + Send + Unpin;
+    type Peer: Peer;
 
     /// Whether the client waits for a farewell although nothing more is read from it, since it has
     /// taken its leave or broken a rule below MQTT. `poll_shutdown` says it.

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use broker_core::BrokerOptions;
 use broker_core::persistence::Persistence;
+use broker_core::{BrokerOptions, Rate};
 
-use crate::interface::{Interface, MAX_CONNECTIONS};
+use crate::admission::{ConnectionLimits, MAX_CONNECTIONS};
+use crate::interface::Interface;
+use crate::ip_network::IpNetwork;
 use crate::server::{Server, StartError};
 
 /// Options of a [`Server`]; see [`Server::builder`].
@@ -15,6 +17,7 @@ use crate::server::{Server, StartError};
 pub struct ServerBuilder {
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) max_streams: usize,
+    pub(crate) connections: ConnectionLimits,
     pub(crate) broker: BrokerOptions,
     pub(crate) persistence: Option<Arc<dyn Persistence>>,
 }
@@ -28,6 +31,7 @@ impl ServerBuilder {
         Self {
             interfaces: Vec::new(),
             max_streams: MAX_CONNECTIONS,
+            connections: ConnectionLimits::default(),
             broker,
             persistence: None,
         }
@@ -39,9 +43,63 @@ impl ServerBuilder {
         self
     }
 
-    /// Streams served at one time through [`Server::streams`]; default 10,000,000.
+    /// Streams served at one time through [`Server::streams`]; default 200,000.
     pub fn max_streams(mut self, max_streams: usize) -> Self {
         self.max_streams = max_streams;
+        self
+    }
+
+    /// Connections at one time on all interfaces together, with or without CONNECT, streams of the
+    /// program included; default 200,000. Further ones are closed as soon as they are accepted, and
+    /// counted ([`refused_connections`](crate::NetworkCounters::refused_connections)); the first of a
+    /// series is logged as a warning.
+    pub fn max_connections(mut self, max_connections: usize) -> Self {
+        self.connections.max_connections = max_connections;
+        self
+    }
+
+    /// Connections that one address may have at one time, on all interfaces together; default 10,000,
+    /// since thousands of devices may be behind one address. An address is one of IPv4, or a network of
+    /// 64 bits of IPv6. Behind a load balancer with the
+    /// [PROXY protocol](crate::Interface::proxy_protocol) it is the one that the header names. Unix
+    /// sockets, and streams without an address, have none. Further ones are closed and counted
+    /// ([`refused_per_address`](crate::NetworkCounters::refused_per_address)).
+    pub fn max_connections_per_address(mut self, max_connections: usize) -> Self {
+        self.connections.max_per_address = max_connections;
+        self
+    }
+
+    /// How fast connections may come from one address; `None` for as fast as they like. Default 100 in
+    /// a second and 1,000 at once, for a place with many devices that has its line back. Further ones
+    /// are closed and counted
+    /// ([`refused_connect_rate`](crate::NetworkCounters::refused_connect_rate)). Of 65,536 addresses at
+    /// most is remembered how fast theirs came; those that came slowly make room.
+    ///
+    /// ```
+    /// use mosca::{Rate, Server};
+    ///
+    /// let builder = Server::builder()
+    ///     .max_connections_per_address(50)
+    ///     .connect_rate_per_address(Rate::per_sec(5).with_burst(50));
+    /// ```
+    pub fn connect_rate_per_address(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.connections.rate_per_address = rate.into();
+        self
+    }
+
+    /// Networks whose addresses may have and open as many connections as they like: neither the limits
+    /// of addresses nor the connect rate of an interface hold for them. Default: the addresses of this
+    /// machine alone ([`IpNetwork::loopback`]). A load balancer without the PROXY protocol belongs here,
+    /// since all of its clients have its address.
+    ///
+    /// ```
+    /// use mosca::{IpNetwork, Server};
+    ///
+    /// let balancers: IpNetwork = "10.0.7.0/24".parse().unwrap();
+    /// let builder = Server::builder().exempt_networks([balancers]);
+    /// ```
+    pub fn exempt_networks(mut self, networks: impl IntoIterator<Item = IpNetwork>) -> Self {
+        self.connections.exempt = networks.into_iter().collect();
         self
     }
 
@@ -87,6 +145,7 @@ impl std::fmt::Debug for ServerBuilder {
         f.debug_struct("ServerBuilder")
             .field("interfaces", &self.interfaces)
             .field("max_streams", &self.max_streams)
+            .field("connections", &self.connections)
             .field("broker", &self.broker)
             .field("has_persistence", &self.persistence.is_some())
             .finish()

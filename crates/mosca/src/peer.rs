@@ -1,8 +1,14 @@
 //! Who is at the other end, for the log.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+/// Who is at the other end of a connection.
+pub(crate) trait Peer: Display + Send + Unpin {
+    /// Its address on the network, if it has one, for the limits of addresses.
+    fn ip(&self) -> Option<IpAddr>;
+}
 
 /// The address of a client, without what IPv6 has besides address and port: 20 bytes instead of 32.
 #[derive(Clone, Copy)]
@@ -18,6 +24,12 @@ impl From<SocketAddr> for Address {
             ip: address.ip().to_canonical(),
             port: address.port(),
         }
+    }
+}
+
+impl Peer for Address {
+    fn ip(&self) -> Option<IpAddr> {
+        Some(self.ip)
     }
 }
 
@@ -67,6 +79,15 @@ impl From<&str> for StreamPeer {
 impl From<String> for StreamPeer {
     fn from(name: String) -> Self {
         Self::Name(name.into())
+    }
+}
+
+impl Peer for StreamPeer {
+    fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address.ip()),
+            Self::Name(_) => None,
+        }
     }
 }
 

@@ -98,7 +98,8 @@ impl Server {
             broker.restore(clock.now(), store, &mut effects).await?;
         }
         // Streams that the program hands over are counted behind those of the interfaces.
-        let shared = Arc::new(Shared::new(broker, store, clock, listeners.len() + 1));
+        let shared = Shared::new(broker, store, clock, listeners.len() + 1);
+        let shared = Arc::new(shared.limited(builder.connections));
         let number = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
         let streams = Streams::new(Arc::clone(&shared), number, builder.max_streams);
         let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];

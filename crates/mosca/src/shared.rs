@@ -1,13 +1,15 @@
 //! What all tasks of one server share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use broker_core::Broker;
 use broker_core::persistence::Persistence;
+use broker_core::{Broker, Timestamp};
 use tokio::sync::Notify;
 
+use crate::admission::{Admission, ConnectionLimits, Refusal, Refusals};
 use crate::clock::Clock;
 use crate::health::StoreHealth;
 use crate::lobby::Lobby;
@@ -28,6 +30,7 @@ pub(crate) struct Shared {
     /// Connections whose tasks have not ended, by the number of their interface.
     open: Box<[AtomicUsize]>,
     all_gone: Notify,
+    pub(crate) admission: Admission,
     pub(crate) refused: Refused,
     farewell_millis: AtomicU64,
     discard_millis: AtomicU64,
@@ -48,10 +51,17 @@ impl Shared {
             lobby: Arc::default(),
             open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),
             all_gone: Notify::new(),
+            admission: Admission::new(ConnectionLimits::default()),
             refused: Refused::default(),
             farewell_millis: AtomicU64::new(millis(FAREWELL)),
             discard_millis: AtomicU64::new(millis(DISCARD)),
         }
+    }
+
+    /// The same with limits of its own.
+    pub(crate) fn limited(mut self, limits: ConnectionLimits) -> Self {
+        self.admission = Admission::new(limits);
+        self
     }
 
     /// How long a connection may take to say its last words.
@@ -83,13 +93,31 @@ impl Shared {
             .map_or(0, |open| open.load(Ordering::Acquire))
     }
 
-    pub(crate) fn connection_opened(&self, interface: u32) {
+    /// Whether the server takes one more connection, from this address where it has one. If so it is
+    /// to be counted with [`connection_opened`](Self::connection_opened).
+    pub(crate) fn check_connection(
+        &self,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let max = self.admission.max_connections();
+        if self.open_connections() >= max {
+            return Err(Refusal::ServerFull(max));
+        }
+        self.admission.check(address, now)
+    }
+
+    /// A connection has begun; one without an address is not counted for one.
+    pub(crate) fn connection_opened(&self, interface: u32, address: Option<IpAddr>) {
+        self.admission.enter(address);
         if let Some(open) = self.counter(interface) {
             open.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    pub(crate) fn connection_ended(&self, interface: u32) {
+    /// It has ended. What it is told is what it was told at the beginning.
+    pub(crate) fn connection_ended(&self, interface: u32, address: Option<IpAddr>) {
+        self.admission.leave(address);
         if let Some(open) = self.counter(interface)
             && open.fetch_sub(1, Ordering::AcqRel) == 1
         {
@@ -119,7 +147,7 @@ impl Shared {
 /// Connections that have not come as far as MQTT.
 #[derive(Default)]
 pub(crate) struct Refused {
-    full: AtomicU64,
+    pub(crate) connections: Refusals,
     handshakes: AtomicU64,
 }
 
@@ -128,25 +156,31 @@ pub(crate) struct Refused {
 #[non_exhaustive]
 pub struct NetworkCounters {
     /// Connections closed because their interface had as many as it may have
-    /// ([`Interface::max_connections`](crate::Interface::max_connections)).
+    /// ([`Interface::max_connections`](crate::Interface::max_connections)), or the server
+    /// ([`ServerBuilder::max_connections`](crate::ServerBuilder::max_connections)).
     pub refused_connections: u64,
+    /// Connections closed because their address had as many as it may have
+    /// ([`ServerBuilder::max_connections_per_address`](crate::ServerBuilder::max_connections_per_address)).
+    pub refused_per_address: u64,
+    /// Connections closed because they came faster than they may from their address
+    /// ([`ServerBuilder::connect_rate_per_address`](crate::ServerBuilder::connect_rate_per_address)) or on
+    /// their interface ([`Interface::connect_rate`](crate::Interface::connect_rate)).
+    pub refused_connect_rate: u64,
     /// Connections closed because what comes before MQTT was wrong or not over in time: the header
     /// of the PROXY protocol, or a TLS handshake. Whoever looks whether the port is open is counted as well.
     pub failed_handshakes: u64,
 }
 
 impl Refused {
-    pub(crate) fn note_full(&self) {
-        self.full.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn note_handshake(&self) {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn counters(&self) -> NetworkCounters {
         NetworkCounters {
-            refused_connections: self.full.load(Ordering::Relaxed),
+            refused_connections: self.connections.full(),
+            refused_per_address: self.connections.per_address(),
+            refused_connect_rate: self.connections.rate(),
             failed_handshakes: self.handshakes.load(Ordering::Relaxed),
         }
     }

@@ -7,9 +7,10 @@ use mqtt_websocket::{Terms, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
+use crate::admission::Refusal;
 use crate::connection::Driver;
 use crate::network::Boxed;
-use crate::peer::StreamPeer;
+use crate::peer::{Peer as _, StreamPeer};
 use crate::shared::Shared;
 
 /// Hands streams of bytes to a running server; made by [`Server::streams`](crate::Server::streams).
@@ -57,6 +58,18 @@ pub enum StreamRefused {
     /// [`ServerBuilder::max_streams`](crate::ServerBuilder::max_streams).
     #[error("there are {0} streams, and no more may be served")]
     TooMany(usize),
+    /// The server has as many connections as it may have; see
+    /// [`ServerBuilder::max_connections`](crate::ServerBuilder::max_connections).
+    #[error("there are {0} connections, and no more may be served")]
+    ServerFull(usize),
+    /// The peer is an address that has as many connections as it may have; see
+    /// [`ServerBuilder::max_connections_per_address`](crate::ServerBuilder::max_connections_per_address).
+    #[error("the address has {0} connections, and no more may be served")]
+    AddressFull(usize),
+    /// The peer is an address from which connections come too fast; see
+    /// [`ServerBuilder::connect_rate_per_address`](crate::ServerBuilder::connect_rate_per_address).
+    #[error("connections come too fast from the address")]
+    TooFast,
 }
 
 impl Streams {
@@ -77,7 +90,7 @@ impl Streams {
     ///
     /// Returns at once; the connection has a task of its own on the server's runtime. When it is over
     /// the stream is shut down, and dropped. What is written to it is flushed before the task waits,
-    /// so it may gather. A stream that takes several buffers in one write
+    /// so it may gather. Where `peer` is an address, the limits of addresses hold for it. A stream that takes several buffers in one write
     /// ([`is_write_vectored`](AsyncWrite::is_write_vectored)) is written to less often.
     ///
     /// # Errors
@@ -86,9 +99,10 @@ impl Streams {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.check()?;
+        let peer = peer.into();
+        self.check(&peer)?;
         let stream: Boxed = Box::new(stream);
-        let driver = Driver::new(stream, peer.into(), Arc::clone(&self.shared), self.number);
+        let driver = Driver::new(stream, peer, Arc::clone(&self.shared), self.number);
         self.runtime.spawn(driver);
         Ok(())
     }
@@ -106,10 +120,11 @@ impl Streams {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.check()?;
+        let peer = peer.into();
+        self.check(&peer)?;
         let stream: Boxed = Box::new(stream);
         let stream = WebSocket::new(stream, &self.terms);
-        let driver = Driver::new(stream, peer.into(), Arc::clone(&self.shared), self.number);
+        let driver = Driver::new(stream, peer, Arc::clone(&self.shared), self.number);
         self.runtime.spawn(driver);
         Ok(())
     }
@@ -119,14 +134,26 @@ impl Streams {
         self.shared.open_on(self.number)
     }
 
-    fn check(&self) -> Result<(), StreamRefused> {
+    fn check(&self, peer: &StreamPeer) -> Result<(), StreamRefused> {
         if self.shared.broker.is_shutting_down() {
             return Err(StreamRefused::Closing);
         }
         if self.open() >= self.max {
             return Err(StreamRefused::TooMany(self.max));
         }
-        Ok(())
+        let now = self.shared.clock.now();
+        let Err(refusal) = self.shared.check_connection(peer.ip(), now) else {
+            return Ok(());
+        };
+        let refused = &self.shared.refused.connections;
+        refused.note(refusal, peer, &"streams of the program", now);
+        Err(match refusal {
+            Refusal::InterfaceFull(max) | Refusal::ServerFull(max) => {
+                StreamRefused::ServerFull(max)
+            }
+            Refusal::AddressFull(max) => StreamRefused::AddressFull(max),
+            Refusal::AddressRate(_) | Refusal::InterfaceRate(_) => StreamRefused::TooFast,
+        })
     }
 }
 

@@ -21,7 +21,7 @@ const ACCEPTS_PER_TURN: u32 = 16;
 pub(crate) async fn accept(listener: Listener, door: Door) {
     let door = Arc::new(door);
     // What goes on for long is a warning when it begins, and only then.
-    let (mut failing, mut full) = (false, false);
+    let mut failing = false;
     let mut accepted = 0;
     // Connections that have something to say in front of MQTT. They end with this task.
     let mut arriving = JoinSet::new();
@@ -46,18 +46,11 @@ pub(crate) async fn accept(listener: Listener, door: Door) {
             }
         };
         failing = false;
-        if door.is_full() {
-            let limit = door.max_connections();
-            let peer = connection.peer();
-            if mem::replace(&mut full, true) {
-                tracing::debug!(%peer, limit, "too many connections");
-            } else {
-                let interface = door.name();
-                tracing::warn!(%peer, interface, limit, "too many connections: new ones are closed");
-            }
+        if let Err(refusal) = door.check(connection.ip()) {
+            door.note_refusal(refusal, connection.peer());
+            accepted = let_others_run(accepted + 1).await;
             continue;
         }
-        full = false;
         match connection {
             Accepted::Tcp(stream, peer) if door.is_open() => door.serve(stream, peer),
             Accepted::Other(stream, peer) if door.is_open() => door.serve(stream, peer),
@@ -68,12 +61,17 @@ pub(crate) async fn accept(listener: Listener, door: Door) {
                 arriving.spawn(Arc::clone(&door).admit(stream, peer));
             }
         }
-        accepted += 1;
-        if accepted == ACCEPTS_PER_TURN {
-            accepted = 0;
-            tokio::task::yield_now().await;
-        }
+        accepted = let_others_run(accepted + 1).await;
     }
+}
+
+/// Lets others have their turn after so many connections that were `accepted`, and begins to count anew.
+async fn let_others_run(accepted: u32) -> u32 {
+    if accepted < ACCEPTS_PER_TURN {
+        return accepted;
+    }
+    tokio::task::yield_now().await;
+    0
 }
 
 /// Whether only this one connection could not be accepted: its client has left already.

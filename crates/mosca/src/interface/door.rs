@@ -1,16 +1,21 @@
 //! The way in: what comes before MQTT on a connection that was accepted, and the start of its task.
 
+use std::fmt::Display;
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use broker_core::{Timestamp, TokenBucket};
 
 use mqtt_websocket::WebSocket;
 
 use super::proxied::read_header;
 use super::{Interface, Transport};
+use crate::admission::Refusal;
 use crate::connection::Driver;
 use crate::network::{Boxed, Network};
-use crate::peer::StreamPeer;
+use crate::peer::{Peer as _, StreamPeer};
 use crate::shared::Shared;
 use crate::tls::Protocol;
 
@@ -20,10 +25,23 @@ pub(crate) struct Door {
     /// By which its connections are counted.
     number: u32,
     shared: Arc<Shared>,
+    /// What is left of its connect rate.
+    rate: Mutex<Option<TokenBucket>>,
 }
 
 /// Counts a connection that has no task of its own yet.
-struct Counted<'a>(&'a Door);
+struct Counted {
+    door: Arc<Door>,
+    /// From where it comes, as far as that is known.
+    address: Option<IpAddr>,
+}
+
+/// Why a connection does not come as far as MQTT.
+enum Failure {
+    Handshake(io::Error),
+    /// It is one too many, now that it is known where it comes from.
+    Refused(Refusal, StreamPeer),
+}
 
 /// A connection that is ready for MQTT.
 enum Ready<S: Network> {
@@ -37,6 +55,7 @@ impl Door {
             interface,
             number,
             shared,
+            rate: Mutex::default(),
         }
     }
 
@@ -45,17 +64,43 @@ impl Door {
         self.interface.url(None)
     }
 
-    pub(super) fn max_connections(&self) -> usize {
-        self.interface.max_connections
+    /// Whether one more connection may come, from this address where it has one. Behind a load balancer
+    /// that is found out later.
+    pub(super) fn check(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        let max = self.interface.max_connections;
+        if self.shared.open_on(self.number) >= max {
+            return Err(Refusal::InterfaceFull(max));
+        }
+        let now = self.shared.clock.now();
+        if self.interface.proxy_protocol {
+            return self.shared.check_connection(None, now);
+        }
+        self.shared.check_connection(address, now)?;
+        self.check_rate(address, now)
     }
 
-    /// Whether it has as many connections as it may have, so that one is refused.
-    pub(super) fn is_full(&self) -> bool {
-        let is_full = self.shared.open_on(self.number) >= self.interface.max_connections;
-        if is_full {
-            self.shared.refused.note_full();
+    /// Whether connections come too fast. What the limits of its address refuse is not counted here.
+    fn check_rate(&self, address: Option<IpAddr>, now: Timestamp) -> Result<(), Refusal> {
+        let Some(rate) = self.interface.connect_rate else {
+            return Ok(());
+        };
+        if self.shared.admission.is_exempt(address) {
+            return Ok(());
         }
-        is_full
+        let mut left = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = left.get_or_insert_with(|| TokenBucket::full(rate, now));
+        if left.take(rate, now) {
+            Ok(())
+        } else {
+            Err(Refusal::InterfaceRate(rate))
+        }
+    }
+
+    /// Counts a connection that is closed without a word, and says so in the log.
+    pub(super) fn note_refusal(&self, refusal: Refusal, peer: &dyn Display) {
+        let now = self.shared.clock.now();
+        let refused = &self.shared.refused.connections;
+        refused.note(refusal, peer, &self.name(), now);
     }
 
     /// Whether connections may be [served](Self::serve) as they are, with nothing in front of MQTT.
@@ -81,42 +126,64 @@ impl Door {
         };
     }
 
-    /// Deals with what comes before MQTT, and then starts the task of the connection.
+    /// Deals with what comes before MQTT, and then starts the task of the connection, which is counted
+    /// from now on.
     ///
     /// # Cancel safety
     /// If it is dropped the connection is closed, and not counted any more.
-    pub(super) async fn admit<S>(self: Arc<Self>, stream: S, peer: S::Peer)
+    pub(super) fn admit<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: S::Peer,
+    ) -> impl Future<Output = ()> + Send + 'static
     where
         S: Network + 'static,
-        S::Peer: From<SocketAddr> + Clone,
+        S::Peer: From<SocketAddr> + Clone + 'static,
         StreamPeer: From<S::Peer>,
     {
-        let _counted = Counted::new(&self);
-        let limit = self.interface.handshake_timeout;
-        let prepared = tokio::time::timeout(limit, self.prepare(stream, peer.clone())).await;
-        let failure = match prepared {
-            Ok(Ok(Ready::Plain(stream, peer))) => return self.serve(stream, peer),
-            Ok(Ok(Ready::Secure(stream, peer, user))) => {
-                return self.serve_user(stream, peer, user);
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("it is not over after {limit:?}"),
-        };
-        self.shared.refused.note_handshake();
-        let interface = self.name();
-        tracing::debug!(%peer, interface, "handshake failed: {failure}");
+        let address = peer.ip().filter(|_| !self.interface.proxy_protocol);
+        let mut counted = Counted::new(Arc::clone(&self), address);
+        async move {
+            let limit = self.interface.handshake_timeout;
+            let prepared = self.prepare(stream, peer.clone(), &mut counted);
+            let failure = match tokio::time::timeout(limit, prepared).await {
+                Ok(Ok(Ready::Plain(stream, peer))) => return self.serve(stream, peer),
+                Ok(Ok(Ready::Secure(stream, peer, user))) => {
+                    return self.serve_user(stream, peer, user);
+                }
+                Ok(Err(Failure::Refused(refusal, peer))) => {
+                    return self.note_refusal(refusal, &peer);
+                }
+                Ok(Err(Failure::Handshake(error))) => error.to_string(),
+                Err(_) => format!("it is not over after {limit:?}"),
+            };
+            self.shared.refused.note_handshake();
+            let interface = self.name();
+            tracing::debug!(%peer, interface, "handshake failed: {failure}");
+        }
     }
 
-    async fn prepare<S>(&self, mut stream: S, mut peer: S::Peer) -> io::Result<Ready<S>>
+    async fn prepare<S>(
+        &self,
+        mut stream: S,
+        mut peer: S::Peer,
+        counted: &mut Counted,
+    ) -> Result<Ready<S>, Failure>
     where
         S: Network + 'static,
         S::Peer: From<SocketAddr>,
         StreamPeer: From<S::Peer>,
     {
-        if self.interface.proxy_protocol
-            && let Some(source) = read_header(&mut stream).await?
-        {
-            peer = source.into();
+        if self.interface.proxy_protocol {
+            if let Some(source) = read_header(&mut stream).await? {
+                peer = source.into();
+            }
+            let now = self.shared.clock.now();
+            let checked = self.shared.admission.check(peer.ip(), now);
+            if let Err(refusal) = checked.and_then(|()| self.check_rate(peer.ip(), now)) {
+                return Err(Failure::Refused(refusal, peer.into()));
+            }
+            counted.found(peer.ip());
         }
         let Some(tls) = &self.interface.tls else {
             return Ok(Ready::Plain(stream, peer));
@@ -130,15 +197,28 @@ impl Door {
     }
 }
 
-impl<'a> Counted<'a> {
-    fn new(door: &'a Door) -> Self {
-        door.shared.connection_opened(door.number);
-        Self(door)
+impl Counted {
+    fn new(door: Arc<Door>, address: Option<IpAddr>) -> Self {
+        door.shared.connection_opened(door.number, address);
+        Self { door, address }
+    }
+
+    /// It is known now from where it comes.
+    fn found(&mut self, address: Option<IpAddr>) {
+        self.door.shared.admission.enter(address);
+        self.address = address;
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.shared.connection_ended(self.0.number);
+        let Self { door, address } = self;
+        door.shared.connection_ended(door.number, *address);
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Handshake(error)
     }
 }

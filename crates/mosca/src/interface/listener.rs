@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use socket2::SockRef;
 #[cfg(unix)]
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::Location;
 use crate::network::Boxed;
-use crate::peer::{Address, StreamPeer};
+use crate::peer::{Address, Peer as _, StreamPeer};
 
 #[cfg(unix)]
 use super::socket_file::SocketFile;
@@ -43,6 +43,14 @@ impl Accepted {
         match self {
             Self::Tcp(_, peer) => peer,
             Self::Other(_, peer) => peer,
+        }
+    }
+
+    /// Its address on the network, if it has one.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, peer) => peer.ip(),
+            Self::Other(_, peer) => peer.ip(),
         }
     }
 }

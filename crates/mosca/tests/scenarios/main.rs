@@ -23,6 +23,7 @@ mod scram_client;
 
 mod authentication;
 mod bad_input;
+mod connection_limits;
 mod durable;
 mod fairness;
 mod lifetimes;
