@@ -11,15 +11,17 @@ mod socket_file;
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
-#[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::Rate;
+use bytes::Bytes;
 use mqtt_websocket::Terms;
 
 use crate::admission::MAX_CONNECTIONS;
+use crate::http::Site;
+use crate::server::StartError;
 use crate::tls::Tls;
 
 pub(crate) use self::accept::accept;
@@ -49,6 +51,7 @@ pub struct Interface {
     handshake_timeout: Duration,
     proxy_protocol: bool,
     terms: Arc<Terms>,
+    site: Arc<Site>,
 }
 
 /// What is between the stream of bytes and MQTT.
@@ -56,6 +59,8 @@ pub struct Interface {
 enum Transport {
     Mqtt,
     WebSocket,
+    /// Files, and WebSockets for who asks for them.
+    Http,
 }
 
 impl Interface {
@@ -136,6 +141,52 @@ impl Interface {
         Self::new(Transport::WebSocket, Location::Unix(path.into()))
     }
 
+    /// Files for browsers, and MQTT over WebSocket beside them: mosca's `http`. `address` is read as that
+    /// of [`mqtt`](Self::mqtt) is; with [`tls`](Self::tls) it is https.
+    ///
+    /// A request for a WebSocket becomes one as on an interface made by [`websocket`](Self::websocket),
+    /// whatever its path is, unless [`websocket_path`](Self::websocket_path) sets one. `/mqtt.js` is the
+    /// script of [`bundle`](Self::bundle), if there is one; everything else is a file of
+    /// [`static_folder`](Self::static_folder), or else 404. Methods other than GET and HEAD get 405.
+    ///
+    /// Requests of HTTP/1.1 and 1.0 are answered one after the other, with up to 8 KiB and 100 headers
+    /// each (431 for more); what a request carries is not read. Each is logged with its path, without
+    /// what stands behind `?`, at the level of `debug`. [`request_timeout`](Self::request_timeout) and
+    /// [`response_timeout`](Self::response_timeout) are the times for both. The time for CONNECT begins
+    /// when a WebSocket is there.
+    ///
+    /// ```
+    /// use mosca::{Interface, Server};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let folder = folder.path();
+    /// # let script = "/* the browser build of MQTT.js */";
+    /// let interface = Interface::http("127.0.0.1:0")
+    ///     .static_folder(folder)
+    ///     .bundle(script)
+    ///     .websocket_origins(["https://example.org"]);
+    /// let server = Server::builder().listen(interface).start().await?;
+    /// assert!(server.urls()[0].starts_with("http://127.0.0.1:"));
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn http(address: impl Into<String>) -> Self {
+        Self::new(Transport::Http, Location::network(address.into()))
+    }
+
+    /// The same on `port` of all the machine's addresses, which are those of
+    /// [`mqtt_on_all_addresses`](Self::mqtt_on_all_addresses). Port 0 takes any that is free.
+    pub fn http_on_all_addresses(port: u16) -> Self {
+        Self::new(Transport::Http, Location::all_addresses(port))
+    }
+
+    /// The same on a Unix socket: for a web server on this machine that passes requests on.
+    #[cfg(unix)]
+    pub fn http_unix(path: impl Into<PathBuf>) -> Self {
+        Self::new(Transport::Http, Location::Unix(path.into()))
+    }
+
     fn new(transport: Transport, location: Location) -> Self {
         Self {
             location,
@@ -146,6 +197,7 @@ impl Interface {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             proxy_protocol: false,
             terms: Arc::default(),
+            site: Arc::default(),
         }
     }
 
@@ -177,6 +229,44 @@ impl Interface {
         self
     }
 
+    /// Serves the files of this folder, and of those in it, on an interface made by [`http`](Self::http);
+    /// others have no files. `/` and other paths with a slash at the end are the `index.html` there.
+    ///
+    /// Files and folders whose name begins with a dot are not there for anybody, and neither is what is
+    /// no regular file. Links are followed as long as what they lead to is in the folder. Files may be
+    /// replaced at any time, and so may the folder if `path` is a link. Browsers may keep a file for ten
+    /// minutes (`Cache-Control: public, max-age=600`), and ask then whether it has changed.
+    ///
+    /// The server does not start if there is no such folder.
+    pub fn static_folder(mut self, path: impl Into<PathBuf>) -> Self {
+        Arc::make_mut(&mut self.site).set_folder(path.into());
+        self
+    }
+
+    /// Serves this script as `/mqtt.js` on an interface made by [`http`](Self::http), instead of a file of
+    /// that name. It is meant to be the browser build of MQTT.js, `dist/mqtt.min.js` of the npm package
+    /// `mqtt`, which is not a part of this crate.
+    pub fn bundle(mut self, script: impl Into<Bytes>) -> Self {
+        Arc::make_mut(&mut self.site).set_bundle(script.into());
+        self
+    }
+
+    /// Time for the whole head of an HTTP request on an interface made by [`http`](Self::http), from
+    /// being accepted or from the end of the response before it; default 10 seconds. So it is also how
+    /// long a connection may be idle. Then it is closed.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.site).request_timeout = timeout;
+        self
+    }
+
+    /// Time for which a response on an interface made by [`http`](Self::http) may wait for the client to
+    /// take it; default 30 seconds. It begins anew with every 32 KiB that have been taken. Then the
+    /// connection is cut off.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.site).response_timeout = timeout;
+        self
+    }
+
     /// For an interface behind a load balancer that says who has connected to it, by the PROXY protocol
     /// of version 1 or 2; default no. It stands in front of everything else, TLS included, and is
     /// required then: no client should be able to come past the load balancer, for the header is
@@ -194,7 +284,7 @@ impl Interface {
         self
     }
 
-    /// How the URL of such an interface begins: `mqtt` or `ws`, `mqtts` or `wss` with TLS; with `+unix`
+    /// How the URL of such an interface begins: `mqtt`, `ws` or `http`, `mqtts`, `wss` or `https` with TLS; with `+unix`
     /// behind it for a Unix socket.
     pub fn scheme(&self) -> &'static str {
         let is_unix = !matches!(self.location, Location::Network { .. });
@@ -203,6 +293,10 @@ impl Interface {
             (Transport::Mqtt, true, false) => "mqtts",
             (Transport::WebSocket, false, false) => "ws",
             (Transport::WebSocket, true, false) => "wss",
+            (Transport::Http, false, false) => "http",
+            (Transport::Http, true, false) => "https",
+            (Transport::Http, false, true) => "http+unix",
+            (Transport::Http, true, true) => "https+unix",
             (Transport::Mqtt, false, true) => "mqtt+unix",
             (Transport::Mqtt, true, true) => "mqtts+unix",
             (Transport::WebSocket, false, true) => "ws+unix",
@@ -242,6 +336,21 @@ impl Interface {
     pub fn connect_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
         self.connect_rate = rate.into();
         self
+    }
+
+    /// Looks whether there is a folder where files are to be served from one.
+    pub(crate) fn check_folder(&self) -> Result<(), StartError> {
+        let Some(folder) = self.site.folder() else {
+            return Ok(());
+        };
+        let found = std::fs::metadata(folder).and_then(|found| match found.is_dir() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        });
+        found.map_err(|source| StartError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })
     }
 
     /// Binds the address.

@@ -24,6 +24,7 @@ mod admission;
 mod clock;
 mod connection;
 mod health;
+mod http;
 mod interface;
 mod ip_network;
 mod lobby;

@@ -16,7 +16,7 @@ pub(crate) fn user(connection: &Connection) -> Option<&str> {
     connection.user().map(|user| beginning(user))
 }
 
-fn beginning(name: &str) -> &str {
+pub(crate) fn beginning(name: &str) -> &str {
     if name.len() <= NAME_BYTES {
         return name;
     }

@@ -3,8 +3,10 @@
 //! The task of a connection is compiled for each kind of stream that there are many of, so that TCP
 //! pays nothing for the others. All the others are of one kind, [`Boxed`].
 
+use std::time::Duration;
+
 use mqtt_websocket::WebSocket;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::peer::{Address, Peer, StreamPeer};
@@ -35,6 +37,20 @@ impl<S: Network> Network for WebSocket<S> {
     fn owes_farewell(&self) -> bool {
         !self.is_gone()
     }
+}
+
+/// Bytes that a client may still send while [`part`] waits for it.
+const PARTING_BYTES: u64 = 64 << 10;
+
+/// Ends a connection before MQTT so that the client sees the last thing it was told: it may have sent more
+/// already, and would not if that were left unread.
+pub(crate) async fn part<S: Stream>(mut stream: S, limit: Duration) {
+    let ending = async {
+        stream.shutdown().await?;
+        let mut rest = stream.take(PARTING_BYTES);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    let _ended = tokio::time::timeout(limit, ending).await;
 }
 
 /// Any stream.

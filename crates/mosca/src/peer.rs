@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Who is at the other end of a connection.
-pub(crate) trait Peer: Display + Send + Unpin {
+pub(crate) trait Peer: Display + Send + Sync + Unpin {
     /// Its address on the network, if it has one, for the limits of addresses.
     fn ip(&self) -> Option<IpAddr>;
 }

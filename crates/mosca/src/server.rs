@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -50,6 +51,14 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A folder from which files are to be served is none, or cannot be looked at.
+    #[error("cannot serve files from {}: {source}", folder.display())]
+    Folder {
+        /// The folder as it was given.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// What the store has could not be loaded.
     #[error("cannot load what is stored: {0}")]
     Restore(#[from] PersistenceError),
@@ -81,6 +90,7 @@ impl Server {
         let mut listeners = Vec::with_capacity(builder.interfaces.len());
         let (mut addresses, mut urls) = (Vec::new(), Vec::new());
         for interface in builder.interfaces {
+            interface.check_folder()?;
             let bound = interface.bind().await.and_then(|listener| {
                 let address = listener.local_address()?;
                 Ok((listener, address))
@@ -250,7 +260,7 @@ impl Server {
         let mut effects = Effects::new();
         self.shared.broker.shut_down(&mut effects);
         effects.wake();
-        self.shared.lobby.call_all();
+        self.shared.call_all();
     }
 }
 

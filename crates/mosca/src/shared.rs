@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     open: Box<[AtomicUsize]>,
     all_gone: Notify,
     pub(crate) admission: Admission,
+    closing: Notify,
     pub(crate) refused: Refused,
     farewell_millis: AtomicU64,
     discard_millis: AtomicU64,
@@ -52,6 +53,7 @@ impl Shared {
             open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),
             all_gone: Notify::new(),
             admission: Admission::new(ConnectionLimits::default()),
+            closing: Notify::new(),
             refused: Refused::default(),
             farewell_millis: AtomicU64::new(millis(FAREWELL)),
             discard_millis: AtomicU64::new(millis(DISCARD)),
@@ -129,6 +131,26 @@ impl Shared {
         self.open.get(interface as usize)
     }
 
+    /// Tells those who [wait for it](Self::wait_until_closing) that the broker has been shut down.
+    pub(crate) fn call_all(&self) {
+        self.lobby.call_all();
+        self.closing.notify_waiters();
+    }
+
+    /// Waits until the server closes.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn wait_until_closing(&self) {
+        let called = self.closing.notified();
+        tokio::pin!(called);
+        // Registered before the look, so that the call is not missed.
+        called.as_mut().enable();
+        if !self.broker.is_shutting_down() {
+            called.await;
+        }
+    }
+
     /// Waits until no connection's task is left.
     pub(crate) async fn wait_until_all_gone(&self) {
         loop {
@@ -144,11 +166,53 @@ impl Shared {
     }
 }
 
+/// Counts a connection that has no task for MQTT yet, which counts it then.
+pub(crate) struct Counted {
+    shared: Arc<Shared>,
+    interface: u32,
+    /// From where it comes, as far as that is known.
+    address: Option<IpAddr>,
+}
+
+impl Counted {
+    pub(crate) fn new(shared: &Arc<Shared>, interface: u32, address: Option<IpAddr>) -> Self {
+        shared.connection_opened(interface, address);
+        Self {
+            shared: Arc::clone(shared),
+            interface,
+            address,
+        }
+    }
+
+    /// It is known now from where it comes.
+    pub(crate) fn found(&mut self, address: Option<IpAddr>) {
+        self.shared.admission.enter(address);
+        self.address = address;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn interface(&self) -> u32 {
+        self.interface
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.shared.connection_ended(self.interface, self.address);
+    }
+}
+
 /// Connections that have not come as far as MQTT.
 #[derive(Default)]
 pub(crate) struct Refused {
     pub(crate) connections: Refusals,
     handshakes: AtomicU64,
+    requests: AtomicU64,
+    bad_requests: AtomicU64,
+    http_timeouts: AtomicU64,
 }
 
 /// What the server has counted of network connections that did not come as far as MQTT.
@@ -169,11 +233,34 @@ pub struct NetworkCounters {
     /// Connections closed because what comes before MQTT was wrong or not over in time: the header
     /// of the PROXY protocol, or a TLS handshake. Whoever looks whether the port is open is counted as well.
     pub failed_handshakes: u64,
+    /// HTTP requests that were read on interfaces that serve files
+    /// ([`Interface::http`](crate::Interface::http)), whatever the answer was.
+    pub http_requests: u64,
+    /// Connections to such interfaces that ended because what came was no request of HTTP/1, or had
+    /// more than 8 KiB or 100 headers.
+    pub http_bad_requests: u64,
+    /// Connections to such interfaces that were cut off because a request had not come in time
+    /// ([`Interface::request_timeout`](crate::Interface::request_timeout)), or the client did not take
+    /// a response ([`Interface::response_timeout`](crate::Interface::response_timeout)). Those that
+    /// ended because nothing more was asked for do not count.
+    pub http_timeouts: u64,
 }
 
 impl Refused {
     pub(crate) fn note_handshake(&self) {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_bad_request(&self) {
+        self.bad_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_http_timeout(&self) {
+        self.http_timeouts.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn counters(&self) -> NetworkCounters {
@@ -182,6 +269,9 @@ impl Refused {
             refused_per_address: self.connections.per_address(),
             refused_connect_rate: self.connections.rate(),
             failed_handshakes: self.handshakes.load(Ordering::Relaxed),
+            http_requests: self.requests.load(Ordering::Relaxed),
+            http_bad_requests: self.bad_requests.load(Ordering::Relaxed),
+            http_timeouts: self.http_timeouts.load(Ordering::Relaxed),
         }
     }
 }

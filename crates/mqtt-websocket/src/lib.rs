@@ -14,7 +14,8 @@
 //! that is idle owns no buffer.
 //!
 //! Where requests and frames are read from is none of its business: TCP, TLS, a Unix socket, or
-//! whatever an HTTP server hands over.
+//! whatever an HTTP server hands over. Such a server may also read and answer the request itself
+//! ([`Terms::answer`]), and hand over what comes then ([`WebSocket::upgraded`]).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -53,6 +54,7 @@
 mod handshake;
 mod incoming;
 mod outgoing;
+mod terms;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -63,9 +65,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::handshake::Handshake;
-pub use self::handshake::Terms;
 use self::incoming::{End, Incoming};
 use self::outgoing::Outgoing;
+pub use self::terms::{Refusal, Terms};
 
 /// Reads in a row that may bring nothing but heads and control frames before other tasks get their
 /// turn.
@@ -95,6 +97,8 @@ pub struct WebSocket<S> {
 enum Phase {
     /// The request has not come, or the response is not out.
     Opening(Box<Handshake>),
+    /// Frames go both ways; these bytes of the client's, from here on, come before what is read.
+    Upgraded(Box<(Vec<u8>, usize)>),
     /// Frames go both ways.
     Open,
     /// Our last byte is out or about to be; what still comes is not looked at.
@@ -106,9 +110,24 @@ impl<S> WebSocket<S> {
     /// Its request is read, and answered, by whoever reads the first bytes; until then nothing may be
     /// written.
     pub fn new(stream: S, terms: &Arc<Terms>) -> Self {
+        let handshake = Handshake::new(Arc::clone(terms));
+        Self::at(stream, Phase::Opening(Box::new(handshake)))
+    }
+
+    /// A connection whose request somebody else has answered ([`Terms::answer`]). What he has read
+    /// behind the request is `read`.
+    pub fn upgraded(stream: S, read: &[u8]) -> Self {
+        let phase = match read {
+            [] => Phase::Open,
+            read => Phase::Upgraded(Box::new((read.to_vec(), 0))),
+        };
+        Self::at(stream, phase)
+    }
+
+    fn at(stream: S, phase: Phase) -> Self {
         Self {
             stream,
-            phase: Phase::Opening(Box::new(Handshake::new(Arc::clone(terms)))),
+            phase,
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
             end: None,
@@ -122,6 +141,10 @@ impl<S> WebSocket<S> {
     pub fn is_gone(&self) -> bool {
         self.gone
     }
+
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Upgraded(_))
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -131,6 +154,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         context: &mut Context<'_>,
         space: &'a mut [u8],
     ) -> Poll<io::Result<Option<&'a mut [u8]>>> {
+        if let Phase::Upgraded(kept) = &mut self.phase {
+            let (bytes, at) = &mut **kept;
+            let rest = bytes.get(*at..).unwrap_or_default();
+            let here = rest.len().min(space.len());
+            for (to, from) in space.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            *at += here;
+            if *at >= bytes.len() {
+                self.phase = Phase::Open;
+            }
+            return Poll::Ready(Ok(space.get_mut(..here)));
+        }
         let mut buffer = ReadBuf::new(space);
         let result = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
         let come = buffer.filled().len();
@@ -268,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if !matches!(this.phase, Phase::Open) {
+        if !this.is_open() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         ready!(this.poll_control(context))?;
@@ -307,7 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     /// Sends a close frame, and ends our direction behind it.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if matches!(this.phase, Phase::Open) {
+        if this.is_open() {
             this.outgoing
                 .close(this.end.map_or(Some(NORMAL), |end| end.code));
         }
@@ -322,7 +358,7 @@ impl<S> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
             Phase::Opening(_) => "opening",
-            Phase::Open => "open",
+            Phase::Open | Phase::Upgraded(_) => "open",
             Phase::Over => "over",
         };
         f.debug_struct("WebSocket")

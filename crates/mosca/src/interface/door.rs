@@ -14,9 +14,10 @@ use super::proxied::read_header;
 use super::{Interface, Transport};
 use crate::admission::Refusal;
 use crate::connection::Driver;
+use crate::http::{self, Visit};
 use crate::network::{Boxed, Network};
 use crate::peer::{Peer as _, StreamPeer};
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 use crate::tls::Protocol;
 
 /// One interface of a running server.
@@ -27,13 +28,6 @@ pub(crate) struct Door {
     shared: Arc<Shared>,
     /// What is left of its connect rate.
     rate: Mutex<Option<TokenBucket>>,
-}
-
-/// Counts a connection that has no task of its own yet.
-struct Counted {
-    door: Arc<Door>,
-    /// From where it comes, as far as that is known.
-    address: Option<IpAddr>,
 }
 
 /// Why a connection does not come as far as MQTT.
@@ -115,14 +109,24 @@ impl Door {
 
     fn serve_user<S: Network + 'static>(&self, stream: S, peer: S::Peer, user: Option<Arc<str>>) {
         let (shared, number) = (Arc::clone(&self.shared), self.number);
+        let (terms, site) = (&self.interface.terms, &self.interface.site);
+        let address = peer.ip();
         match self.interface.transport {
             Transport::Mqtt => {
                 tokio::spawn(Driver::new(stream, peer, shared, number).certified(user))
             }
             Transport::WebSocket => {
-                let stream = WebSocket::new(stream, &self.interface.terms);
+                let stream = WebSocket::new(stream, terms);
                 tokio::spawn(Driver::new(stream, peer, shared, number).certified(user))
             }
+            Transport::Http => tokio::spawn(http::serve(Visit {
+                stream,
+                peer,
+                user,
+                site: Arc::clone(site),
+                terms: Arc::clone(terms),
+                counted: Counted::new(&shared, number, address),
+            })),
         };
     }
 
@@ -142,7 +146,7 @@ impl Door {
         StreamPeer: From<S::Peer>,
     {
         let address = peer.ip().filter(|_| !self.interface.proxy_protocol);
-        let mut counted = Counted::new(Arc::clone(&self), address);
+        let mut counted = Counted::new(&self.shared, self.number, address);
         async move {
             let limit = self.interface.handshake_timeout;
             let prepared = self.prepare(stream, peer.clone(), &mut counted);
@@ -190,30 +194,10 @@ impl Door {
         };
         let protocol = match self.interface.transport {
             Transport::Mqtt => Protocol::Mqtt,
-            Transport::WebSocket => Protocol::Http,
+            Transport::WebSocket | Transport::Http => Protocol::Http,
         };
         let (stream, user) = tls.accept(stream, protocol).await?;
         Ok(Ready::Secure(Box::new(stream), peer.into(), user))
-    }
-}
-
-impl Counted {
-    fn new(door: Arc<Door>, address: Option<IpAddr>) -> Self {
-        door.shared.connection_opened(door.number, address);
-        Self { door, address }
-    }
-
-    /// It is known now from where it comes.
-    fn found(&mut self, address: Option<IpAddr>) {
-        self.door.shared.admission.enter(address);
-        self.address = address;
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let Self { door, address } = self;
-        door.shared.connection_ended(door.number, *address);
     }
 }
 

@@ -4,17 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{CertificateUser, Tls, subject};
-use crate::network::Stream;
+use crate::network::{Stream, part};
 
-/// How long, and for how many bytes, a client that was refused may go on before it is cut off. It may
-/// have sent its first packets already, and would not see why it was refused if they were left unread.
+/// How long a client that was refused may go on before it is cut off.
 const REFUSED_TIME: Duration = Duration::from_secs(1);
-const REFUSED_BYTES: u64 = 64 << 10;
 
 /// What is spoken inside of TLS, for ALPN (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ impl Tls {
         let mut stream = match acceptor.accept(stream).into_fallible().await {
             Ok(stream) => stream,
             Err((error, stream)) => {
-                part(stream).await;
+                part(stream, REFUSED_TIME).await;
                 return Err(error);
             }
         };
@@ -50,7 +48,7 @@ impl Tls {
             Err(error) => {
                 // Inside of TLS there is a word for the end, and none for the reason.
                 let _told = stream.shutdown().await;
-                part(stream).await;
+                part(stream, REFUSED_TIME).await;
                 Err(error)
             }
         }
@@ -73,14 +71,4 @@ impl Tls {
         let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, no_name))?;
         Ok(Some(name.into()))
     }
-}
-
-/// Ends a connection that was refused, so that the client sees the last thing it was told.
-async fn part<S: Stream>(mut stream: S) {
-    let ending = async {
-        stream.shutdown().await?;
-        let mut rest = stream.take(REFUSED_BYTES);
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
-    };
-    let _ended = tokio::time::timeout(REFUSED_TIME, ending).await;
 }

@@ -138,7 +138,12 @@ impl WebSocketClient {
 
     /// Sends a request and returns the head of the response.
     pub(crate) async fn ask(&mut self, request: &str) -> String {
-        self.write(request.as_bytes()).await;
+        self.ask_bytes(request.as_bytes()).await
+    }
+
+    /// The same with what is no text behind it.
+    pub(crate) async fn ask_bytes(&mut self, request: &[u8]) -> String {
+        self.write(request).await;
         loop {
             let end = self.raw.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
@@ -147,6 +152,14 @@ impl WebSocketClient {
             }
             assert!(self.read().await, "ended within a response: {:?}", self.raw);
         }
+    }
+
+    /// Reads over what a response carries.
+    pub(crate) async fn skip(&mut self, bytes: usize) {
+        while self.raw.len() < bytes {
+            assert!(self.read().await, "ended within a response");
+        }
+        self.raw.drain(..bytes);
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
