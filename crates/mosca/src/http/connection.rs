@@ -140,16 +140,16 @@ async fn answer_all<S: Network>(
         };
     };
     // Who has said nothing since the last response is not late.
-    let is_idle = requests.into_inner() > 0 && read_buf.is_empty();
-    if error.is_timeout() && is_idle {
+    if error.is_timeout() && requests.into_inner() > 0 && read_buf.is_empty() {
         return Ended::Said(stream);
     }
     tracing::debug!(%peer, %error, "HTTP connection ended");
-    if is_cut_off || error.is_timeout() {
-        shared.refused.note_http_timeout();
-    } else if error.is_parse() {
+    if error.is_parse() {
         shared.refused.note_bad_request();
         return Ended::Said(stream);
+    }
+    if is_cut_off || error.is_timeout() {
+        shared.refused.note_http_timeout();
     }
     Ended::Lost
 }
@@ -170,4 +170,19 @@ async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
         polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_what_it_is_in_and_nothing_else() {
+        assert_eq!(unless_it_panics(async { 7 }).await, Some(7));
+        let broken = async {
+            tokio::task::yield_now().await;
+            assert_eq!(1, 2, "a defect");
+        };
+        assert_eq!(unless_it_panics(broken).await, None);
+    }
 }
