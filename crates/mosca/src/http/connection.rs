@@ -108,12 +108,7 @@ async fn answer_all<S: Network>(
         })
     });
     let stream = TokioIo::new(Paced::new(stream, site.response_timeout));
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(site.request_timeout)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .serve_connection(stream, service);
+    let mut connection = reader(site).serve_connection(stream, service);
     let result = tokio::select! {
         result = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(result),
         () = shared.wait_until_closing() => None,
@@ -152,6 +147,17 @@ async fn answer_all<S: Network>(
         shared.refused.note_http_timeout();
     }
     Ended::Lost
+}
+
+/// What reads requests, within their limits.
+fn reader(site: &Site) -> http1::Builder {
+    let mut reader = http1::Builder::new();
+    reader
+        .timer(TokioTimer::new())
+        .header_read_timeout(site.request_timeout)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS);
+    reader
 }
 
 /// Each request is a line of the log. What stands behind `?` may be a secret.

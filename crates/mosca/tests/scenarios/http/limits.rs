@@ -11,7 +11,7 @@ use crate::client::{wait_for_connections, within};
 use crate::websocket_client::WebSocketClient;
 
 /// More than the system keeps for a client that does not read.
-const LARGE: u64 = 256 << 20;
+const LARGE: u64 = 64 << 20;
 
 #[tokio::test]
 async fn requests_come_one_after_the_other_on_one_connection() {
