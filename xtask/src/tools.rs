@@ -1,4 +1,4 @@
-//! Installs what the tests need beyond cargo: mosquitto's clients, node with MQTT.js, Python with
+//! Installs what the tests need beyond cargo: mosquitto's clients, curl, node with MQTT.js, Python with
 //! paho-mqtt; and valgrind, to count instructions. System packages come from apt; everything else goes below the target directory, so
 //! that the source tree stays as it was and `cargo clean` takes it all away.
 //!
@@ -38,6 +38,7 @@ impl TestClients {
         ensure_programs(&[
             ("mosquitto_sub", "mosquitto-clients"),
             ("mosquitto_pub", "mosquitto-clients"),
+            ("curl", "curl"),
             ("openssl", "openssl"),
             ("python3", "python3"),
         ])?;

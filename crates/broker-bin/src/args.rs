@@ -21,6 +21,14 @@ pub(crate) struct Args {
     #[arg(long, visible_alias = "ws-port", value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
 
+    /// Folder whose files are served on that port
+    #[arg(long, value_name = "DIR")]
+    pub(crate) http_static: Option<PathBuf>,
+
+    /// MQTT.js for browsers is served there as /mqtt.js: the one that comes with this command, or FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) http_bundle: Option<Option<PathBuf>>,
+
     /// File with the certificate for TLS, PEM, with those of intermediate authorities behind it
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
@@ -41,7 +49,15 @@ pub(crate) struct Args {
     #[arg(long, visible_alias = "wss-port", value_name = "PORT")]
     pub(crate) https_port: Option<u16>,
 
-    /// Listen for WebSockets alone
+    /// Folder whose files are served on that port
+    #[arg(long, value_name = "DIR")]
+    pub(crate) https_static: Option<PathBuf>,
+
+    /// MQTT.js for browsers is served there as /mqtt.js: the one that comes with this command, or FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) https_bundle: Option<Option<PathBuf>>,
+
+    /// Listen for WebSockets and HTTP alone
     #[arg(long)]
     pub(crate) only_http: bool,
 
@@ -98,6 +114,10 @@ impl Args {
             ("--http-port", self.http_port.is_some()),
             ("--secure-port", self.secure_port.is_some()),
             ("--https-port", self.https_port.is_some()),
+            ("--http-static", self.http_static.is_some()),
+            ("--http-bundle", self.http_bundle.is_some()),
+            ("--https-static", self.https_static.is_some()),
+            ("--https-bundle", self.https_bundle.is_some()),
             ("--non-secure", self.non_secure),
             ("--only-http", self.only_http),
         ];

@@ -1,7 +1,8 @@
-//! From choices to interfaces, with the certificates that they need.
+//! From choices to interfaces, with the certificates and the script that they need.
 
 use mosca::{Interface, Tls, TlsError, TlsOptions};
 
+use crate::bundle::BundleError;
 use crate::listening::{Credentials, InterfaceChoice};
 
 /// Interfaces, and the TLS that they offer.
@@ -14,14 +15,25 @@ pub(crate) struct Interfaces {
 #[derive(Default)]
 pub(crate) struct Certificates(Vec<(Credentials, Tls)>);
 
+/// Why there are none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InterfacesError {
+    /// A certificate is missing or wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no script.
+    #[error("cannot serve /mqtt.js")]
+    Bundle(#[from] BundleError),
+}
+
 impl Interfaces {
-    /// Reads all certificates.
-    pub(crate) fn new(choices: &[InterfaceChoice]) -> Result<Self, TlsError> {
+    /// Reads all certificates and scripts.
+    pub(crate) fn new(choices: &[InterfaceChoice]) -> Result<Self, InterfacesError> {
         let mut certificates = Certificates::default();
         let interfaces = choices.iter().map(|choice| {
             let tls = choice.credentials.as_ref();
             let tls = tls.map(|it| certificates.load(it)).transpose()?;
-            Ok(interface(choice, tls.as_ref()))
+            interface(choice, tls.as_ref())
         });
         let all = interfaces.collect::<Result<_, _>>()?;
         Ok(Self { all, certificates })
@@ -72,11 +84,14 @@ fn options(credentials: &Credentials) -> TlsOptions {
     }
 }
 
-fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Interface {
+fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Result<Interface, InterfacesError> {
     let (is_web, port) = (choice.kind.is_web(), choice.port);
+    let has_files = !choice.files.is_none();
     let mut interface = match (&choice.socket, &choice.host) {
+        (Some(path), _) if has_files => Interface::http_unix(path),
         (Some(path), _) if is_web => Interface::websocket_unix(path),
         (Some(path), _) => Interface::unix(path),
+        (None, None) if has_files => Interface::http_on_all_addresses(port),
         (None, None) if is_web => Interface::websocket_on_all_addresses(port),
         (None, None) => Interface::mqtt_on_all_addresses(port),
         (None, Some(host)) => {
@@ -85,10 +100,10 @@ fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Interface {
             } else {
                 format!("{host}:{port}")
             };
-            if is_web {
-                Interface::websocket(address)
-            } else {
-                Interface::mqtt(address)
+            match (has_files, is_web) {
+                (true, _) => Interface::http(address),
+                (false, true) => Interface::websocket(address),
+                (false, false) => Interface::mqtt(address),
             }
         }
     }
@@ -104,8 +119,20 @@ fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Interface {
     if let Some(timeout) = choice.handshake_timeout {
         interface = interface.handshake_timeout(timeout);
     }
-    match tls {
+    if let Some(folder) = &choice.files.folder {
+        interface = interface.static_folder(folder);
+    }
+    if let Some(bundle) = &choice.files.bundle {
+        interface = interface.bundle(bundle.load()?);
+    }
+    if let Some(timeout) = choice.request_timeout {
+        interface = interface.request_timeout(timeout);
+    }
+    if let Some(timeout) = choice.response_timeout {
+        interface = interface.response_timeout(timeout);
+    }
+    Ok(match tls {
         Some(tls) => interface.tls(tls),
         None => interface,
-    }
+    })
 }

@@ -1,11 +1,14 @@
 //! Where the broker listens: what flags and config file say is joined to a list of interfaces, with
 //! mosca's meaning of each word.
 
+mod files;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mosca::{CertificateUser, ClientCertificates, TlsVersion};
 
+pub(crate) use self::files::Files;
 use crate::args::Args;
 
 /// What the config file says of it; `None` where it says nothing.
@@ -19,8 +22,12 @@ pub(crate) struct Listening {
     pub(crate) secure_port: Option<u16>,
     /// Port for MQTT over WebSocket.
     pub(crate) http_port: Option<u16>,
+    /// What is served there beside it.
+    pub(crate) http_files: Files,
     /// Port for MQTT over WebSocket over TLS.
     pub(crate) https_port: Option<u16>,
+    /// What is served there beside it.
+    pub(crate) https_files: Files,
     /// No MQTT but over WebSocket.
     pub(crate) only_http: bool,
     /// MQTT without TLS besides the one with TLS.
@@ -121,6 +128,10 @@ pub(crate) struct InterfaceChoice {
     /// Of pages that may open WebSockets; all if there are none.
     pub(crate) origins: Vec<String>,
     pub(crate) credentials: Option<Credentials>,
+    /// Served beside WebSockets.
+    pub(crate) files: Files,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) response_timeout: Option<Duration>,
 }
 
 impl InterfaceChoice {
@@ -137,6 +148,9 @@ impl InterfaceChoice {
             path: None,
             origins: Vec::new(),
             credentials: None,
+            files: Files::default(),
+            request_timeout: None,
+            response_timeout: None,
         }
     }
 }
@@ -150,6 +164,9 @@ pub(crate) enum ListeningError {
          `credentials` in the config file"
     )]
     NoCredentials(&'static str),
+    /// Files on a port that there is none of.
+    #[error("{0} is for a port that nothing asks for: say {1}")]
+    NoPort(&'static str, &'static str),
     /// Two lists of interfaces.
     #[error("{0} stands beside `interfaces` in the config file: two choices at once")]
     Both(&'static str),
@@ -178,7 +195,7 @@ pub(crate) fn interfaces(
             }
             choices.clone()
         }
-        None => of_ports(args, &file, flags.is_some()),
+        None => of_ports(args, &file, flags.is_some())?,
     };
     for choice in &mut choices {
         if choice.host.is_none() {
@@ -199,7 +216,11 @@ pub(crate) fn interfaces(
 }
 
 /// The interfaces that follow from ports alone, in mosca's order.
-fn of_ports(args: &Args, file: &Listening, has_files: bool) -> Vec<InterfaceChoice> {
+fn of_ports(
+    args: &Args,
+    file: &Listening,
+    has_files: bool,
+) -> Result<Vec<InterfaceChoice>, ListeningError> {
     let only_http = args.only_http || file.only_http;
     let secure_port = args.secure_port.or(file.secure_port);
     let is_secure = secure_port.is_some() || has_files;
@@ -217,19 +238,27 @@ fn of_ports(args: &Args, file: &Listening, has_files: bool) -> Vec<InterfaceChoi
     let https_port = args.https_port.or(file.https_port);
     if http_port.is_some() || only_http && https_port.is_none() {
         choices.push(InterfaceChoice {
-            max_connections: None,
+            files: Files::of_http(args).or(&file.http_files),
             ..InterfaceChoice::new(Kind::Http, http_port)
         });
+    } else if let Some(flag) = Files::of_http(args).flag(Kind::Http) {
+        return Err(ListeningError::NoPort(flag, "--http-port"));
     }
     if https_port.is_some() {
-        choices.push(InterfaceChoice::new(Kind::Https, https_port));
+        choices.push(InterfaceChoice {
+            files: Files::of_https(args).or(&file.https_files),
+            ..InterfaceChoice::new(Kind::Https, https_port)
+        });
+    } else if let Some(flag) = Files::of_https(args).flag(Kind::Https) {
+        return Err(ListeningError::NoPort(flag, "--https-port"));
     }
-    choices
+    Ok(choices)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::Bundle;
     use clap::Parser as _;
 
     fn joined(arguments: &[&str], file: Listening) -> Result<Vec<InterfaceChoice>, String> {
@@ -292,6 +321,59 @@ mod tests {
     }
 
     #[test]
+    fn files_are_served_on_the_port_that_they_are_for() {
+        let file = || Listening {
+            https_port: Some(444),
+            https_files: Files {
+                folder: Some("file".into()),
+                bundle: Some(Bundle::BuiltIn),
+            },
+            ..Listening::default()
+        };
+        let files = |arguments: &[&str], file| {
+            let arguments = [arguments, &FILES].concat();
+            let choices = joined(&arguments, file).unwrap();
+            let web = choices.into_iter().filter(|choice| choice.kind.is_web());
+            web.map(|choice| choice.files).collect::<Vec<_>>()
+        };
+        let http = ["--http-port", "80", "--http-static", "dir", "--http-bundle"];
+        let expected = [
+            Files {
+                folder: Some("dir".into()),
+                bundle: Some(Bundle::BuiltIn),
+            },
+            file().https_files,
+        ];
+        assert_eq!(files(&http, file()), expected);
+        let https = ["--https-static", "line", "--https-bundle=mqtt.js"];
+        let expected = Files {
+            folder: Some("line".into()),
+            bundle: Some(Bundle::File("mqtt.js".into())),
+        };
+        assert_eq!(files(&https, file()), [expected]);
+        assert_eq!(
+            files(&["--only-http"], Listening::default()),
+            [Files::default()]
+        );
+        // A folder of its own, and the file's script.
+        let [both] = &files(&["--https-static", "line"], file())[..] else {
+            panic!("one interface");
+        };
+        assert_eq!(both.bundle, Some(Bundle::BuiltIn));
+        for (flag, port) in [
+            ("--http-static=x", "--http-port"),
+            ("--http-bundle", "--http-port"),
+            ("--https-static=x", "--https-port"),
+            ("--https-bundle=x", "--https-port"),
+        ] {
+            let error = joined(&[flag], Listening::default()).unwrap_err();
+            let name = flag.trim_end_matches("=x");
+            assert!(error.starts_with(name) && error.ends_with(port), "{error}");
+        }
+        joined(&["--only-http", "--http-bundle"], Listening::default()).unwrap();
+    }
+
+    #[test]
     fn tls_needs_a_certificate_from_somewhere() {
         for flags in [["--secure-port", "1"], ["--https-port", "1"]] {
             let error = joined(&flags, Listening::default()).unwrap_err();
@@ -348,7 +430,14 @@ mod tests {
         assert_eq!(hosts, [Some("line"), Some("own"), Some("line")]);
         assert_eq!(choices[1].credentials, Some(own));
         assert_eq!(choices[2].credentials, file.credentials);
-        for flag in ["--port", "--http-port", "--secure-port", "--https-port"] {
+        for flag in [
+            "--port",
+            "--http-port",
+            "--http-static",
+            "--secure-port",
+            "--https-port",
+            "--https-static",
+        ] {
             let error = joined(&[flag, "7"], file.clone()).unwrap_err();
             assert!(error.starts_with(flag), "{error}");
         }

@@ -7,10 +7,6 @@
 //! The other commands have 0, 1 and 2 in the same sense, and say which more they have.
 
 mod args;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the interfaces that serve it are on their way")
-)]
 mod bundle;
 mod config;
 #[cfg(feature = "fjall")]

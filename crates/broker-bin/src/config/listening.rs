@@ -7,7 +7,8 @@ use std::time::Duration;
 use mosca::{CertificateUser, ClientCertificates, TlsVersion};
 
 use super::section::{Section, SectionError};
-use crate::listening::{Credentials, InterfaceChoice, Kind, Listening};
+use crate::bundle::Bundle;
+use crate::listening::{Credentials, Files, InterfaceChoice, Kind, Listening};
 
 const KINDS: [(&str, Kind); 6] = [
     ("mqtt", Kind::Mqtt),
@@ -33,8 +34,8 @@ const VERSIONS: [(&str, TlsVersion); 4] = [
 /// Most connections that an interface may be given.
 const CONNECTIONS_MAX: u64 = 1 << 32;
 
-/// Longest time for a handshake, in milliseconds: an hour.
-const HANDSHAKE_MAX_MS: u64 = 3_600_000;
+/// Longest time for a handshake, a request or a part of a response, in milliseconds: an hour.
+const TIMEOUT_MAX_MS: u64 = 3_600_000;
 
 /// Reads what the file says of it.
 pub(super) fn read(
@@ -59,10 +60,11 @@ pub(super) fn read(
         if let Some(mut section) = root.section(key)? {
             // A section without a port asks for the port that mosca had.
             let port = Some(section.port("port")?.unwrap_or(kind.default_port()));
+            let files = files(&mut section)?;
             section.finish()?;
             match kind {
-                Kind::Https => listening.https_port = port,
-                _ => listening.http_port = port,
+                Kind::Https => (listening.https_port, listening.https_files) = (port, files),
+                _ => (listening.http_port, listening.http_files) = (port, files),
             }
         }
     }
@@ -103,9 +105,7 @@ fn interface(
         host: section.string("host")?.map(str::to_owned),
         socket: section.string("socket")?.map(PathBuf::from),
         max_connections: connections(&mut section)?,
-        handshake_timeout: section
-            .integer("handshakeTimeout", 1..=HANDSHAKE_MAX_MS, " ms")?
-            .map(Duration::from_millis),
+        handshake_timeout: timeout(&mut section, "handshakeTimeout")?,
         proxy_protocol: section.boolean("proxyProtocol")?.unwrap_or(false),
         ipv6_only: section.boolean("ipv6Only")?.unwrap_or(false),
         ..InterfaceChoice::new(kind, port)
@@ -117,6 +117,9 @@ fn interface(
         choice.path = section.string("path")?.map(str::to_owned);
         let origins = section.strings("origins")?;
         choice.origins = origins.into_iter().map(str::to_owned).collect();
+        choice.files = files(&mut section)?;
+        choice.request_timeout = timeout(&mut section, "requestTimeout")?;
+        choice.response_timeout = timeout(&mut section, "responseTimeout")?;
         if choice.path.as_ref().is_some_and(|it| !it.starts_with('/')) {
             return Err(section.conflict("path", "has to begin with /"));
         }
@@ -129,6 +132,22 @@ fn interface(
     }
     section.finish()?;
     Ok(choice)
+}
+
+fn files(section: &mut Section<'_>) -> Result<Files, SectionError> {
+    let bundle = section.switch_or_string("bundle", "true, false, or a file with MQTT.js")?;
+    Ok(Files {
+        folder: section.string("static")?.map(PathBuf::from),
+        bundle: bundle.map(|file| {
+            let file = file.map(PathBuf::from);
+            file.map_or(Bundle::BuiltIn, Bundle::File)
+        }),
+    })
+}
+
+fn timeout(section: &mut Section<'_>, key: &'static str) -> Result<Option<Duration>, SectionError> {
+    let millis = section.integer(key, 1..=TIMEOUT_MAX_MS, " ms")?;
+    Ok(millis.map(Duration::from_millis))
 }
 
 fn connections(section: &mut Section<'_>) -> Result<Option<usize>, SectionError> {

@@ -173,6 +173,20 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// What is off (`None`), on (`Some(None)`), or on with a text that is not empty.
+    pub(super) fn switch_or_string(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+    ) -> Result<Option<Option<&'a str>>, SectionError> {
+        match self.get(key) {
+            None | Some(Value::Bool(false)) => Ok(None),
+            Some(Value::Bool(true)) => Ok(Some(None)),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(Some(text))),
+            Some(other) => Err(self.wrong(key, other, expected)),
+        }
+    }
+
     /// One of several words, in any case.
     pub(super) fn one_of<T: Copy>(
         &mut self,

@@ -326,8 +326,8 @@ fn an_unknown_key_is_named_together_with_what_there_is() {
             &["`colour`", "there are host, port"],
         ),
         (
-            json!({ "http": { "bundle": true } }),
-            &["`http.bundle`", "there are port"],
+            json!({ "http": { "bundel": true } }),
+            &["`http.bundel`", "there are port, bundle, static"],
         ),
         (
             json!({ "persistence": { "factory": "memory", "path": "/x" } }),

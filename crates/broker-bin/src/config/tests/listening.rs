@@ -7,7 +7,8 @@ use mosca::{CertificateUser, ClientCertificates, TlsVersion};
 use serde_json::{Value, json};
 
 use super::{complaint, read};
-use crate::listening::{Credentials, InterfaceChoice, Kind, Listening};
+use crate::bundle::Bundle;
+use crate::listening::{Credentials, Files, InterfaceChoice, Kind, Listening};
 
 fn listening(value: &Value) -> Listening {
     read(value).unwrap().listening
@@ -19,19 +20,29 @@ fn moscas_own_words_for_listening_are_understood() {
         "maxConnections": 10,
         "secure": { "port": 8884, "keyPath": "k", "certPath": "c" },
         "allowNonSecure": true,
-        "https": { "port": 444 },
+        "http": { "port": 81, "bundle": "mqtt.js" },
+        "https": { "port": 444, "static": "./public", "bundle": true },
         "onlyHttp": false,
     }));
     let expected = Listening {
         secure_port: Some(8_884),
+        http_port: Some(81),
+        http_files: Files {
+            folder: None,
+            bundle: Some(Bundle::File("mqtt.js".into())),
+        },
         https_port: Some(444),
+        https_files: Files {
+            folder: Some("./public".into()),
+            bundle: Some(Bundle::BuiltIn),
+        },
         non_secure: true,
         max_connections: Some(10),
         credentials: Some(Credentials::new(Path::new("c"), Path::new("k"))),
         ..Listening::default()
     };
     assert_eq!(read, expected);
-    let read = listening(&json!({ "secure": {}, "https": {}, "onlyHttp": true }));
+    let read = listening(&json!({ "secure": {}, "https": { "bundle": false }, "onlyHttp": true }));
     let expected = Listening {
         secure_port: Some(8_883),
         https_port: Some(3_001),
@@ -94,7 +105,8 @@ fn interfaces_are_of_moscas_types_and_each_has_its_own() {
             { "type": "mqtt", "port": 1884, "maxConnections": 5 },
             { "type": "mqtts", "host": "::1", "ipv6Only": true, "handshakeTimeout": 500,
               "credentials": { "keyPath": "k", "certPath": "c" } },
-            { "type": "http", "path": "/mqtt", "origins": ["https://a.example"] },
+            { "type": "http", "path": "/mqtt", "origins": ["https://a.example"], "static": "p",
+              "bundle": true, "requestTimeout": 700, "responseTimeout": 800 },
             { "type": "wss", "proxyProtocol": true },
             { "type": "mqtt", "socket": "/run/mqtt.sock" },
         ],
@@ -114,6 +126,12 @@ fn interfaces_are_of_moscas_types_and_each_has_its_own() {
         InterfaceChoice {
             path: Some("/mqtt".to_owned()),
             origins: vec!["https://a.example".to_owned()],
+            files: Files {
+                folder: Some("p".into()),
+                bundle: Some(Bundle::BuiltIn),
+            },
+            request_timeout: Some(Duration::from_millis(700)),
+            response_timeout: Some(Duration::from_millis(800)),
             ..InterfaceChoice::new(Kind::Http, Some(3_000))
         },
         InterfaceChoice {
@@ -153,6 +171,18 @@ fn what_is_wrong_is_named() {
         (
             interface(json!({ "type": "ws", "path": "x" })),
             &["interfaces[0].path", "begin with /"],
+        ),
+        (
+            interface(json!({ "type": "mqtt", "static": "x" })),
+            &["no option `interfaces[0].static`"],
+        ),
+        (
+            interface(json!({ "type": "http", "bundle": 7 })),
+            &["`interfaces[0].bundle` is 7", "true, false, or a file"],
+        ),
+        (
+            json!({ "http": { "statik": "x" } }),
+            &["did you mean `static`?"],
         ),
         (
             interface(json!({ "type": "ws", "origins": "x" })),
