@@ -52,7 +52,7 @@ pub use options::ServerBuilder;
 pub use peer::StreamPeer;
 pub use server::{PublishError, Server, StartError};
 pub use shared::NetworkCounters;
-pub use streams::{StreamRefused, Streams};
+pub use streams::{StreamRefused, Streams, WebSocketService};
 pub use tls::{CertificateUser, ClientCertificates, Tls, TlsError, TlsOptions, TlsVersion};
 
 /// The examples of the project's front page compile and hold.

@@ -18,7 +18,7 @@ use crate::interface::{Door, accept};
 use crate::options::ServerBuilder;
 use crate::settle::{Commits, finish, settle_broker, settle_publication};
 use crate::shared::{NetworkCounters, Shared};
-use crate::streams::Streams;
+use crate::streams::{Streams, WebSocketService};
 
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
 const TICK: Duration = Duration::from_millis(100);
@@ -140,6 +140,11 @@ impl Server {
     /// Serves streams of bytes that come from anywhere: what mosca has as interfaces of one's own kind.
     pub fn streams(&self) -> Streams {
         self.streams.clone()
+    }
+
+    /// Serves WebSockets of the program's own HTTP server: what mosca has as `attachHttpServer`.
+    pub fn websocket_service(&self) -> WebSocketService {
+        WebSocketService::new(self.streams())
     }
 
     /// What it has counted since it started: above all, what it had to drop or refuse at which

@@ -1,5 +1,7 @@
 //! Streams that a program hands to the running server: what it accepted itself, wherever that was.
 
+mod websocket_service;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use mqtt_websocket::{Terms, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
+pub use self::websocket_service::WebSocketService;
 use crate::admission::Refusal;
 use crate::connection::Driver;
 use crate::network::Boxed;

@@ -1,6 +1,8 @@
 //! A WebSocket client for tests: it sends whatever frames it is told to, and takes nothing from the
 //! library with which the server reads them.
 
+use std::net::SocketAddr;
+
 use mosca::{Interface, Server, ServerBuilder};
 use mqtt_codec::{
     Connect, Decoded, OwnedPacket, OwnedPublish, Packet, Publish, QoS, Subscribe,
@@ -102,7 +104,10 @@ pub(crate) struct WebSocketClient {
 impl WebSocketClient {
     /// A network connection, nothing said.
     pub(crate) async fn bare(server: &Server, version: Version) -> Self {
-        let address = *server.local_addresses().last().unwrap();
+        Self::bare_at(*server.local_addresses().last().unwrap(), version).await
+    }
+
+    pub(crate) async fn bare_at(address: SocketAddr, version: Version) -> Self {
         let stream = within("TCP connection", TcpStream::connect(address)).await;
         let stream = stream.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -116,7 +121,11 @@ impl WebSocketClient {
 
     /// A WebSocket without CONNECT.
     pub(crate) async fn open(server: &Server, version: Version) -> Self {
-        let mut client = Self::bare(server, version).await;
+        Self::open_at(*server.local_addresses().last().unwrap(), version).await
+    }
+
+    pub(crate) async fn open_at(address: SocketAddr, version: Version) -> Self {
+        let mut client = Self::bare_at(address, version).await;
         let response = client.ask(&request("/mqtt", &["mqtt"])).await;
         assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
         client
@@ -128,12 +137,23 @@ impl WebSocketClient {
 
     pub(crate) async fn connect_with(server: &Server, connect: &Connect<'_>) -> Self {
         let mut client = Self::open(server, connect.version).await;
-        client.send(Packet::Connect(*connect)).await;
-        match client.receive().await {
+        client.say_hello(connect).await;
+        client
+    }
+
+    pub(crate) async fn connect_at(address: SocketAddr, version: Version, client_id: &str) -> Self {
+        let mut client = Self::open_at(address, version).await;
+        client.say_hello(&Connect::new(version, client_id)).await;
+        client
+    }
+
+    /// CONNECT, and CONNACK without an error.
+    async fn say_hello(&mut self, connect: &Connect<'_>) {
+        self.send(Packet::Connect(*connect)).await;
+        match self.receive().await {
             OwnedPacket::ConnAck(connack) => assert!(!connack.reason_code.is_error()),
             other => panic!("CONNACK comes first, not {other:?}"),
         }
-        client
     }
 
     /// Sends a request and returns the head of the response.

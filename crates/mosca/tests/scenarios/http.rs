@@ -1,6 +1,6 @@
 //! Interfaces that serve files beside MQTT over WebSocket, over real sockets.
 
-mod browser;
+pub(crate) mod browser;
 mod files;
 mod limits;
 mod upgrades;

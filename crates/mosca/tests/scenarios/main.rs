@@ -38,3 +38,4 @@ mod tls;
 #[cfg(unix)]
 mod unix_socket;
 mod websocket;
+mod websocket_service;

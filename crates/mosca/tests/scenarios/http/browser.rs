@@ -1,5 +1,6 @@
 //! A client of HTTP/1.1 that sends what it is told to, and is strict about what comes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use mosca::Server;
@@ -56,7 +57,10 @@ pub(crate) struct Browser<S = TcpStream> {
 impl Browser {
     /// A connection to the last interface.
     pub(crate) async fn open(server: &Server) -> Self {
-        let address = *server.local_addresses().last().unwrap();
+        Self::open_at(*server.local_addresses().last().unwrap()).await
+    }
+
+    pub(crate) async fn open_at(address: SocketAddr) -> Self {
         let stream = within("TCP connection", TcpStream::connect(address)).await;
         let stream = stream.unwrap();
         stream.set_nodelay(true).unwrap();
