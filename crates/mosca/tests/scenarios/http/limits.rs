@@ -219,7 +219,7 @@ async fn connections_end_with_the_server_within_its_time() {
     while server.open_connections() < 4 {
         tokio::task::yield_now().await;
     }
-    let closing = tokio::spawn(server.close(Duration::from_secs(8)));
+    let closing = tokio::spawn(server.close(Duration::from_secs(20)));
     idle.assert_ends().await;
     fresh.assert_ends().await;
     assert_eq!(within("the close", closing).await.unwrap(), 0);
