@@ -10,6 +10,7 @@
 
 mod bundle;
 mod connection;
+mod first_head;
 mod folder;
 mod paced;
 

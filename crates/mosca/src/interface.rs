@@ -149,6 +149,8 @@ impl Interface {
     /// script of [`bundle`](Self::bundle), if there is one; everything else is a file of
     /// [`static_folder`](Self::static_folder), or else 404. Methods other than GET and HEAD get 405.
     ///
+    /// mosca had 404 for these, and served files whose names begin with a dot.
+    ///
     /// Requests of HTTP/1.1 and 1.0 are answered one after the other, with up to 8 KiB and 100 headers
     /// each (431 for more); what a request carries is not read. Each is logged with its path, without
     /// what stands behind `?`, at the level of `debug`. [`request_timeout`](Self::request_timeout) and

@@ -64,6 +64,10 @@ enum Way {
     WebSocket,
     /// A WebSocket on the port that serves files as well.
     Http,
+    /// No MQTT: half a request there has come.
+    Half,
+    /// One request was answered, and another may come.
+    Asked,
 }
 
 impl Way {
@@ -71,7 +75,9 @@ impl Way {
         match self {
             Self::Tcp => Interface::mqtt("127.0.0.1:0"),
             Self::WebSocket => Interface::websocket("127.0.0.1:0"),
-            Self::Http => Interface::http("127.0.0.1:0").bundle("script"),
+            Self::Http | Self::Half | Self::Asked => Interface::http("127.0.0.1:0")
+                .bundle("script")
+                .request_timeout(Duration::from_secs(3_600)),
         }
     }
 }
@@ -93,6 +99,22 @@ fn connect(server: &Server, way: Way, number: usize) -> TcpStream {
     Packet::Connect(connect)
         .encode(Version::V311, &mut bytes)
         .unwrap();
+    if way == Way::Half {
+        stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        return stream;
+    }
+    if way == Way::Asked {
+        stream
+            .write_all(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            response.extend(byte);
+        }
+        return stream;
+    }
     if way != Way::Tcp {
         stream.write_all(REQUEST).unwrap();
         let mut response = Vec::new();
@@ -117,6 +139,13 @@ fn connect(server: &Server, way: Way, number: usize) -> TcpStream {
     stream
 }
 
+/// Those that hear nothing may not have been accepted.
+async fn wait_for(server: &Server, connections: usize) {
+    while server.open_connections() < connections {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// Bytes for each idle connection.
 async fn measure(way: Way) -> f64 {
     const CONNECTIONS: usize = 400;
@@ -125,8 +154,10 @@ async fn measure(way: Way) -> f64 {
     // Once for what is there once.
     let mut clients: Vec<TcpStream> = Vec::with_capacity(2 * CONNECTIONS);
     clients.extend((0..CONNECTIONS).map(|number| connect(&server, way, number)));
+    wait_for(&server, CONNECTIONS).await;
     let before = in_use();
     clients.extend((CONNECTIONS..2 * CONNECTIONS).map(|number| connect(&server, way, number)));
+    wait_for(&server, 2 * CONNECTIONS).await;
     let after = in_use();
     let mut total = 0.0;
     for (class, (before, after)) in before.iter().zip(&after).enumerate() {
@@ -152,4 +183,8 @@ async fn an_idle_connection_takes_little() {
     let http = measure(Way::Http).await;
     // Some of the allocator's and of the runtime's own.
     assert!(http <= websocket + 30.0, "{http} bytes, not {websocket}");
+    let half = measure(Way::Half).await;
+    assert!(half <= 1_800.0, "{half} bytes for half a request");
+    let asked = measure(Way::Asked).await;
+    assert!(asked <= 22_000.0, "{asked} bytes for one that may go on");
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -18,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use mqtt_websocket::{Terms, WebSocket};
 use tokio::time::timeout;
 
+use super::first_head;
 use super::paced::Paced;
 use super::{Answer, Body, Site};
 use crate::connection::Driver;
@@ -26,10 +26,7 @@ use crate::network::{Network, part};
 use crate::shared::{Counted, Shared};
 
 /// Bytes of the head of a request, and of a response that wait in this process; the least that hyper takes.
-const HEAD_BYTES: usize = 8 << 10;
-
-/// Headers of a request.
-const HEADERS: usize = 100;
+pub(super) const HEAD_BYTES: usize = 8 << 10;
 
 /// One who has come, by whichever door.
 pub(crate) struct Visit<S: Network> {
@@ -46,7 +43,7 @@ pub(crate) struct Visit<S: Network> {
 /// How it went.
 enum Ended<S> {
     /// The connection is a WebSocket now, of which these bytes have been read.
-    Upgraded(S, Bytes),
+    Upgraded(S, Vec<u8>),
     /// All has been said; the client may still be about to read it.
     Said(S),
     /// There is nobody to whom more could be said.
@@ -64,7 +61,7 @@ pub(crate) async fn serve<S: Network + 'static>(visit: Visit<S>) {
         counted,
     } = visit;
     let shared = Arc::clone(counted.shared());
-    let Some(ended) = unless_it_panics(answer_all(stream, &peer, &site, &terms, &shared)).await
+    let Some(ended) = unless_it_panics(converse(stream, &peer, &site, &terms, &shared)).await
     else {
         tracing::error!(%peer, "a defect of the server ends the connection");
         return;
@@ -81,9 +78,37 @@ pub(crate) async fn serve<S: Network + 'static>(visit: Visit<S>) {
     }
 }
 
-/// Answers requests until there are no more, or the connection is something else.
+/// Waits for the first request, and answers all of them.
+async fn converse<S: Network>(
+    mut stream: S,
+    peer: &S::Peer,
+    site: &Site,
+    terms: &Terms,
+    shared: &Shared,
+) -> Ended<S> {
+    let head = tokio::select! {
+        head = timeout(site.request_timeout, first_head::read(&mut stream)) => head,
+        () = shared.wait_until_closing() => return Ended::Said(stream),
+    };
+    match head {
+        Ok(Ok(head)) if !head.is_empty() => {
+            // Now it is worth the memory.
+            Box::pin(answer_all(stream, head, peer, site, terms, shared)).await
+        }
+        Ok(_) => Ended::Lost,
+        Err(_) => {
+            shared.refused.note_http_timeout();
+            tracing::debug!(%peer, "no HTTP request in time");
+            Ended::Said(stream)
+        }
+    }
+}
+
+/// Answers requests until there are no more, or the connection is something else. `head` is the first
+/// one's, or the beginning of it.
 async fn answer_all<S: Network>(
     stream: S,
+    head: Vec<u8>,
     peer: &S::Peer,
     site: &Site,
     terms: &Terms,
@@ -107,7 +132,7 @@ async fn answer_all<S: Network>(
             Ok::<_, Infallible>(response)
         })
     });
-    let stream = TokioIo::new(Paced::new(stream, site.response_timeout));
+    let stream = TokioIo::new(Paced::new(stream, head, site.response_timeout));
     let mut connection = reader(site).serve_connection(stream, service);
     let result = tokio::select! {
         result = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(result),
@@ -127,10 +152,10 @@ async fn answer_all<S: Network>(
     let Parts { io, read_buf, .. } = connection.into_parts();
     let stream = io.into_inner();
     let is_cut_off = stream.is_cut_off();
-    let stream = stream.into_inner();
+    let (stream, kept) = stream.into_parts();
     let Err(error) = result else {
         return match is_upgraded.load(Ordering::Relaxed) {
-            true => Ended::Upgraded(stream, read_buf),
+            true => Ended::Upgraded(stream, [read_buf, kept].concat()),
             false => Ended::Said(stream),
         };
     };
@@ -149,14 +174,13 @@ async fn answer_all<S: Network>(
     Ended::Lost
 }
 
-/// What reads requests, within their limits.
+/// What reads requests, within their limits. Of headers hyper takes 100.
 fn reader(site: &Site) -> http1::Builder {
     let mut reader = http1::Builder::new();
     reader
         .timer(TokioTimer::new())
         .header_read_timeout(site.request_timeout)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS);
+        .max_buf_size(HEAD_BYTES);
     reader
 }
 

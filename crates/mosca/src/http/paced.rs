@@ -1,10 +1,12 @@
-//! A stream whose other end has to take what is written at some pace.
+//! A stream whose other end has to take what is written at some pace, and of which something was read
+//! already.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -15,6 +17,8 @@ pub(super) const PORTION: usize = 32 << 10;
 /// last [`PORTION`] was taken. Only waiting counts: who asks rarely and takes it at once is not slow.
 pub(super) struct Paced<S> {
     stream: S,
+    /// Comes before what is read.
+    kept: Bytes,
     limit: Duration,
     /// Of the present portion.
     taken: usize,
@@ -24,9 +28,10 @@ pub(super) struct Paced<S> {
 }
 
 impl<S> Paced<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(super) fn new(stream: S, kept: Vec<u8>, limit: Duration) -> Self {
         Self {
             stream,
+            kept: kept.into(),
             limit,
             taken: 0,
             waited: Duration::ZERO,
@@ -40,8 +45,9 @@ impl<S> Paced<S> {
         self.is_cut_off
     }
 
-    pub(super) fn into_inner(self) -> S {
-        self.stream
+    /// The stream, and what was read of it and is still to come.
+    pub(super) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.kept)
     }
 
     /// What has come of a write or a flush that has taken so many bytes.
@@ -78,7 +84,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        let this = self.get_mut();
+        if this.kept.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
+        let here = this.kept.len().min(buffer.remaining());
+        buffer.put_slice(this.kept.get(..here).unwrap_or_default());
+        this.kept.advance(here);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -135,11 +148,25 @@ mod tests {
                 tokio::time::sleep(pause).await;
             }
         });
-        let mut stream = Paced::new(stream, LIMIT);
+        let mut stream = Paced::new(stream, Vec::new(), LIMIT);
         let result = stream.write_all(&vec![7; total]).await;
         assert_eq!(stream.is_cut_off(), result.is_err());
         reading.abort();
         result
+    }
+
+    #[tokio::test]
+    async fn what_was_read_already_comes_first() {
+        let (mut client, stream) = tokio::io::duplex(1_000);
+        client.write_all(b"def").await.unwrap();
+        let mut stream = Paced::new(stream, b"abc".into(), LIMIT);
+        let mut two = [0; 2];
+        stream.read_exact(&mut two).await.unwrap();
+        assert_eq!((&two, &stream.kept[..]), (b"ab", &b"c"[..]));
+        let mut four = [0; 4];
+        stream.read_exact(&mut four).await.unwrap();
+        assert_eq!(&four, b"cdef");
+        assert!(stream.into_parts().1.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -162,7 +189,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nothing_is_written_does_not_count() {
         let (mut client, stream) = tokio::io::duplex(1_000);
-        let mut stream = Paced::new(stream, LIMIT);
+        let mut stream = Paced::new(stream, Vec::new(), LIMIT);
         for _ in 0..100 {
             stream.write_all(&[7; 500]).await.unwrap();
             client.read_exact(&mut [0; 500]).await.unwrap();
