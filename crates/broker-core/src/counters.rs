@@ -55,6 +55,15 @@ pub struct Counters {
     /// or not done in time or within
     /// [`max_authentication_rounds`](crate::BrokerOptions::max_authentication_rounds).
     pub authentication_failures: Counter,
+    /// Calls of hooks that panicked or were not answered in time
+    /// ([`hook_timeout`](crate::BrokerOptions::hook_timeout)).
+    pub hook_failures: Counter,
+    /// Messages that clients were not allowed to publish, wills included.
+    pub denied_publishes: Counter,
+    /// Subscriptions that clients were not allowed to have.
+    pub denied_subscriptions: Counter,
+    /// Messages that were not sent to a client because it was not allowed to receive them.
+    pub denied_forwards: Counter,
     /// Connections closed because of what the client sent.
     pub protocol_errors: Counter,
     /// Connections closed because nothing came for one and a half times the keep alive.

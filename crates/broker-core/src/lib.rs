@@ -68,6 +68,7 @@ mod counters;
 mod deadlines;
 mod effects;
 mod frame;
+mod hooks;
 mod message;
 mod on_demand;
 mod options;
@@ -95,6 +96,10 @@ pub use close::{CloseCause, Violation};
 pub use connection::{Connection, Output};
 pub use counters::{Counter, Counters};
 pub use effects::{Effects, Ticket};
+pub use hooks::{
+    Authentication, Client, ClientData, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks,
+    LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
+};
 pub use message::{Message, MessageParts};
 pub use options::{BrokerOptions, ResponseInformation, ShareStrategy};
 pub use outbox::Outbox;

@@ -11,6 +11,7 @@ use mqtt_codec::QoS;
 
 use crate::Redirect;
 use crate::authentication::AuthenticationMethod;
+use crate::hooks::Hooks;
 
 /// Options of a [`Broker`](crate::Broker).
 ///
@@ -44,6 +45,14 @@ pub struct BrokerOptions {
     /// AUTH that begins a re-authentication) included. Default: 16, range from 1; SCRAM takes two. A
     /// client that needs more fails with 0x87 (`authentication_failures`).
     pub max_authentication_rounds: u16,
+
+    /// What the program around the broker decides and hears of. Default: none.
+    pub hooks: Option<Arc<dyn Hooks>>,
+
+    /// How long a verdict of [`hooks`](Self::hooks) may take on a live connection. Default: 30 s. After it
+    /// the request is refused as if the hook had panicked, and counted (`hook_failures`); before CONNACK
+    /// [`connect_timeout`](Self::connect_timeout) counts instead.
+    pub hook_timeout: Duration,
 
     /// Largest packet accepted from a client, whole packet with its fixed header, in bytes.
     /// Default and maximum: 268,435,460, all that MQTT can express. A larger one closes the
@@ -255,6 +264,8 @@ impl Default for BrokerOptions {
             authentication_methods: Vec::new(),
             require_enhanced_authentication: false,
             max_authentication_rounds: 16,
+            hooks: None,
+            hook_timeout: Duration::from_secs(30),
             max_packet_size_bytes: PACKET_SIZE_MAX,
             max_connect_size_bytes: 1 << 20,
             max_client_id_bytes: 65_535,
@@ -367,6 +378,8 @@ mod tests {
             },
             require_enhanced_authentication: flag,
             max_authentication_rounds: number,
+            hooks: none,
+            hook_timeout: |value: &Duration| number(&value.as_millis()),
             max_packet_size_bytes: number,
             max_connect_size_bytes: number,
             max_client_id_bytes: number,
