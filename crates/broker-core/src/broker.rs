@@ -5,6 +5,7 @@
 //! groups of shared subscriptions, then one group's members, then one of router, deadlines or
 //! retained messages. Nothing takes a session's lock while it holds one of those behind it.
 
+mod hooked;
 #[cfg(any(test, feature = "invariants"))]
 mod invariants;
 mod leaving;
@@ -26,6 +27,7 @@ use crate::close::CloseCause;
 use crate::counters::Counters;
 use crate::deadlines::Deadlines;
 use crate::effects::{Effects, Release, Ticket};
+use crate::hooks::Hooked;
 use crate::options::BrokerOptions;
 use crate::registry::Registry;
 use crate::retained::RetainedMessages;
@@ -51,6 +53,7 @@ pub(crate) use subscribe::Subscribed;
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) options: BrokerOptions,
+    hooked: Option<Box<Hooked>>,
     pub(crate) counters: Counters,
     pub(crate) sessions: Registry,
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
@@ -95,6 +98,10 @@ impl Broker {
     pub fn new(options: BrokerOptions) -> Arc<Self> {
         Arc::new(Self {
             redirect: RwLock::new(options.redirect.clone()),
+            hooked: options
+                .hooks
+                .clone()
+                .map(|hooks| Box::new(Hooked::new(hooks))),
             options,
             counters: Counters::default(),
             sessions: Registry::default(),

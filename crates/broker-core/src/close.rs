@@ -20,6 +20,9 @@ pub enum CloseCause {
     Refused(ReasonCode),
     /// The client was authenticated anew and did not pass (MQTT 5.0 section 4.12.1).
     AuthenticationFailed(ReasonCode),
+    /// The client has asked for what it may not do, or may not stay any longer
+    /// ([`Hooks`](crate::Hooks)).
+    NotAuthorized,
     /// No complete CONNECT came in time.
     ConnectTimeout,
     /// The exchange of an authentication method took too long, before CONNACK or on a live
@@ -174,7 +177,7 @@ impl CloseCause {
             }),
             Self::Protocol(violation) => Some(violation.reason_code()),
             Self::AuthenticationFailed(reason) => Some(reason),
-            Self::AuthenticationTimeout => Some(ReasonCode::NotAuthorized),
+            Self::AuthenticationTimeout | Self::NotAuthorized => Some(ReasonCode::NotAuthorized),
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
@@ -223,6 +226,7 @@ impl core::fmt::Display for CloseCause {
             Self::Protocol(violation) => write!(f, "protocol error: {violation}"),
             Self::Refused(reason) => write!(f, "connection refused: {reason}"),
             Self::AuthenticationFailed(reason) => write!(f, "authentication failed: {reason}"),
+            Self::NotAuthorized => f.write_str("not authorized"),
             Self::ConnectTimeout => f.write_str("no CONNECT in time"),
             Self::AuthenticationTimeout => f.write_str("not authenticated in time"),
             Self::KeepAliveTimeout => f.write_str("keep alive timeout"),
@@ -284,6 +288,7 @@ mod tests {
                 Some(ReasonCode::ImplementationSpecificError),
             ),
             (CloseCause::StoreFull, Some(ReasonCode::QuotaExceeded)),
+            (CloseCause::NotAuthorized, Some(ReasonCode::NotAuthorized)),
         ];
         for error in DecodeError::ALL {
             let mut reason = error.reason_code();
@@ -378,6 +383,7 @@ mod tests {
                 | CloseCause::AuthenticationFailed(_)
                 | CloseCause::ConnectTimeout
                 | CloseCause::AuthenticationTimeout
+                | CloseCause::NotAuthorized
                 | CloseCause::KeepAliveTimeout
                 | CloseCause::TakenOver
                 | CloseCause::ServerShutdown

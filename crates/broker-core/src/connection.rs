@@ -15,8 +15,10 @@
 //! [`poll_output`](Connection::poll_output) until there is nothing more.
 
 mod acknowledge;
+mod admission;
+mod asking;
 mod authenticate;
-mod certified;
+mod authorize;
 mod committing;
 mod connect;
 mod context;
@@ -26,7 +28,9 @@ mod extras;
 mod in_steps;
 mod last_words;
 mod loading;
+mod origin;
 mod publish;
+mod reauthorize;
 mod replay;
 mod subscribe;
 mod topic_cache;
@@ -41,14 +45,17 @@ use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::Effects;
+use crate::hooks::Event;
 use crate::outbox::Outbox;
 use crate::session::{Session, State};
 
-use authenticate::Deciding;
+use admission::Admitting;
+use authenticate::{Deciding, bytes_max};
 pub(crate) use context::Context;
 use extras::Extras;
 use last_words::LastWords;
 use loading::Loading;
+use origin::Origin;
 pub(crate) use replay::Replays;
 
 /// One network connection; see the [crate's text](crate) for how it is driven.
@@ -64,6 +71,8 @@ enum Phase {
     Awaiting(Box<Awaiting>),
     /// CONNECT has come, and it is being found out whether the client may come in.
     Deciding(Box<Deciding>),
+    /// CONNECT has come, and hooks think about it.
+    Admitting(Box<Admitting>),
     /// The client may come in, and what its session has in the store is being read.
     Loading(Box<Loading>),
     Connected(Connected),
@@ -81,7 +90,7 @@ struct Awaiting {
     until: Timestamp,
     /// The version that CONNECT names, as soon as it is being handled.
     version: Version,
-    certified: Option<Arc<str>>,
+    origin: Origin,
 }
 
 /// A connection that has a session.
@@ -119,7 +128,7 @@ impl Connection {
             phase: Phase::Awaiting(Box::new(Awaiting {
                 until: now + broker.options().connect_timeout,
                 version: Version::V311,
-                certified: None,
+                origin: Origin::default(),
             })),
         }
     }
@@ -130,6 +139,7 @@ impl Connection {
             Phase::Connected(connected) => connected.version,
             Phase::Awaiting(awaiting) => awaiting.version,
             Phase::Deciding(deciding) => deciding.version(),
+            Phase::Admitting(admitting) => admitting.version,
             Phase::Loading(loading) => loading.version(),
             Phase::Closing { last, .. } => last.version,
         }
@@ -139,9 +149,11 @@ impl Connection {
     pub fn max_packet_size(&self) -> usize {
         let options = self.broker.options();
         let bytes = match self.phase {
-            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Loading(_) => options
-                .max_connect_size_bytes
-                .min(options.max_packet_size_bytes),
+            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Admitting(_) | Phase::Loading(_) => {
+                options
+                    .max_connect_size_bytes
+                    .min(options.max_packet_size_bytes)
+            }
             Phase::Connected(_) | Phase::Closing { .. } => options.max_packet_size_bytes,
         };
         usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -152,7 +164,9 @@ impl Connection {
         match &self.phase {
             Phase::Connected(connected) => Some(connected.session.client()),
             Phase::Closing { last, .. } => last.client.as_ref(),
-            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Loading(_) => None,
+            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Admitting(_) | Phase::Loading(_) => {
+                None
+            }
         }
     }
 
@@ -188,14 +202,28 @@ impl Connection {
         match &self.phase {
             Phase::Awaiting(awaiting) => Some(awaiting.until),
             Phase::Deciding(deciding) => Some(deciding.until),
+            Phase::Admitting(admitting) => Some(admitting.until),
             Phase::Loading(loading) => Some(loading.until()),
-            Phase::Connected(connected) => connected.reauthentication_until(),
+            Phase::Connected(connected) => {
+                let asking = connected.asking().map(|asking| asking.until);
+                let reauthentication = connected.reauthentication_until();
+                asking.into_iter().chain(reauthentication).min()
+            }
             Phase::Closing { .. } => None,
         }
     }
 
     /// The time has come that [`poll_timeout`](Self::poll_timeout) named.
     pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
+        if let Phase::Connected(connected) = &mut self.phase
+            && connected.asking().is_some_and(|asking| asking.until <= now)
+        {
+            let mut context = connected.context(&self.broker, now, effects);
+            if let Err(cause) = connected.give_up_asking(&mut context) {
+                self.close(now, cause, effects);
+            }
+            return;
+        }
         if self.poll_timeout().is_some_and(|until| until <= now) {
             let cause = match self.phase {
                 Phase::Awaiting(_) => CloseCause::ConnectTimeout,
@@ -227,7 +255,9 @@ impl Connection {
             },
             Phase::Deciding(_) => self.handle_before_connack(now, &packet, effects),
             // The driver keeps what comes until the client is in.
-            Phase::Loading(_) => Err(CloseCause::Protocol(Violation::BeforeConnAck)),
+            Phase::Admitting(_) | Phase::Loading(_) => {
+                Err(CloseCause::Protocol(Violation::BeforeConnAck))
+            }
             Phase::Closing { .. } => Ok(()),
         };
         if let Err(cause) = result {
@@ -239,7 +269,7 @@ impl Connection {
     pub fn handle_malformed(&mut self, now: Timestamp, error: DecodeError, effects: &mut Effects) {
         match self.phase {
             Phase::Awaiting(_) => self.handle_malformed_connect(None, error),
-            Phase::Deciding(_) | Phase::Loading(_) | Phase::Connected(_) => {
+            Phase::Deciding(_) | Phase::Admitting(_) | Phase::Loading(_) | Phase::Connected(_) => {
                 self.close(now, CloseCause::Malformed(error), effects);
             }
             Phase::Closing { .. } => {}
@@ -273,10 +303,15 @@ impl Connection {
         let mut last = LastWords::new(self.version());
         match &self.phase {
             Phase::Deciding(deciding) => {
-                last.outbox = self.undecided_words(&deciding.connect, cause);
+                let bytes_max = bytes_max(&deciding.connect.as_connect());
+                last.outbox = self.undecided_words(bytes_max, cause);
+            }
+            Phase::Admitting(admitting) => {
+                last.outbox = self.undecided_words(admitting.bytes_max, cause);
             }
             Phase::Loading(loading) => {
-                last.outbox = self.undecided_words(loading.connect(), cause);
+                let bytes_max = bytes_max(&loading.connect().as_connect());
+                last.outbox = self.undecided_words(bytes_max, cause);
             }
             Phase::Awaiting(_) | Phase::Connected(_) | Phase::Closing { .. } => {}
         }
@@ -291,6 +326,7 @@ impl Connection {
                 last.outbox = connected.greeting(cause);
                 last.farewell &= !last.outbox.is_empty() && !cause.is_of_the_store();
             }
+            connected.notify_end(&self.broker, cause, effects);
             let Connected { session, epoch, .. } = connected;
             self.broker.detach(now, session, *epoch, cause, effects);
         }
@@ -305,19 +341,25 @@ impl Connection {
     /// this is for a driver that cannot write, because the client does not read, and so does not
     /// call that one.
     pub fn handle_woken(&mut self, now: Timestamp, waker: &Waker, effects: &mut Effects) {
-        let Phase::Connected(connected) = &self.phase else {
+        let Phase::Connected(connected) = &mut self.phase else {
             return;
         };
         let mut state = connected.session.state();
         let held = connected.check_hold(&state);
+        let mut reauthorizes = false;
         if held.is_ok()
             && let Some(link) = &mut state.link
         {
             link.rest(waker, link.asleep);
+            reauthorizes = link.reauthorize;
         }
         drop(state);
-        if let Err(cause) = held {
-            self.close(now, cause, effects);
+        match held {
+            Ok(()) if reauthorizes => {
+                connected.start_reauthorization(&self.broker, now, effects);
+            }
+            Ok(()) => {}
+            Err(cause) => self.close(now, cause, effects),
         }
     }
 
@@ -393,6 +435,13 @@ impl Connected {
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(unsubscribe, context),
             Packet::PingReq => {
                 context.reply(|replies| Packet::PingResp.encode(self.version, replies));
+                if context.broker.hooked().is_some() {
+                    self.notify(
+                        context,
+                        |wanted| wanted.pingreq,
+                        |hooks, client| hooks.notify(&Event::PingReq { client }),
+                    );
+                }
                 Ok(())
             }
             Packet::Disconnect(disconnect) => Err(self.handle_disconnect(disconnect, context)),
@@ -422,6 +471,14 @@ impl Connected {
         if state.outgoing.has_tail() {
             drop(state);
             self.refill(broker, waker)?;
+            state = self.session.state();
+            self.check_hold(&state)?;
+        }
+        if let Some(link) = &mut state.link
+            && link.reauthorize
+        {
+            drop(state);
+            self.start_reauthorization(broker, now, effects);
             state = self.session.state();
             self.check_hold(&state)?;
         }

@@ -20,6 +20,7 @@ use std::task::Waker;
 use mqtt_codec::PacketId;
 
 use crate::counters::Counters;
+use crate::hooks::Guarded;
 use crate::outbox::Outbox;
 use crate::persistence::Batch;
 use crate::publication::Frames;
@@ -42,6 +43,8 @@ pub struct Effects {
     pub(crate) batch: Batch,
     pub(crate) ticket: Ticket,
     pub(crate) wakes: Vec<Waker>,
+    /// What hooks do about something for which nobody waits.
+    pub(crate) loose: Vec<Guarded<()>>,
     /// Whether nobody commits the batch.
     pub(crate) uncommitted: bool,
     pub(crate) scratch: Scratch,
@@ -111,6 +114,24 @@ impl Effects {
     /// What has to be committed before the ticket may be used.
     pub fn batch(&mut self) -> &mut Batch {
         &mut self.batch
+    }
+
+    /// Whether [`take_loose`](Self::take_loose) has any.
+    #[inline]
+    pub fn has_loose(&self) -> bool {
+        !self.loose.is_empty()
+    }
+
+    /// What hooks have to do still, and nobody waits for: a driver runs each to its end, in a task of its
+    /// own. It panics as little as they do not.
+    pub fn take_loose(
+        &mut self,
+    ) -> impl Iterator<Item = impl Future<Output = ()> + Send + 'static> {
+        core::mem::take(&mut self.loose)
+            .into_iter()
+            .map(|notice| async move {
+                let _result = notice.await;
+            })
     }
 
     /// What waits for the commit of [`batch`](Self::batch).

@@ -127,6 +127,8 @@ pub(crate) struct Link {
     pub(crate) asleep: bool,
     /// Set when the broker wants the connection closed.
     pub(crate) close: Option<CloseCause>,
+    /// Set when hooks are to be asked about the client anew.
+    pub(crate) reauthorize: bool,
 }
 
 /// What is left to be done when a session is over.

@@ -33,7 +33,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use broker_core::{CloseCause, Connection, Outbox, Output, Timestamp};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use self::giving_way::{GivingWay, let_others_run};
 use self::partial::Partial;
@@ -80,7 +80,7 @@ enum Stage {
     Serving,
     /// The same, but before its next turn it goes to the end of the line once more.
     LettingPass,
-    /// The same while a re-authentication goes on: until then at most.
+    /// The same while a re-authentication goes on, or hooks think: until then at most.
     Timed(Pin<Box<Sleep>>),
     /// The connection is closing: its last words are being written. They have until then, if they are not
     /// out at once.
@@ -116,7 +116,10 @@ impl<S: Network> Driver<S> {
     pub(crate) fn new(stream: S, peer: S::Peer, shared: Arc<Shared>, interface: u32) -> Self {
         shared.connection_opened(interface, peer.ip());
         let now = shared.clock.now();
-        let connection = Connection::new(&shared.broker, now);
+        let mut connection = Connection::new(&shared.broker, now);
+        if let Some(address) = peer.address() {
+            connection.locate(address);
+        }
         let awaiting = Awaiting {
             until: connection.poll_timeout().unwrap_or(now),
             place: shared.lobby.enter(),
@@ -251,6 +254,7 @@ impl<S: Network> Driver<S> {
                     let now = self.shared.clock.now();
                     self.connection.handle_timeout(now, &mut worker.effects);
                     self.stage = Stage::Serving;
+                    self.handle_kept(now, worker);
                     self.settle(now, worker);
                     return ControlFlow::Continue(false);
                 }
@@ -312,11 +316,18 @@ impl<S: Network> Driver<S> {
         true
     }
 
-    /// A re-authentication has a time limit; nothing else has one here.
+    /// A re-authentication has a time limit, and so have hooks; nothing else has one here.
     fn set_time(&mut self, now: Timestamp) {
-        match (self.connection.poll_timeout(), &self.stage) {
+        match (self.connection.poll_timeout(), &mut self.stage) {
             (Some(until), Stage::Serving) => {
                 self.stage = Stage::Timed(Box::pin(tokio::time::sleep(until - now)));
+            }
+            (Some(until), Stage::Timed(timer)) => {
+                let until = Instant::now() + (until - now);
+                // One that fires too early does no harm.
+                if until < timer.deadline() {
+                    timer.as_mut().reset(until);
+                }
             }
             (None, Stage::Timed(_)) => self.stage = Stage::Serving,
             _ => {}

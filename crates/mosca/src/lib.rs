@@ -24,6 +24,7 @@ mod admission;
 mod clock;
 mod connection;
 mod health;
+mod hooks;
 mod http;
 mod interface;
 mod ip_network;
@@ -41,13 +42,16 @@ mod worker;
 
 pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup, ScramSha256};
 pub use broker_core::{
-    AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
-    AuthenticationStep, BrokerOptions, Counters, Message, MessageParts, Rate, Redirect,
-    ResponseInformation, Sizes, Timestamp, Verdict, persistence,
+    Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
+    AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
+    Counters, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks, LoginRequest, Message,
+    MessageParts, PublishRequest, PublishVerdict, Rate, Redirect, ResponseInformation, Sizes,
+    SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
 };
+pub use hooks::{AsyncHooks, Login};
 pub use interface::Interface;
 pub use ip_network::{IpNetwork, IpNetworkError};
-pub use mqtt_codec::QoS;
+pub use mqtt_codec::{QoS, ReasonCode, Version};
 pub use options::ServerBuilder;
 pub use peer::StreamPeer;
 pub use server::{PublishError, Server, StartError};

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use broker_core::persistence::Persistence;
-use broker_core::{BrokerOptions, Rate};
+use broker_core::{BrokerOptions, Hooks, Rate};
 
 use crate::admission::{ConnectionLimits, MAX_CONNECTIONS};
+use crate::hooks::{Adapted, AsyncHooks};
 use crate::interface::Interface;
 use crate::ip_network::IpNetwork;
+
 use crate::server::{Server, StartError};
 
 /// Options of a [`Server`]; see [`Server::builder`].
@@ -123,6 +125,18 @@ impl ServerBuilder {
     pub fn persistence(mut self, store: Arc<dyn Persistence>) -> Self {
         self.persistence = Some(store);
         self
+    }
+
+    /// What the program decides and hears of: who comes in, who publishes, subscribes and receives what.
+    /// Of several calls the last one counts.
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.broker.hooks = Some(Arc::new(hooks));
+        self
+    }
+
+    /// The same by async methods.
+    pub fn async_hooks(self, hooks: impl AsyncHooks) -> Self {
+        self.hooks(Adapted(Arc::new(hooks)))
     }
 
     /// Loads what the store has, binds all interfaces, and starts to serve.

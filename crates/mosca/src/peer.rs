@@ -6,8 +6,13 @@ use std::sync::Arc;
 
 /// Who is at the other end of a connection.
 pub(crate) trait Peer: Display + Send + Sync + Unpin {
-    /// Its address on the network, if it has one, for the limits of addresses.
-    fn ip(&self) -> Option<IpAddr>;
+    /// Its address and port on the network, if it has one.
+    fn address(&self) -> Option<SocketAddr>;
+
+    /// Its address alone, for the limits of addresses.
+    fn ip(&self) -> Option<IpAddr> {
+        self.address().map(|address| address.ip())
+    }
 }
 
 /// The address of a client, without what IPv6 has besides address and port: 20 bytes instead of 32.
@@ -27,15 +32,24 @@ impl From<SocketAddr> for Address {
     }
 }
 
-impl Peer for Address {
-    fn ip(&self) -> Option<IpAddr> {
-        Some(self.ip)
-    }
-}
-
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+impl Peer for Address {
+    fn address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.ip, self.port))
+    }
+}
+
+impl Peer for StreamPeer {
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(address) => Address::from(*address).address(),
+            Self::Name(_) => None,
+        }
     }
 }
 
@@ -79,15 +93,6 @@ impl From<&str> for StreamPeer {
 impl From<String> for StreamPeer {
     fn from(name: String) -> Self {
         Self::Name(name.into())
-    }
-}
-
-impl Peer for StreamPeer {
-    fn ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Address(address) => Some(address.ip()),
-            Self::Name(_) => None,
-        }
     }
 }
 

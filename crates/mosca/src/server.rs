@@ -217,6 +217,16 @@ impl Server {
         Ok(())
     }
 
+    /// Has [hooks](ServerBuilder::hooks) asked anew about everybody who is connected, because their answers
+    /// may have changed: whether a client may stay, have its will, and have each of its subscriptions.
+    /// Those that it may not have any longer end. Returns at once: each connection does so itself, before
+    /// its next packet.
+    pub fn reauthorize(&self) {
+        let mut effects = Effects::new();
+        self.shared.broker.reauthorize(&mut effects);
+        effects.wake();
+    }
+
     /// From now on sends clients to another server: every CONNECT is refused with 0x9C, use another
     /// server, or 0x9D, server moved, and the server reference (MQTT 5.0 section 4.11; return code 3
     /// before MQTT 5). Who is connected stays so, and hears the same at [`close`](Self::close). `None`

@@ -80,6 +80,7 @@ pub(crate) fn settle(
     effects: &mut Effects,
     is_behind: bool,
 ) -> (Option<Commit>, usize) {
+    shared.run_loose(effects);
     // What is released may in turn have something to commit: an expired message was dropped, say.
     loop {
         let is_stored = !effects.batch().is_empty();
@@ -133,6 +134,7 @@ pub(crate) async fn settle_publication(
 /// Begins to commit what the broker itself has brought about: timeouts, wills, messages of the server's
 /// own.
 pub(crate) fn settle_broker(shared: &Shared, effects: &mut Effects, commits: &mut Commits) {
+    shared.run_loose(effects);
     let is_stored = !effects.batch().is_empty();
     let answer = commit(shared.store.as_deref(), effects);
     let ticket = effects.take_ticket();

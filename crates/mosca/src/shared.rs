@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use broker_core::persistence::Persistence;
-use broker_core::{Broker, Timestamp};
-use tokio::sync::Notify;
+use broker_core::{Broker, Effects, Timestamp};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::admission::{Admission, ConnectionLimits, Refusal, Refusals};
 use crate::clock::Clock;
@@ -16,6 +16,9 @@ use crate::lobby::Lobby;
 
 /// Time that a connection has for its last words, unless the server's close gives it less.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Notices of hooks that nobody waits for which may be under way at a time.
+const LOOSE_MAX: usize = 10_000;
 
 /// Time that a client has then to take them and to close its side.
 const DISCARD: Duration = Duration::from_secs(1);
@@ -32,6 +35,8 @@ pub(crate) struct Shared {
     all_gone: Notify,
     pub(crate) admission: Admission,
     closing: Notify,
+    /// Places for what hooks do and nobody waits for.
+    loose: Arc<Semaphore>,
     pub(crate) refused: Refused,
     farewell_millis: AtomicU64,
     discard_millis: AtomicU64,
@@ -54,6 +59,7 @@ impl Shared {
             all_gone: Notify::new(),
             admission: Admission::new(ConnectionLimits::default()),
             closing: Notify::new(),
+            loose: Arc::new(Semaphore::new(LOOSE_MAX)),
             refused: Refused::default(),
             farewell_millis: AtomicU64::new(millis(FAREWELL)),
             discard_millis: AtomicU64::new(millis(DISCARD)),
@@ -64,6 +70,30 @@ impl Shared {
     pub(crate) fn limited(mut self, limits: ConnectionLimits) -> Self {
         self.admission = Admission::new(limits);
         self
+    }
+
+    /// Runs what hooks have to do still, and nobody waits for, for as long as a hook may take; it has
+    /// nothing to say when it fails.
+    #[inline]
+    pub(crate) fn run_loose(&self, effects: &mut Effects) {
+        if effects.has_loose() {
+            self.spawn_loose(effects);
+        }
+    }
+
+    #[cold]
+    fn spawn_loose(&self, effects: &mut Effects) {
+        let limit = self.broker.options().hook_timeout;
+        for notice in effects.take_loose() {
+            let Ok(place) = Arc::clone(&self.loose).try_acquire_owned() else {
+                self.refused.note_loose();
+                continue;
+            };
+            tokio::spawn(async move {
+                let _late = tokio::time::timeout(limit, notice).await;
+                drop(place);
+            });
+        }
     }
 
     /// How long a connection may take to say its last words.
@@ -213,6 +243,7 @@ pub(crate) struct Refused {
     requests: AtomicU64,
     bad_requests: AtomicU64,
     http_timeouts: AtomicU64,
+    loose: AtomicU64,
 }
 
 /// What the server has counted of network connections that did not come as far as MQTT.
@@ -244,6 +275,9 @@ pub struct NetworkCounters {
     /// a response ([`Interface::response_timeout`](crate::Interface::response_timeout)). Those that
     /// ended because nothing more was asked for do not count.
     pub http_timeouts: u64,
+    /// Calls of [`Hooks::notify`](crate::Hooks::notify) that were not run to their end, because 10,000 of
+    /// those that nobody waits for (disconnections, messages of the server's own) were under way.
+    pub dropped_notices: u64,
 }
 
 impl Refused {
@@ -263,6 +297,10 @@ impl Refused {
         self.http_timeouts.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn note_loose(&self) {
+        self.loose.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn counters(&self) -> NetworkCounters {
         NetworkCounters {
             refused_connections: self.connections.full(),
@@ -272,6 +310,7 @@ impl Refused {
             http_requests: self.requests.load(Ordering::Relaxed),
             http_bad_requests: self.bad_requests.load(Ordering::Relaxed),
             http_timeouts: self.http_timeouts.load(Ordering::Relaxed),
+            dropped_notices: self.loose.load(Ordering::Relaxed),
         }
     }
 }

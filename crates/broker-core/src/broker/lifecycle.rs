@@ -35,6 +35,8 @@ pub(crate) struct Request {
 pub(crate) struct Attached {
     pub(crate) session: Arc<Session>,
     pub(crate) epoch: u32,
+    /// Whether the session was there before.
+    pub(crate) present: bool,
 }
 
 /// The session that a CONNECT is to have.
@@ -106,7 +108,11 @@ impl Broker {
         if let Some(will) = old_will {
             self.publish_will(now, &session, &will, effects);
         }
-        Ok(Attached { session, epoch })
+        Ok(Attached {
+            session,
+            epoch,
+            present,
+        })
     }
 
     /// Finds the session that a CONNECT goes on with, or puts a new one into the registry. Its
@@ -390,7 +396,8 @@ impl Broker {
         }
     }
 
-    fn drop_will(
+    /// Takes the will out: it is not published.
+    pub(crate) fn drop_will(
         &self,
         session: &Session,
         state: &mut MutexGuard<'_, State>,

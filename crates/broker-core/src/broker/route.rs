@@ -92,6 +92,7 @@ impl Broker {
         self.deliver_to(&receivers, &mut publication, now, &mut rest);
         receivers.clear();
         *scratch.receivers = receivers;
+        self.notify_published(message.parts(), effects);
         Ok(())
     }
 
@@ -136,6 +137,7 @@ impl Effects {
             ticket,
             wakes,
             scratch,
+            loose: _,
             uncommitted: _,
         } = self;
         let Scratch {

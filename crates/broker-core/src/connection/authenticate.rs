@@ -14,6 +14,7 @@ use mqtt_codec::{
 };
 
 use super::exchange::{Exchange, Said, check_method, encode_auth, put_method};
+use super::origin::Origin;
 use super::{Awaiting, Connected, Connection, Context, Phase};
 use crate::Timestamp;
 use crate::authentication::{AuthenticationMethod, AuthenticationRequest};
@@ -30,7 +31,7 @@ pub(super) struct Deciding {
     exchange: Exchange,
     /// AUTH on its way to the client.
     pub(super) outbox: Outbox,
-    certified: Option<Arc<str>>,
+    origin: Origin,
 }
 
 /// How a connection was authenticated.
@@ -51,7 +52,7 @@ pub(super) struct Granted {
 }
 
 impl Connection {
-    /// Who the client is, as the authentication method has found out, or else as what carries the
+    /// Who the client is, as the authentication method or hooks have found out, or else as what carries the
     /// connection has shown ([`certify`](Self::certify)). `None` if nobody has: the user name in its
     /// CONNECT is a claim, and nobody's word.
     ///
@@ -59,6 +60,9 @@ impl Connection {
     /// the one inside the exchange.
     pub fn user(&self) -> Option<&Arc<str>> {
         let extras = self.connected()?.extras.as_ref()?;
+        if let Some(client) = &extras.client {
+            return client.user();
+        }
         let authenticated = extras.authenticated.as_ref();
         let certified = extras.certified.as_ref();
         authenticated
@@ -67,17 +71,21 @@ impl Connection {
     }
 
     /// Whether no further packet may be handed over: it is being decided whether the client may come
-    /// in, or read what the store has for it, until [`poll_verdict`](Self::poll_verdict) is ready, or a
+    /// in, or do what it has asked for, or read what the store has for it, until [`poll_verdict`](Self::poll_verdict) is ready, or a
     /// packet [is unfinished](Self::is_unfinished). What has arrived already is to be kept, and handed
     /// over then.
     pub fn is_deciding(&self) -> bool {
-        self.is_unfinished() || self.is_being_let_in()
+        let extras = self
+            .connected()
+            .and_then(|connected| connected.extras.as_ref());
+        extras.is_some_and(|extras| extras.unfinished.is_some() || extras.asking.is_some())
+            || self.is_being_let_in()
     }
 
     fn is_being_let_in(&self) -> bool {
         match &self.phase {
             Phase::Deciding(deciding) => deciding.exchange.is_thinking(),
-            Phase::Loading(_) => true,
+            Phase::Admitting(_) | Phase::Loading(_) => true,
             _ => false,
         }
     }
@@ -86,9 +94,11 @@ impl Connection {
     /// [`poll_verdict`](Self::poll_verdict) has something to wait for.
     pub fn awaits_verdict(&self) -> bool {
         match &self.phase {
-            Phase::Connected(connected) => connected
-                .reauthentication()
-                .is_some_and(|(_, exchange)| exchange.is_thinking()),
+            Phase::Connected(connected) => {
+                let reauthentication = connected.reauthentication();
+                connected.asking().is_some()
+                    || reauthentication.is_some_and(|(_, exchange)| exchange.is_thinking())
+            }
             _ => self.is_being_let_in(),
         }
     }
@@ -106,21 +116,15 @@ impl Connection {
         effects: &mut Effects,
     ) -> Poll<()> {
         let result = match &mut self.phase {
+            Phase::Admitting(_) => return self.poll_admission(now, task, effects),
             Phase::Loading(_) => return self.poll_loading(now, task, effects),
             Phase::Deciding(deciding) if deciding.exchange.is_thinking() => {
                 let said = core::task::ready!(deciding.exchange.poll(task));
                 self.go_on(now, said, effects)
             }
             Phase::Connected(connected) => {
-                let Some((_, exchange)) = connected.reauthentication_mut() else {
-                    return Poll::Ready(());
-                };
-                if !exchange.is_thinking() {
-                    return Poll::Ready(());
-                }
-                let said = core::task::ready!(exchange.poll(task));
                 let mut context = connected.context(&self.broker, now, effects);
-                connected.go_on(said, &mut context)
+                core::task::ready!(connected.poll_connected(task, &mut context))
             }
             _ => return Poll::Ready(()),
         };
@@ -153,13 +157,13 @@ impl Connection {
         };
         let until = awaiting.until;
         let method = Arc::clone(method);
-        let certified = self.take_certified();
+        let origin = self.take_origin();
         let request = AuthenticationRequest {
             version: connect.version,
             client_id: connect.client_id,
             user_name: connect.username,
             password: connect.password,
-            user: certified.as_deref(),
+            user: origin.certified.as_deref(),
         };
         let data = connect.properties.authentication_data();
         let (exchange, said) = Exchange::begin(&method, &request, data);
@@ -172,7 +176,7 @@ impl Connection {
             until,
             exchange,
             outbox: Outbox::default(),
-            certified,
+            origin,
         }));
         said.map_or(Ok(()), |said| self.go_on(now, said, effects))
     }
@@ -230,7 +234,7 @@ impl Connection {
                 let awaiting = Phase::Awaiting(Box::new(Awaiting {
                     until: deciding.until,
                     version: deciding.version(),
-                    certified: deciding.certified.take(),
+                    origin: core::mem::take(&mut deciding.origin),
                 }));
                 let phase = core::mem::replace(&mut self.phase, awaiting);
                 if let Phase::Deciding(deciding) = phase {
@@ -240,7 +244,7 @@ impl Connection {
                         user,
                     };
                     let connect = deciding.connect.as_connect();
-                    self.admit(now, &connect, Some(granted), effects);
+                    self.check_in(now, &connect, Some(granted), effects);
                 }
                 Ok(())
             }
@@ -255,7 +259,7 @@ impl Connection {
 
     /// The connection closes before CONNACK: what the client is told instead, as long as it has
     /// not gone itself. DISCONNECT would be wrong here [MQTT-3.14.0-1].
-    pub(super) fn undecided_words(&self, connect: &OwnedConnect, cause: CloseCause) -> Outbox {
+    pub(super) fn undecided_words(&self, bytes_max: usize, cause: CloseCause) -> Outbox {
         let reason = match cause {
             CloseCause::Disconnected(_) | CloseCause::ConnectionLost => return Outbox::default(),
             CloseCause::ServerShutdown | CloseCause::Redirected(_) => self
@@ -269,7 +273,6 @@ impl Connection {
                     .unwrap_or(ReasonCode::NotAuthorized),
             ),
         };
-        let bytes_max = bytes_max(&connect.as_connect());
         self.refusal(reason, Some(&cause.to_string()), bytes_max)
     }
 }
@@ -282,6 +285,27 @@ impl Deciding {
 }
 
 impl Connected {
+    /// Asks for what hooks have to say, and for what an authentication method has.
+    fn poll_connected(
+        &mut self,
+        task: &mut TaskContext<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), CloseCause>> {
+        let is_asking = self.asking().is_some();
+        if is_asking && let Poll::Ready(result) = self.poll_asking(task, context) {
+            return Poll::Ready(result);
+        }
+        let exchange = self.reauthentication_mut();
+        match exchange.filter(|(_, exchange)| exchange.is_thinking()) {
+            Some((_, exchange)) => {
+                let said = core::task::ready!(exchange.poll(task));
+                Poll::Ready(self.go_on(said, context))
+            }
+            None if is_asking => Poll::Pending,
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
     /// How it was authenticated, if a method has done so.
     pub(super) fn authenticated(&self) -> Option<&Authenticated> {
         self.extras.as_ref()?.authenticated.as_ref()
@@ -382,6 +406,11 @@ impl Connected {
 }
 
 impl Granted {
+    /// Who the method says that the client is.
+    pub(super) fn user(&self) -> Option<&Arc<str>> {
+        self.user.as_ref()
+    }
+
     /// What CONNACK says of it [MQTT-4.12.0-5].
     pub(super) fn put(&self, properties: &mut PropertiesBuf) -> Result<(), EncodeError> {
         put_method(properties, self.method.name(), self.data.as_deref())
@@ -405,7 +434,7 @@ pub(super) fn bytes_max(connect: &Connect<'_>) -> usize {
 }
 
 /// The reason if it is an error that CONNACK may carry.
-fn for_connack(reason: ReasonCode) -> ReasonCode {
+pub(super) fn for_connack(reason: ReasonCode) -> ReasonCode {
     let encoded = ConnAck::new(false, reason).encoded_len(Version::V5);
     if reason.is_error() && encoded.is_ok() {
         reason

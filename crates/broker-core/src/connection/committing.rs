@@ -31,7 +31,8 @@ impl Connection {
         if let Some(connected) = self.connected() {
             let state = connected.session.state();
             if state.is_current(connected.epoch) {
-                connected.session.hold_keep_alive(held);
+                let is_asking = connected.asking().is_some();
+                connected.session.hold_keep_alive(held || is_asking);
             }
         }
     }
@@ -92,7 +93,7 @@ impl Connection {
             return;
         }
         match &mut self.phase {
-            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Loading(_) => {}
+            Phase::Awaiting(_) | Phase::Deciding(_) | Phase::Admitting(_) | Phase::Loading(_) => {}
             // Nothing follows DISCONNECT [MQTT-3.14.4-1].
             Phase::Closing { last, .. } if last.said => {}
             // Acknowledgements come in the order of the packets, and one is missing [MQTT-4.6.0-2].

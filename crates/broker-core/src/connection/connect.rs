@@ -9,12 +9,14 @@ use mqtt_codec::{
 };
 use topic_trie::TopicName;
 
+use super::admission::Admission;
 use super::authenticate::{Granted, bytes_max};
 use super::publish::{has_its_format, is_of_the_broker};
-use super::{Connected, Connection, Extras, LastWords, Phase};
+use super::{Connected, Connection, Context, Extras, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
 use crate::close::CloseCause;
 use crate::effects::Effects;
+use crate::hooks::Event;
 use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
 use crate::reason::{of_refusal, put_explained};
@@ -38,12 +40,13 @@ impl Connection {
     /// perhaps; a driver can see to that first.
     ///
     /// False for a CONNECT that is refused whoever else is there, and for one that begins an
-    /// authentication: how long its answer takes must not tell a stranger who is connected. An
+    /// authentication or is for hooks to decide: how long its answer takes must not tell a stranger who is connected. An
     /// authentication takes its time anyway, in which the others are heard.
     pub fn would_displace(&self, connect: &Connect<'_>) -> bool {
         matches!(self.phase, Phase::Awaiting(_))
             && connect.properties.authentication_method().is_none()
             && !self.broker.options().require_enhanced_authentication
+            && !self.asks_hooks()
             && self.broker.redirected().is_none()
             && self.broker.is_connected(connect.client_id)
     }
@@ -69,8 +72,30 @@ impl Connection {
             self.refuse(ReasonCode::NotAuthorized, None, bytes_max(connect));
             return Ok(());
         }
-        self.admit(now, connect, None, effects);
+        self.check_in(now, connect, None, effects);
         Ok(())
+    }
+
+    /// An authentication method has accepted the client, or it does not name one: asks hooks, if there are
+    /// any.
+    pub(super) fn check_in(
+        &mut self,
+        now: Timestamp,
+        connect: &Connect<'_>,
+        granted: Option<Granted>,
+        effects: &mut Effects,
+    ) {
+        if self.asks_hooks() {
+            self.begin_admission(now, connect, granted);
+        } else {
+            let admission = granted.map(|granted| {
+                Box::new(Admission {
+                    granted: Some(granted),
+                    ..Admission::default()
+                })
+            });
+            self.admit(now, connect, admission, effects);
+        }
     }
 
     /// Who the client is, is settled: gives it its session, or says why it gets none. A session of
@@ -79,16 +104,16 @@ impl Connection {
         &mut self,
         now: Timestamp,
         connect: &Connect<'_>,
-        granted: Option<Granted>,
+        admission: Option<Box<Admission>>,
         effects: &mut Effects,
     ) {
         let load = self
             .broker
             .begin_load(now, connect.client_id, connect.clean_start);
         if let Some(load) = load {
-            self.begin_loading(now, connect, granted, load, effects);
+            self.begin_loading(now, connect, admission, load, effects);
         } else {
-            self.enter(now, connect, granted, effects);
+            self.enter(now, connect, admission, effects);
         }
     }
 
@@ -97,11 +122,20 @@ impl Connection {
         &mut self,
         now: Timestamp,
         connect: &Connect<'_>,
-        granted: Option<Granted>,
+        mut admission: Option<Box<Admission>>,
         effects: &mut Effects,
     ) {
-        match self.accept(now, connect, granted, effects) {
-            Ok(connected) => self.phase = Phase::Connected(connected),
+        let denied = admission.as_mut().map_or(Vec::new(), |admission| {
+            core::mem::take(&mut admission.denied)
+        });
+        match self.accept(now, connect, admission, effects) {
+            Ok((mut connected, session_present)) => {
+                if connected.client().is_some() {
+                    let mut context = connected.context(&self.broker, now, effects);
+                    connected.begin(&denied, session_present, &mut context);
+                }
+                self.phase = Phase::Connected(connected);
+            }
             Err(Refusal(reason)) => self.refuse(reason, None, bytes_max(connect)),
         }
     }
@@ -179,11 +213,17 @@ impl Connection {
         &mut self,
         now: Timestamp,
         connect: &Connect<'_>,
-        granted: Option<Granted>,
+        mut admission: Option<Box<Admission>>,
         effects: &mut Effects,
-    ) -> Result<Connected, Refusal> {
+    ) -> Result<(Connected, bool), Refusal> {
         let options = self.broker.options();
-        let assigned_client_id = assign_client_id(connect, options)?;
+        let assigned = admission
+            .as_mut()
+            .and_then(|admission| admission.assigned_client_id.take());
+        let assigned_client_id = match assigned {
+            None => assign_client_id(connect, options)?,
+            assigned => assigned,
+        };
         let client: Arc<str> = match &assigned_client_id {
             Some(assigned) => assigned.as_str().into(),
             None => connect.client_id.into(),
@@ -208,9 +248,12 @@ impl Connection {
             will,
         };
         let version = connect.version;
+        let granted = admission
+            .as_ref()
+            .and_then(|admission| admission.granted.as_ref());
         let reply_bytes_max = request.link.maximum_packet_size as usize;
         let properties =
-            connack_properties(version, options, &settled, granted.as_ref()).unwrap_or_default();
+            connack_properties(version, options, &settled, granted).unwrap_or_default();
         let connack = ConnAck {
             properties: properties.as_properties(),
             ..ConnAck::new(false, ReasonCode::Success)
@@ -230,28 +273,52 @@ impl Connection {
             let _encoded = connack.encode(version, flat);
         };
         let attached = self.broker.attach(now, request, greet, effects)?;
-        Ok(Connected {
+        let connected = Connected {
             session: attached.session,
             epoch: attached.epoch,
             version,
             begun: 0,
             greeted: false,
-            extras: extras(connect, granted, self.take_certified()),
-        })
+            extras: extras(connect, admission, self.take_origin().certified),
+        };
+        Ok((connected, attached.present))
+    }
+}
+
+impl Connected {
+    /// The client has its session: what hooks have decided on it takes effect, and they hear of it.
+    fn begin(&mut self, denied: &[String], session_present: bool, context: &mut Context<'_>) {
+        for filter in denied {
+            self.lose_filter(filter, context);
+        }
+        self.notify(
+            context,
+            |wanted| wanted.connected,
+            |hooks, client| {
+                hooks.notify(&Event::Connected {
+                    client,
+                    session_present,
+                })
+            },
+        );
     }
 }
 
 /// What a client of MQTT 5 has asked for and most do not, if this one does.
 fn extras(
     connect: &Connect<'_>,
-    granted: Option<Granted>,
+    admission: Option<Box<Admission>>,
     certified: Option<Arc<str>>,
 ) -> Option<Box<Extras>> {
+    let (granted, client) = match admission {
+        Some(admission) => (admission.granted, admission.client),
+        None => (None, None),
+    };
     let maximum_packet_size = connect.properties.maximum_packet_size();
     let declines_problem_information =
         connect.properties.request_problem_information() == Some(false);
     let has_any = maximum_packet_size.is_some() || declines_problem_information;
-    (has_any || granted.is_some() || certified.is_some()).then(|| {
+    (has_any || granted.is_some() || certified.is_some() || client.is_some()).then(|| {
         Box::new(Extras {
             topics: None,
             maximum_packet_size,
@@ -260,6 +327,8 @@ fn extras(
             refill: None,
             authenticated: granted.map(Granted::into_authenticated),
             certified,
+            client,
+            asking: None,
             unfinished: None,
         })
     })
@@ -313,11 +382,12 @@ fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) ->
         waker: None,
         asleep: false,
         close: None,
+        reauthorize: false,
     }
 }
 
 /// The client identifier to assign, if the client sent none and may do so.
-fn assign_client_id(
+pub(super) fn assign_client_id(
     connect: &Connect<'_>,
     options: &BrokerOptions,
 ) -> Result<Option<String>, Refusal> {
@@ -342,6 +412,12 @@ fn assign_client_id(
     } else {
         Err(Refusal(ReasonCode::ClientIdentifierNotValid))
     }
+}
+
+/// Whether a will may have this topic name, whoever's it is.
+pub(super) fn may_have_topic(topic: &str, options: &BrokerOptions) -> bool {
+    TopicName::new(topic)
+        .is_ok_and(|name| options.allows_topic(topic, name.levels()) && !is_of_the_broker(name))
 }
 
 fn accept_will(will: &mqtt_codec::Will<'_>, broker: &Broker) -> Result<Will, Refusal> {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::asking::Asking;
 use super::authenticate::Authenticated;
 use super::in_steps::Unfinished;
 use super::topic_cache::TopicCache;
 use crate::broker::Load;
+use crate::hooks::Client;
 use crate::topic_aliases::InboundAliases;
 
 /// What a connection has only if its client publishes, or uses some of the features of MQTT 5.
@@ -23,6 +25,10 @@ pub(super) struct Extras {
     pub(super) authenticated: Option<Authenticated>,
     /// Who it is, if what carries the connection has shown it.
     pub(super) certified: Option<Arc<str>>,
+    /// The client as hooks see it, if there are any.
+    pub(super) client: Option<Arc<Client>>,
+    /// What hooks are thinking about.
+    pub(super) asking: Option<Box<Asking>>,
     /// A packet that is handled in steps.
     pub(super) unfinished: Option<Box<Unfinished>>,
     /// More of a long queue that is being read from the store.

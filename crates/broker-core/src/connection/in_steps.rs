@@ -11,33 +11,50 @@ use mqtt_codec::{
     PacketId, ReasonCode, Subscribe, SubscribeFiltersBuf, Unsubscribe, UnsubscribeFiltersBuf,
 };
 
+use super::reauthorize::Reauthorization;
 use super::{Connected, Connection, Context, Phase};
 use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::effects::Effects;
+use crate::hooks::{Failed, SubscribeVerdict};
 
 /// Filters up to which a packet is handled at once, and those of one step: about a quarter of a
 /// millisecond.
 pub(super) const STEP: usize = 512;
 
-/// A packet whose last filters have not had their turn.
+/// What was begun, and of which more is to be done.
 #[derive(Debug)]
-pub(super) struct Unfinished {
+pub(super) enum Unfinished {
+    Subscribe(Subscribing),
+    Unsubscribe {
+        packet_id: PacketId,
+        steps: VecDeque<UnsubscribeFiltersBuf>,
+        codes: Vec<ReasonCode>,
+    },
+    Reauthorize(Reauthorization),
+}
+
+/// A SUBSCRIBE whose last filters have not had their turn.
+#[derive(Debug)]
+pub(super) struct Subscribing {
     packet_id: PacketId,
-    filters: Filters,
-    /// The reason codes of those that have had it.
+    identifier: u32,
+    steps: VecDeque<SubscribeFiltersBuf>,
+    /// Filters of the first step that have had their turn.
+    at: usize,
+    /// The reason codes of all that have had it.
     codes: Vec<ReasonCode>,
 }
 
-#[derive(Debug)]
-enum Filters {
-    Subscribe {
-        identifier: u32,
-        steps: VecDeque<SubscribeFiltersBuf>,
-    },
-    Unsubscribe {
-        steps: VecDeque<UnsubscribeFiltersBuf>,
-    },
+impl Subscribing {
+    fn advance(&mut self) {
+        let step = self.steps.front();
+        self.at += 1;
+        if step.is_none_or(|step| step.as_filters().len() <= self.at) {
+            self.at = 0;
+            self.steps.pop_front();
+        }
+    }
 }
 
 impl Unfinished {
@@ -53,11 +70,13 @@ impl Unfinished {
             }
             steps.push_back(step);
         }
-        Self {
+        Self::Subscribe(Subscribing {
             packet_id: subscribe.packet_id,
-            filters: Filters::Subscribe { identifier, steps },
+            identifier,
+            steps,
+            at: 0,
             codes: Vec::with_capacity(subscribe.filters.len()),
-        }
+        })
     }
 
     /// An UNSUBSCRIBE that was checked.
@@ -71,9 +90,9 @@ impl Unfinished {
             }
             steps.push_back(step);
         }
-        Self {
+        Self::Unsubscribe {
             packet_id: unsubscribe.packet_id,
-            filters: Filters::Unsubscribe { steps },
+            steps,
             codes: Vec::with_capacity(unsubscribe.filters.len()),
         }
     }
@@ -87,7 +106,7 @@ impl Connection {
         let extras = self
             .connected()
             .and_then(|connected| connected.extras.as_ref());
-        extras.is_some_and(|extras| extras.unfinished.is_some())
+        extras.is_some_and(|extras| extras.unfinished.is_some() && extras.asking.is_none())
     }
 
     /// Does one step of what is unfinished, which brings about effects like a packet does.
@@ -110,40 +129,107 @@ impl Connected {
         extras.unfinished = Some(Box::new(unfinished));
     }
 
-    fn do_step(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
+    /// Does one step of what is unfinished.
+    pub(super) fn do_step(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
         let extras = self.extras.as_mut();
         let Some(mut unfinished) = extras.and_then(|extras| extras.unfinished.take()) else {
             return Ok(());
         };
-        let Unfinished {
-            packet_id,
-            filters,
-            codes,
-        } = &mut *unfinished;
-        match filters {
-            Filters::Subscribe { identifier, steps } => {
-                if let Some(step) = steps.pop_front() {
-                    self.grant(step.as_filters(), *identifier, codes, context)?;
-                }
-                if steps.is_empty() {
-                    self.acknowledge_subscribe(*packet_id, codes, context);
-                    return Ok(());
-                }
+        let is_over = match &mut *unfinished {
+            Unfinished::Subscribe(subscribing) => {
+                self.grant_step(subscribing, context)?;
+                self.end_subscribe(subscribing, context)
             }
-            Filters::Unsubscribe { steps } => {
+            Unfinished::Unsubscribe {
+                packet_id,
+                steps,
+                codes,
+            } => {
                 if let Some(step) = steps.pop_front() {
                     self.cancel(step.as_filters(), codes, context);
                 }
-                if steps.is_empty() {
+                let is_over = steps.is_empty();
+                if is_over {
                     self.acknowledge_unsubscribe(*packet_id, codes, context);
-                    return Ok(());
                 }
+                is_over
             }
-        }
-        if let Some(extras) = &mut self.extras {
-            extras.unfinished = Some(unfinished);
+            Unfinished::Reauthorize(questions) => self.reauthorize(questions, context)?,
+        };
+        self.keep_unfinished(unfinished, is_over);
+        Ok(())
+    }
+
+    /// A hook has decided on the filter whose turn it is.
+    pub(super) fn go_on_in_steps(
+        &mut self,
+        verdict: Result<SubscribeVerdict, Failed>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let extras = self.extras.as_mut();
+        let Some(mut unfinished) = extras.and_then(|extras| extras.unfinished.take()) else {
+            return Ok(());
+        };
+        let is_over = match &mut *unfinished {
+            Unfinished::Subscribe(subscribing) => {
+                let step = subscribing.steps.front();
+                let subscription =
+                    step.and_then(|step| step.as_filters().iter().nth(subscribing.at));
+                if let Some(subscription) = subscription {
+                    let identifier = subscribing.identifier;
+                    let code =
+                        self.decide_subscribe(verdict, &subscription, identifier, context)?;
+                    subscribing.codes.push(code);
+                }
+                subscribing.advance();
+                self.end_subscribe(subscribing, context)
+            }
+            Unfinished::Unsubscribe { .. } => false,
+            Unfinished::Reauthorize(questions) => {
+                self.decide_held(questions, verdict, context)?;
+                false
+            }
+        };
+        self.keep_unfinished(unfinished, is_over);
+        Ok(())
+    }
+
+    /// Grants the filters of one step, or as many as hooks decide on at once.
+    fn grant_step(
+        &mut self,
+        subscribing: &mut Subscribing,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let Some(step) = subscribing.steps.front() else {
+            return Ok(());
+        };
+        let (at, identifier) = (subscribing.at, subscribing.identifier);
+        let filters = step.as_filters();
+        let all = filters.len();
+        let codes = &mut subscribing.codes;
+        let before = codes.len();
+        self.grant(filters.iter().skip(at), identifier, codes, context)?;
+        subscribing.at += codes.len() - before;
+        if subscribing.at >= all {
+            subscribing.at = 0;
+            subscribing.steps.pop_front();
         }
         Ok(())
+    }
+
+    /// Acknowledges a SUBSCRIBE of which no filter is left. Whether that is so.
+    fn end_subscribe(&self, subscribing: &Subscribing, context: &mut Context<'_>) -> bool {
+        let is_over = subscribing.steps.is_empty();
+        if is_over {
+            self.acknowledge_subscribe(subscribing.packet_id, &subscribing.codes, context);
+        }
+        is_over
+    }
+
+    fn keep_unfinished(&mut self, unfinished: Box<Unfinished>, is_over: bool) {
+        if !is_over {
+            self.extras.get_or_insert_default().unfinished = Some(unfinished);
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use mqtt_codec::{Connect, OwnedConnect, ReasonCode, Version};
 
-use super::authenticate::{Granted, bytes_max};
+use super::admission::Admission;
+use super::authenticate::bytes_max;
+use super::origin::Origin;
 use super::{Awaiting, Connected, Connection, Phase};
 use crate::Timestamp;
 use crate::broker::{Broker, Load};
@@ -21,10 +23,10 @@ use crate::persistence::PersistenceError;
 pub(super) struct Loading {
     /// Without its password.
     connect: OwnedConnect,
-    granted: Option<Granted>,
+    admission: Option<Box<Admission>>,
     until: Timestamp,
     load: Load,
-    certified: Option<Arc<str>>,
+    origin: Origin,
 }
 
 impl Loading {
@@ -57,7 +59,7 @@ impl Connection {
         &mut self,
         now: Timestamp,
         connect: &Connect<'_>,
-        granted: Option<Granted>,
+        admission: Option<Box<Admission>>,
         mut load: Load,
         effects: &mut Effects,
     ) {
@@ -65,7 +67,7 @@ impl Connection {
         let mut nobody = TaskContext::from_waker(Waker::noop());
         let polled = self.broker.poll_load(&mut load, &mut nobody);
         match polled {
-            Poll::Ready(Ok(())) => self.enter(now, connect, granted, effects),
+            Poll::Ready(Ok(())) => self.enter(now, connect, admission, effects),
             Poll::Ready(Err(error)) => self.refuse_unread(connect, error),
             Poll::Pending => {
                 let without_password = Connect {
@@ -75,9 +77,9 @@ impl Connection {
                 self.phase = Phase::Loading(Box::new(Loading {
                     until: self.poll_timeout().unwrap_or(now),
                     connect: without_password.to_owned(),
-                    granted,
+                    admission,
                     load,
-                    certified: self.take_certified(),
+                    origin: self.take_origin(),
                 }));
             }
         }
@@ -97,13 +99,13 @@ impl Connection {
         let awaiting = Phase::Awaiting(Box::new(Awaiting {
             until: loading.until,
             version: loading.version(),
-            certified: loading.certified.take(),
+            origin: core::mem::take(&mut loading.origin),
         }));
         if let Phase::Loading(loading) = core::mem::replace(&mut self.phase, awaiting) {
             let connect = loading.connect.as_connect();
             match read {
                 // Another one may have to be read by now, if that one has ended.
-                Ok(()) => self.admit(now, &connect, loading.granted, effects),
+                Ok(()) => self.admit(now, &connect, loading.admission, effects),
                 Err(error) => self.refuse_unread(&connect, error),
             }
         }

@@ -11,6 +11,7 @@ use super::{Connected, Context};
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
+use crate::hooks::Event;
 use crate::persistence::Operation;
 use crate::publication::Publication;
 use crate::reason::of_publish;
@@ -45,6 +46,13 @@ fn refusal(topic: TopicName<'_>, publish: &Publish<'_>, broker: &Broker) -> Opti
     }
 }
 
+/// The answer to a PUBLISH at QoS 1 or 2.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Acknowledgement {
+    PubAck(PacketId, ReasonCode),
+    PubRec(PacketId, ReasonCode),
+}
+
 impl Connected {
     pub(super) fn handle_publish(
         &mut self,
@@ -75,23 +83,23 @@ impl Connected {
         let topic = self
             .check_publish(publish, context)
             .map_err(CloseCause::Protocol)?;
+        if context.broker.wants(|wanted| wanted.authorize_publish) {
+            return self.ask_publish(topic, publish, context);
+        }
+        self.take_publish(topic, publish, context)
+    }
+
+    /// Takes a message that the client may publish.
+    pub(super) fn take_publish(
+        &mut self,
+        topic: TopicName<'_>,
+        publish: &Publish<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
         match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(id)) => {
                 let reason_code = self.publish(topic, publish, context);
-                let version = self.version;
-                if reason_code == ReasonCode::Success {
-                    context.reply(|replies| PubAck::new(id).encode(version, replies));
-                    return Ok(());
-                }
-                let words = reason_code.is_error().then(|| of_publish(reason_code));
-                context.reply_explained(words, |properties, replies| {
-                    let puback = PubAck {
-                        packet_id: id,
-                        reason_code,
-                        properties,
-                    };
-                    puback.encode(version, replies)
-                });
+                self.acknowledge_publish(Acknowledgement::PubAck(id, reason_code), context);
             }
             (QoS::ExactlyOnce, Some(id)) => {
                 self.publish_exactly_once(id, topic, publish, context)?
@@ -150,38 +158,90 @@ impl Connected {
         if !state.is_current(self.epoch) {
             return Ok(());
         }
-        let mut reason_code = ReasonCode::Success;
-        if !state.incoming.contains(id) {
-            let receive_maximum = context.broker.options().receive_maximum;
-            if self.version.is_v5() && self.begun >= receive_maximum {
-                return Err(CloseCause::Protocol(Violation::ReceiveMaximum));
-            }
-            state.incoming.insert(id);
+        if state.incoming.contains(id) {
             drop(state);
-            reason_code = self.publish(topic, publish, context);
-            if reason_code.is_error() && self.version.is_v5() {
-                // The flow ends with this PUBREC, and the identifier is free again.
-                self.session.state().incoming.remove(id);
-            } else {
-                self.begun = self.begun.saturating_add(1);
-                self.note_received(id, context);
-            }
-        }
-        let version = self.version;
-        if reason_code == ReasonCode::Success {
-            context.reply(|replies| PubRec::new(id).encode(version, replies));
+            self.acknowledge_publish(Acknowledgement::PubRec(id, ReasonCode::Success), context);
             return Ok(());
         }
-        let words = reason_code.is_error().then(|| of_publish(reason_code));
-        context.reply_explained(words, |properties, replies| {
-            let pubrec = PubRec {
-                packet_id: id,
-                reason_code,
-                properties,
-            };
-            pubrec.encode(version, replies)
-        });
+        self.check_begun(context)?;
+        state.incoming.insert(id);
+        drop(state);
+        let reason_code = self.publish(topic, publish, context);
+        if reason_code.is_error() && self.version.is_v5() {
+            // The flow ends with this PUBREC, and the identifier is free again.
+            self.session.state().incoming.remove(id);
+        } else {
+            self.note_begun(id, context);
+        }
+        self.acknowledge_publish(Acknowledgement::PubRec(id, reason_code), context);
         Ok(())
+    }
+
+    /// Whether the client may begin another QoS 2 message [MQTT-3.3.4-7].
+    pub(super) fn check_begun(&self, context: &Context<'_>) -> Result<(), CloseCause> {
+        let receive_maximum = context.broker.options().receive_maximum;
+        if self.version.is_v5() && self.begun >= receive_maximum {
+            return Err(CloseCause::Protocol(Violation::ReceiveMaximum));
+        }
+        Ok(())
+    }
+
+    /// A QoS 2 message is under way until PUBREL comes.
+    pub(super) fn note_begun(&mut self, id: PacketId, context: &mut Context<'_>) {
+        self.begun = self.begun.saturating_add(1);
+        self.note_received(id, context);
+    }
+
+    /// Acknowledges a PUBLISH; behind what hooks have to do first.
+    #[inline]
+    pub(super) fn acknowledge_publish(
+        &mut self,
+        acknowledgement: Acknowledgement,
+        context: &mut Context<'_>,
+    ) {
+        let is_kept =
+            context.broker.hooked().is_some() && self.keep_acknowledgement(acknowledgement);
+        if !is_kept {
+            self.put_acknowledgement(acknowledgement, context);
+        }
+    }
+
+    pub(super) fn put_acknowledgement(
+        &self,
+        acknowledgement: Acknowledgement,
+        context: &mut Context<'_>,
+    ) {
+        let version = self.version;
+        match acknowledgement {
+            Acknowledgement::PubAck(id, ReasonCode::Success) => {
+                context.reply(|replies| PubAck::new(id).encode(version, replies));
+            }
+            Acknowledgement::PubAck(packet_id, reason_code) => {
+                let words = reason_code.is_error().then(|| of_publish(reason_code));
+                context.reply_explained(words, |properties, replies| {
+                    let puback = PubAck {
+                        packet_id,
+                        reason_code,
+                        properties,
+                    };
+                    puback.encode(version, replies)
+                });
+            }
+            Acknowledgement::PubRec(id, ReasonCode::Success) => {
+                context.reply(|replies| PubRec::new(id).encode(version, replies));
+            }
+            Acknowledgement::PubRec(packet_id, reason_code) => {
+                let words = reason_code.is_error().then(|| of_publish(reason_code));
+                context.reply_explained(words, |properties, replies| {
+                    let pubrec = PubRec {
+                        packet_id,
+                        reason_code,
+                        properties,
+                    };
+                    pubrec.encode(version, replies)
+                });
+            }
+        }
     }
 
     /// A QoS 2 message has begun: the store is to know it before PUBREC goes out.
@@ -261,6 +321,17 @@ impl Connected {
         let found = !receivers.is_empty();
         broker.deliver_to(receivers, &mut publication, now, &mut rest);
         scratch.receivers.clear();
+        if context.broker.hooked().is_some() {
+            self.notify(
+                context,
+                |wanted| wanted.published,
+                |hooks, client| {
+                    let client = Some(client);
+                    let message = parts;
+                    hooks.notify(&Event::Published { client, message })
+                },
+            );
+        }
         match retained {
             Retained::Refused => ReasonCode::QuotaExceeded,
             Retained::Yes if found => ReasonCode::Success,

@@ -6,15 +6,16 @@
 //! filter.
 
 use mqtt_codec::{
-    PacketId, PropertyId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeFilters,
-    Subscription, Version,
+    PacketId, PropertyId, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, Version,
 };
 use topic_trie::TopicFilter;
 
+use super::asking::Question;
 use super::in_steps::{STEP, Unfinished};
 use super::{Connected, Context};
 use crate::broker::{Asked, Broker, Subscribed};
 use crate::close::{CloseCause, Violation};
+use crate::hooks::{Event, Failed, SubscribeRequest, SubscribeVerdict};
 use crate::options::BrokerOptions;
 use crate::reason::of_subscription;
 use crate::subscription::SubscriptionOptions;
@@ -36,33 +37,145 @@ impl Connected {
         let codes = vec![ReasonCode::UnspecifiedError; subscribe.filters.len()];
         let suback = SubAck::new(subscribe.packet_id, &codes);
         context.check_reply(suback.encoded_len(self.version))?;
-        if codes.len() > STEP {
+        let asks = context
+            .broker
+            .wants(|wanted| wanted.authorize_subscribe || wanted.subscribed);
+        if asks || codes.len() > STEP {
             self.begin_steps(Unfinished::subscribe(subscribe, identifier));
-            return Ok(());
+            return if asks { self.do_step(context) } else { Ok(()) };
         }
         let mut codes = Vec::with_capacity(codes.len());
-        self.grant(subscribe.filters, identifier, &mut codes, context)?;
+        self.grant(subscribe.filters.iter(), identifier, &mut codes, context)?;
         self.acknowledge_subscribe(subscribe.packet_id, &codes, context);
         Ok(())
     }
 
-    /// Grants filters one by one; appends a reason code for each to `codes`.
-    pub(super) fn grant(
+    /// Grants filters one by one; appends a reason code for each to `codes`. Stops in front of one about
+    /// which hooks have to think, and while they have something to do.
+    pub(super) fn grant<'a>(
         &mut self,
-        filters: SubscribeFilters<'_>,
+        filters: impl Iterator<Item = Subscription<'a>>,
         identifier: u32,
         codes: &mut Vec<ReasonCode>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
         for subscription in filters {
-            let code = self.subscribe(&subscription, identifier, context);
-            if code.is_error() && self.version == Version::V31 {
-                // SUBACK of MQTT 3.1 has no way to refuse.
-                return Err(CloseCause::Protocol(Violation::SubscriptionRefused));
-            }
+            let code = if context.broker.hooked().is_some() {
+                if self.asking().is_some() {
+                    return Ok(());
+                }
+                match self.ask_subscribe(&subscription, identifier, context)? {
+                    Some(code) => code,
+                    None => return Ok(()),
+                }
+            } else {
+                self.grant_one(&subscription, identifier, context)?
+            };
             codes.push(code);
         }
         Ok(())
+    }
+
+    /// Asks whether the client may have the filter, and grants it if so. `None` if a hook has to think.
+    fn ask_subscribe(
+        &mut self,
+        subscription: &Subscription<'_>,
+        identifier: u32,
+        context: &mut Context<'_>,
+    ) -> Result<Option<ReasonCode>, CloseCause> {
+        let options = context.broker.options();
+        let is_asked = context.broker.wants(|wanted| wanted.authorize_subscribe)
+            && check_filter(subscription.filter, options).is_ok();
+        let verdict = if is_asked {
+            let request = SubscribeRequest {
+                qos: subscription.options.qos,
+                ..SubscribeRequest::new(subscription.filter)
+            };
+            let verdict = self.ask(
+                context,
+                |hooks, client| hooks.authorize_subscribe(client, &request),
+                Question::Subscribe,
+            );
+            let Some(verdict) = verdict else {
+                return Ok(None);
+            };
+            verdict
+        } else {
+            Ok(SubscribeVerdict::Allow)
+        };
+        self.decide_subscribe(verdict, subscription, identifier, context)
+            .map(Some)
+    }
+
+    /// It is known whether the client may have the filter.
+    pub(super) fn decide_subscribe(
+        &mut self,
+        verdict: Result<SubscribeVerdict, Failed>,
+        subscription: &Subscription<'_>,
+        identifier: u32,
+        context: &mut Context<'_>,
+    ) -> Result<ReasonCode, CloseCause> {
+        let counters = context.broker.counters();
+        let mut subscription = *subscription;
+        match verdict {
+            Ok(SubscribeVerdict::Allow) => {}
+            Ok(SubscribeVerdict::AllowAt(qos)) => {
+                subscription.options.qos = subscription.options.qos.min(qos);
+            }
+            Ok(SubscribeVerdict::Deny(reason)) => {
+                counters.denied_subscriptions.add(1);
+                return self.refused(for_suback(reason));
+            }
+            Ok(SubscribeVerdict::Disconnect) => {
+                counters.denied_subscriptions.add(1);
+                return Err(CloseCause::NotAuthorized);
+            }
+            Err(Failed) => {
+                counters.hook_failures.add(1);
+                return self.refused(ReasonCode::ImplementationSpecificError);
+            }
+        }
+        let code = self.grant_one(&subscription, identifier, context)?;
+        if !code.is_error() {
+            let filter = subscription.filter;
+            let qos = subscription
+                .options
+                .qos
+                .min(context.broker.options().max_qos);
+            self.notify(
+                context,
+                |wanted| wanted.subscribed,
+                |hooks, client| {
+                    hooks.notify(&Event::Subscribed {
+                        client,
+                        filter,
+                        qos,
+                    })
+                },
+            );
+        }
+        Ok(code)
+    }
+
+    fn grant_one(
+        &mut self,
+        subscription: &Subscription<'_>,
+        identifier: u32,
+        context: &mut Context<'_>,
+    ) -> Result<ReasonCode, CloseCause> {
+        let code = self.subscribe(subscription, identifier, context);
+        if code.is_error() {
+            return self.refused(code);
+        }
+        Ok(code)
+    }
+
+    /// SUBACK of MQTT 3.1 has no way to refuse.
+    fn refused(&self, code: ReasonCode) -> Result<ReasonCode, CloseCause> {
+        if self.version == Version::V31 {
+            return Err(CloseCause::Protocol(Violation::SubscriptionRefused));
+        }
+        Ok(code)
     }
 
     pub(super) fn acknowledge_subscribe(
@@ -89,15 +202,10 @@ impl Connected {
     ) -> ReasonCode {
         let options = context.broker.options();
         let text = subscription.filter;
-        let Some(asked) = Asked::parse(text) else {
-            return ReasonCode::TopicFilterInvalid;
+        let asked = match check_filter(text, options) {
+            Ok(asked) => asked,
+            Err(reason) => return reason,
         };
-        if !options.allows_topic(text, text.split('/')) {
-            return ReasonCode::TopicFilterInvalid;
-        }
-        if let Err(violation) = check_available(asked, options) {
-            return violation.reason_code();
-        }
         let granted = SubscriptionOptions {
             qos: subscription.options.qos.min(options.max_qos),
             no_local: subscription.options.no_local,
@@ -150,6 +258,27 @@ impl Connected {
             // A second SUBSCRIBE begins anew.
             replays.remove(filter);
         }
+    }
+}
+
+/// The filter, if it is one that the server accepts from those who may have it.
+fn check_filter<'a>(text: &'a str, options: &BrokerOptions) -> Result<Asked<'a>, ReasonCode> {
+    let asked = Asked::parse(text).ok_or(ReasonCode::TopicFilterInvalid)?;
+    if !options.allows_topic(text, text.split('/')) {
+        return Err(ReasonCode::TopicFilterInvalid);
+    }
+    check_available(asked, options).map_err(Violation::reason_code)?;
+    Ok(asked)
+}
+
+/// The reason if it is an error that SUBACK may carry.
+fn for_suback(reason: ReasonCode) -> ReasonCode {
+    let codes = [reason];
+    let encoded = SubAck::new(PacketId::MIN, &codes).encoded_len(Version::V5);
+    if reason.is_error() && encoded.is_ok() {
+        reason
+    } else {
+        ReasonCode::NotAuthorized
     }
 }
 

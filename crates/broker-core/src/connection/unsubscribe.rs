@@ -8,6 +8,7 @@ use super::subscribe::{check_filters, words_of_first_error};
 use super::{Connected, Context};
 use crate::broker::Asked;
 use crate::close::CloseCause;
+use crate::hooks::Event;
 
 impl Connected {
     pub(super) fn handle_unsubscribe(
@@ -52,6 +53,14 @@ impl Connected {
             if matches!(asked, Asked::Shared(_)) {
                 left.insert(text);
             }
+            self.notify(
+                context,
+                |wanted| wanted.unsubscribed,
+                |hooks, client| {
+                    let filter = text;
+                    hooks.notify(&Event::Unsubscribed { client, filter })
+                },
+            );
         }
         // All at once: each time the session's whole queue is looked through.
         broker.hand_over_unsent(context.now, &self.session, left, context.effects);

@@ -61,6 +61,21 @@ impl HookSet {
         pingreq: false,
     };
 
+    /// All methods.
+    pub const ALL: Self = Self {
+        authenticate: true,
+        authorize_publish: true,
+        authorize_subscribe: true,
+        authorize_forward: true,
+        connected: true,
+        disconnected: true,
+        published: true,
+        delivered: true,
+        subscribed: true,
+        unsubscribed: true,
+        pingreq: true,
+    };
+
     /// Those of either.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
@@ -353,8 +368,7 @@ pub enum Event<'a> {
     /// A message was published and handed to its receivers. PUBACK or PUBREC wait for the verdict; where
     /// no client has published it, nothing does.
     Published {
-        /// By whom. `None` if by the broker itself, or the program around it; for a will it is the client
-        /// whose will it is, if it was connected to this broker.
+        /// By whom. `None` if by the broker itself, by the program around it, or as a will.
         client: Option<&'a Arc<Client>>,
         /// The message as it was published.
         message: MessageParts<'a>,

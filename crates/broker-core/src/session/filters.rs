@@ -90,7 +90,6 @@ impl Filters {
     }
 
     /// The filters of the session's own subscriptions.
-    #[cfg(any(test, feature = "invariants"))]
     pub(crate) fn own(&self) -> impl Iterator<Item = FilterId> {
         let (few, many) = match &self.own {
             Ids::Few(ids) => (ids.as_slice(), None),

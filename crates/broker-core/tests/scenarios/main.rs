@@ -12,6 +12,7 @@
 )]
 
 mod harness;
+mod hooks;
 
 mod aliases;
 mod authentication;

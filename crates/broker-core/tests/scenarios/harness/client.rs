@@ -200,6 +200,11 @@ impl Dial {
 }
 
 impl Client {
+    /// The number of its network connection.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
     pub(crate) fn send(&self, packet: Packet<'_>) {
         self.net.send(self.line, &packet);
     }

@@ -259,6 +259,17 @@ impl Net {
         net.run();
     }
 
+    /// What clients may do has changed.
+    pub(crate) fn reauthorize(&self) {
+        let mut net = self.0.borrow_mut();
+        let Inner {
+            broker, effects, ..
+        } = &mut *net;
+        broker.reauthorize(effects);
+        effects.wake();
+        net.run();
+    }
+
     pub(crate) fn shut_down(&self) {
         let mut net = self.0.borrow_mut();
         let Inner {
@@ -502,6 +513,11 @@ impl Inner {
             let mut connection = Connection::new(&self.broker, self.now);
             let connect = Connect::new(Version::V311, &client);
             connection.handle_packet(self.now, Packet::Connect(connect), &mut self.effects);
+            let mut nobody = Context::from_waker(Waker::noop());
+            while connection.awaits_verdict() {
+                let verdict = connection.poll_verdict(self.now, &mut nobody, &mut self.effects);
+                assert!(verdict.is_ready(), "what tests ask is answered in the end");
+            }
             connection.handle_lost(self.now, &mut self.effects);
             self.settle_broker();
         }

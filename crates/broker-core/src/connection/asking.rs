@@ -1,0 +1,279 @@
+//! What hooks are thinking about on a live connection. Until they have come to an end no further packet of
+//! this client is handled, and everybody else goes on.
+
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mqtt_codec::OwnedPublish;
+use topic_trie::TopicName;
+
+use super::publish::Acknowledgement;
+use super::{Connected, Context};
+use crate::broker::Broker;
+use crate::close::CloseCause;
+use crate::effects::Effects;
+use crate::hooks::{
+    Answer, Client, Event, Failed, Guarded, HookSet, Hooks, PublishVerdict, SubscribeVerdict,
+};
+use crate::{Timestamp, Verdict};
+
+/// A question, or what has to be done before the next packet, or both one after the other.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// Until when it may last.
+    pub(super) until: Timestamp,
+    question: Option<Question>,
+    notices: VecDeque<Guarded<()>>,
+    /// What goes out behind the notices.
+    acknowledgement: Option<Acknowledgement>,
+}
+
+/// What has been asked.
+#[derive(Debug)]
+pub(super) enum Question {
+    Publish(Box<OwnedPublish>, Guarded<PublishVerdict>),
+    /// About the filter whose turn it is.
+    Subscribe(Guarded<SubscribeVerdict>),
+    Stay(Guarded<bool>),
+    Will(Guarded<PublishVerdict>),
+}
+
+/// What was answered.
+enum Heard {
+    Publish(Box<OwnedPublish>, Result<PublishVerdict, Failed>),
+    Subscribe(Result<SubscribeVerdict, Failed>),
+    Stay(Result<bool, Failed>),
+    Will(Result<PublishVerdict, Failed>),
+    /// A notice is done, and with the last one an acknowledgement may be due.
+    Notice(Result<(), Failed>, Option<Acknowledgement>),
+}
+
+impl Asking {
+    fn new(until: Timestamp) -> Self {
+        Self {
+            until,
+            question: None,
+            notices: VecDeque::new(),
+            acknowledgement: None,
+        }
+    }
+
+    fn poll(&mut self, task: &mut TaskContext<'_>) -> Poll<Heard> {
+        fn polled<T>(
+            future: &mut Guarded<T>,
+            task: &mut TaskContext<'_>,
+        ) -> Poll<Result<T, Failed>> {
+            Future::poll(Pin::new(future), task)
+        }
+        let ready = match &mut self.question {
+            Some(Question::Publish(publish, future)) => {
+                let verdict = core::task::ready!(polled(future, task));
+                Heard::Publish(publish.clone(), verdict)
+            }
+            Some(Question::Subscribe(future)) => {
+                Heard::Subscribe(core::task::ready!(polled(future, task)))
+            }
+            Some(Question::Stay(future)) => Heard::Stay(core::task::ready!(polled(future, task))),
+            Some(Question::Will(future)) => Heard::Will(core::task::ready!(polled(future, task))),
+            None => {
+                let result = match self.notices.front_mut() {
+                    Some(notice) => core::task::ready!(polled(notice, task)),
+                    None => Ok(()),
+                };
+                self.notices.pop_front();
+                let is_last = self.notices.is_empty();
+                let due = self.acknowledgement.take_if(|_| is_last);
+                return Poll::Ready(Heard::Notice(result, due));
+            }
+        };
+        self.question = None;
+        Poll::Ready(ready)
+    }
+
+    /// Time is up.
+    fn give_up(&mut self) -> Heard {
+        match self.question.take() {
+            Some(Question::Publish(publish, _)) => Heard::Publish(publish, Err(Failed)),
+            Some(Question::Subscribe(_)) => Heard::Subscribe(Err(Failed)),
+            Some(Question::Stay(_)) => Heard::Stay(Err(Failed)),
+            Some(Question::Will(_)) => Heard::Will(Err(Failed)),
+            None => {
+                self.notices.clear();
+                Heard::Notice(Err(Failed), self.acknowledgement.take())
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.question.is_none() && self.notices.is_empty()
+    }
+}
+
+impl Connected {
+    /// The client as hooks see it, if there are any.
+    pub(super) fn client(&self) -> Option<&Arc<Client>> {
+        self.extras.as_ref()?.client.as_ref()
+    }
+
+    /// What hooks are thinking about.
+    pub(super) fn asking(&self) -> Option<&Asking> {
+        self.extras.as_ref()?.asking.as_deref()
+    }
+
+    /// Asks a hook, of which it is known that it is wanted. `None` if it has to think:
+    /// `question` says what has to be kept for then.
+    pub(super) fn ask<T>(
+        &mut self,
+        context: &Context<'_>,
+        call: impl FnOnce(&dyn Hooks, &Arc<Client>) -> Verdict<T>,
+        question: impl FnOnce(Guarded<T>) -> Question,
+    ) -> Option<Result<T, Failed>> {
+        let (Some(hooked), Some(client)) = (context.broker.hooked(), self.client()) else {
+            return Some(Err(Failed));
+        };
+        match hooked.ask(|hooks| call(hooks, client)) {
+            Answer::Ready(verdict) => Some(verdict),
+            Answer::Pending(future) => {
+                self.begin_asking(context).question = Some(question(future));
+                None
+            }
+        }
+    }
+
+    /// Tells hooks of something, if they want to know. What they have to do first holds up the next packet.
+    pub(super) fn notify(
+        &mut self,
+        context: &Context<'_>,
+        is_wanted: impl FnOnce(&HookSet) -> bool,
+        tell: impl FnOnce(&dyn Hooks, &Arc<Client>) -> Verdict<()>,
+    ) {
+        let Some(hooked) = context.broker.hooked() else {
+            return;
+        };
+        let Some(client) = self.client().filter(|_| is_wanted(&hooked.wanted)) else {
+            return;
+        };
+        match hooked.ask(|hooks| tell(hooks, client)) {
+            Answer::Ready(Ok(())) => {}
+            Answer::Ready(Err(Failed)) => context.broker.counters().hook_failures.add(1),
+            Answer::Pending(future) => self.begin_asking(context).notices.push_back(future),
+        }
+    }
+
+    /// Gives an acknowledgement out, or keeps it until hooks have done what they have to do first.
+    /// Whether it was kept.
+    pub(super) fn keep_acknowledgement(&mut self, acknowledgement: Acknowledgement) -> bool {
+        let asking = self
+            .extras
+            .as_mut()
+            .and_then(|extras| extras.asking.as_mut());
+        let Some(asking) = asking else {
+            return false;
+        };
+        asking.acknowledgement = Some(acknowledgement);
+        true
+    }
+
+    fn begin_asking(&mut self, context: &Context<'_>) -> &mut Asking {
+        let until = context.now + context.broker.options().hook_timeout;
+        self.session.hold_keep_alive(true);
+        let extras = self.extras.get_or_insert_default();
+        let asking = extras
+            .asking
+            .get_or_insert_with(|| Box::new(Asking::new(until)));
+        asking.until = until;
+        asking
+    }
+
+    /// The connection ends: hooks hear of it, and nobody waits for what they do then.
+    pub(super) fn notify_end(&self, broker: &Broker, cause: CloseCause, effects: &mut Effects) {
+        let hooked = broker.hooked().filter(|hooked| hooked.wanted.disconnected);
+        if let (Some(hooked), Some(client)) = (hooked, self.client()) {
+            let event = Event::Disconnected { client, cause };
+            broker.note_loose(hooked.ask(|hooks| hooks.notify(&event)), effects);
+        }
+    }
+
+    /// Begins to ask about the client anew, as the broker wants it, unless something else is going on.
+    pub(super) fn start_reauthorization(
+        &mut self,
+        broker: &Arc<Broker>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let context = self.context(broker, now, effects);
+        if self.begin_reauthorization(&context)
+            && let Some(link) = &mut self.session.state().link
+        {
+            link.reauthorize = false;
+        }
+    }
+
+    /// Goes on with what hooks have come to, if they have.
+    pub(super) fn poll_asking(
+        &mut self,
+        task: &mut TaskContext<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), CloseCause>> {
+        let asking = self
+            .extras
+            .as_mut()
+            .and_then(|extras| extras.asking.as_mut());
+        let Some(asking) = asking else {
+            return Poll::Ready(Ok(()));
+        };
+        let heard = core::task::ready!(asking.poll(task));
+        Poll::Ready(self.go_on_after(heard, context))
+    }
+
+    /// Hooks have taken too long.
+    pub(super) fn give_up_asking(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
+        let asking = self
+            .extras
+            .as_mut()
+            .and_then(|extras| extras.asking.as_mut());
+        match asking.map(|asking| asking.give_up()) {
+            Some(heard) => self.go_on_after(heard, context),
+            None => Ok(()),
+        }
+    }
+
+    fn go_on_after(&mut self, heard: Heard, context: &mut Context<'_>) -> Result<(), CloseCause> {
+        if let Some(extras) = &mut self.extras
+            && extras
+                .asking
+                .as_ref()
+                .is_some_and(|asking| asking.is_over())
+        {
+            extras.asking = None;
+            self.session.hold_keep_alive(false);
+            self.session.hear(context.now);
+        }
+        match heard {
+            Heard::Publish(publish, verdict) => {
+                let publish = publish.as_publish();
+                match TopicName::new(&publish.topic) {
+                    Ok(topic) => self.decide_publish(verdict, topic, &publish, context),
+                    // It was one when it was asked about.
+                    Err(_) => Ok(()),
+                }
+            }
+            Heard::Subscribe(verdict) => self.go_on_in_steps(verdict, context),
+            Heard::Stay(verdict) => self.decide_stay(verdict, context),
+            Heard::Will(verdict) => {
+                self.decide_will(verdict, context);
+                Ok(())
+            }
+            Heard::Notice(result, acknowledgement) => {
+                let failures = u64::from(result.is_err());
+                context.broker.counters().hook_failures.add(failures);
+                if let Some(acknowledgement) = acknowledgement {
+                    self.put_acknowledgement(acknowledgement, context);
+                }
+                Ok(())
+            }
+        }
+    }
+}
