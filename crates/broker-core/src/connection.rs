@@ -20,6 +20,7 @@ mod asking;
 mod authenticate;
 mod authorize;
 mod committing;
+mod connack;
 mod connect;
 mod context;
 mod disconnect;
@@ -35,6 +36,7 @@ mod replay;
 mod subscribe;
 mod topic_cache;
 mod unsubscribe;
+mod woken;
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -334,33 +336,6 @@ impl Connection {
             cause,
             last: Box::new(last),
         };
-    }
-
-    /// Closes the connection if the broker has asked for it: for keep alive, takeover, or its own
-    /// end; otherwise `waker` is woken when it does. [`poll_output`](Self::poll_output) does the same;
-    /// this is for a driver that cannot write, because the client does not read, and so does not
-    /// call that one.
-    pub fn handle_woken(&mut self, now: Timestamp, waker: &Waker, effects: &mut Effects) {
-        let Phase::Connected(connected) = &mut self.phase else {
-            return;
-        };
-        let mut state = connected.session.state();
-        let held = connected.check_hold(&state);
-        let mut reauthorizes = false;
-        if held.is_ok()
-            && let Some(link) = &mut state.link
-        {
-            link.rest(waker, link.asleep);
-            reauthorizes = link.reauthorize;
-        }
-        drop(state);
-        match held {
-            Ok(()) if reauthorizes => {
-                connected.start_reauthorization(&self.broker, now, effects);
-            }
-            Ok(()) => {}
-            Err(cause) => self.close(now, cause, effects),
-        }
     }
 
     /// What to do next. `waker` is woken when there is something to do and nothing was before.

@@ -254,7 +254,7 @@ impl Connected {
         match heard {
             Heard::Publish(publish, verdict) => {
                 let publish = publish.as_publish();
-                match TopicName::new(&publish.topic) {
+                match TopicName::new(publish.topic) {
                     Ok(topic) => self.decide_publish(verdict, topic, &publish, context),
                     // It was one when it was asked about.
                     Err(_) => Ok(()),

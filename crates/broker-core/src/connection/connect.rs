@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use mqtt_codec::{
-    ConnAck, Connect, DecodeError, EncodeError, Properties, PropertiesBuf, Property, PropertySet,
-    QoS, ReasonCode, Version,
-};
+use mqtt_codec::{ConnAck, Connect, DecodeError, PropertiesBuf, PropertySet, ReasonCode, Version};
 use topic_trie::TopicName;
 
 use super::admission::Admission;
 use super::authenticate::{Granted, bytes_max};
+use super::connack::{Settled, connack_properties, refusing_connack};
 use super::publish::{has_its_format, is_of_the_broker};
 use super::{Connected, Connection, Context, Extras, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
@@ -19,20 +17,11 @@ use crate::effects::Effects;
 use crate::hooks::Event;
 use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
-use crate::reason::{of_refusal, put_explained};
+use crate::reason::of_refusal;
 use crate::session::Link;
 use crate::topic_aliases::{InboundAliases, OutboundAliases};
 use crate::will::Will;
 use crate::{Message, MessageParts, Timestamp};
-
-/// What was settled with the client, as far as it has to be told.
-struct Settled {
-    assigned_client_id: Option<String>,
-    /// Only if it is not what the client asked for.
-    session_expiry_secs: Option<u32>,
-    server_keep_alive_secs: Option<u16>,
-    response_information: Option<String>,
-}
 
 impl Connection {
     /// Whether this CONNECT, if it is accepted, takes the place of a connection that its client has
@@ -217,10 +206,7 @@ impl Connection {
         effects: &mut Effects,
     ) -> Result<(Connected, bool), Refusal> {
         let options = self.broker.options();
-        let assigned = admission
-            .as_mut()
-            .and_then(|admission| admission.assigned_client_id.take());
-        let assigned_client_id = match assigned {
+        let assigned_client_id = match assigned(&mut admission) {
             None => assign_client_id(connect, options)?,
             assigned => assigned,
         };
@@ -248,9 +234,8 @@ impl Connection {
             will,
         };
         let version = connect.version;
-        let granted = admission
-            .as_ref()
-            .and_then(|admission| admission.granted.as_ref());
+        let granted = admission.as_ref();
+        let granted = granted.and_then(|admission| admission.granted.as_ref());
         let reply_bytes_max = request.link.maximum_packet_size as usize;
         let properties =
             connack_properties(version, options, &settled, granted).unwrap_or_default();
@@ -334,27 +319,6 @@ fn extras(
     })
 }
 
-/// CONNACK with this reason. One for which 3.x has no return code is not sent: the connection just
-/// closes.
-fn refusing_connack(
-    version: Version,
-    reason_code: ReasonCode,
-    base: &PropertiesBuf,
-    words: &str,
-    bytes_max: usize,
-) -> Outbox {
-    let encode = |properties: Properties<'_>, flat: &mut Vec<u8>| {
-        let connack = ConnAck {
-            properties,
-            ..ConnAck::new(false, reason_code)
-        };
-        connack.encode(version, flat)
-    };
-    let mut outbox = Outbox::default();
-    outbox.put(|flat| put_explained(base, words, bytes_max, flat, encode));
-    outbox
-}
-
 /// What the session has to know of the connection.
 fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) -> Link {
     let receive_maximum = connect
@@ -384,6 +348,11 @@ fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) ->
         close: None,
         reauthorize: false,
     }
+}
+
+/// The client identifier that the client has been assigned already, if it has.
+fn assigned(admission: &mut Option<Box<Admission>>) -> Option<String> {
+    admission.as_mut()?.assigned_client_id.take()
 }
 
 /// The client identifier to assign, if the client sent none and may do so.
@@ -494,58 +463,4 @@ fn response_information(
     let wanted = connect.properties.request_response_information() == Some(true);
     let make = options.response_information.as_ref().filter(|_| wanted)?;
     Some(make(client))
-}
-
-/// What the client has to know of the server (section 3.2.2.3 of 5.0).
-fn connack_properties(
-    version: Version,
-    options: &BrokerOptions,
-    settled: &Settled,
-    granted: Option<&Granted>,
-) -> Result<PropertiesBuf, EncodeError> {
-    let mut properties = PropertiesBuf::new();
-    if !version.is_v5() {
-        return Ok(properties);
-    }
-    if let Some(secs) = settled.session_expiry_secs {
-        properties.push(Property::SessionExpiryInterval(secs))?;
-    }
-    properties.push(Property::ReceiveMaximum(options.receive_maximum.max(1)))?;
-    if options.max_qos < QoS::ExactlyOnce {
-        properties.push(Property::MaximumQos(options.max_qos))?;
-    }
-    if !options.retain_available {
-        properties.push(Property::RetainAvailable(false))?;
-    }
-    if options.max_packet_size_bytes < PACKET_SIZE_MAX {
-        properties.push(Property::MaximumPacketSize(
-            options.max_packet_size_bytes.max(1),
-        ))?;
-    }
-    if options.topic_alias_maximum > 0 {
-        properties.push(Property::TopicAliasMaximum(options.topic_alias_maximum))?;
-    }
-    if let Some(id) = &settled.assigned_client_id {
-        properties.push(Property::AssignedClientIdentifier(id))?;
-    }
-    if !options.wildcard_subscriptions {
-        properties.push(Property::WildcardSubscriptionAvailable(false))?;
-    }
-    if !options.subscription_identifiers {
-        properties.push(Property::SubscriptionIdentifiersAvailable(false))?;
-    }
-    if !options.shared_subscriptions {
-        properties.push(Property::SharedSubscriptionAvailable(false))?;
-    }
-    if let Some(secs) = settled.server_keep_alive_secs {
-        properties.push(Property::ServerKeepAlive(secs))?;
-    }
-    if let Some(information) = &settled.response_information {
-        // One that cannot be expressed is not sent; the rest matters more.
-        let _pushed = properties.push(Property::ResponseInformation(information));
-    }
-    if let Some(granted) = granted {
-        granted.put(&mut properties)?;
-    }
-    Ok(properties)
 }

@@ -1,7 +1,7 @@
 //! What is known of a connection before its first packet: from where it comes, and who the client is by
 //! what carries it, such as the certificate of a TLS handshake. No packet can change it.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Connection, Phase};

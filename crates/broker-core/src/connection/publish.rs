@@ -274,16 +274,13 @@ impl Connected {
         } = context;
         let now = *now;
         let mut forwarded = PropertiesBuf::new();
-        let properties = if publish.properties.is_empty() {
-            &[]
-        } else {
+        if !publish.properties.is_empty() {
             // Nothing is there twice that may not be: the properties were decoded.
             let _extended = forwarded.extend(publish.properties, PropertySet::FORWARDED);
-            forwarded.as_properties().raw()
-        };
+        }
         let parts = MessageParts {
             topic: publish.topic,
-            properties,
+            properties: forwarded.as_properties().raw(),
             payload: publish.payload,
             qos: publish.qos,
             retain: publish.retain,
@@ -322,20 +319,24 @@ impl Connected {
         broker.deliver_to(receivers, &mut publication, now, &mut rest);
         scratch.receivers.clear();
         if context.broker.hooked().is_some() {
-            self.notify(
-                context,
-                |wanted| wanted.published,
-                |hooks, client| {
-                    let client = Some(client);
-                    let message = parts;
-                    hooks.notify(&Event::Published { client, message })
-                },
-            );
+            self.notify_published(parts, context);
         }
         match retained {
             Retained::Refused => ReasonCode::QuotaExceeded,
             Retained::Yes if found => ReasonCode::Success,
             Retained::Yes => ReasonCode::NoMatchingSubscribers,
         }
+    }
+
+    /// Hooks hear of a message.
+    fn notify_published(&mut self, message: MessageParts<'_>, context: &Context<'_>) {
+        self.notify(
+            context,
+            |wanted| wanted.published,
+            |hooks, client| {
+                let client = Some(client);
+                hooks.notify(&Event::Published { client, message })
+            },
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! A client, as hooks see it.
 
 use core::any::Any;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use mqtt_codec::Version;

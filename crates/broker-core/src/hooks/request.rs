@@ -1,6 +1,6 @@
 //! What hooks are asked and told, and what they may answer.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use mqtt_codec::{Properties, QoS, ReasonCode, Version};
