@@ -135,6 +135,31 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Add a user to a users file, or give one that is there a new password
+    Adduser {
+        /// Name of the user
+        user: String,
+        /// The password; others on this machine can see it here. Without it, it is the first line of the
+        /// standard input
+        password: Option<String>,
+        /// The users file; it is made if there is none
+        #[arg(long, value_name = "FILE")]
+        credentials: PathBuf,
+        /// Topics that the user may publish to [default: **]
+        #[arg(long, value_name = "PATTERN")]
+        authorize_publish: Option<String>,
+        /// Topics that the user may subscribe to [default: **]
+        #[arg(long, value_name = "PATTERN")]
+        authorize_subscribe: Option<String>,
+    },
+    /// Remove a user from a users file; it is no error if there is none of that name
+    Rmuser {
+        /// Name of the user
+        user: String,
+        /// The users file
+        #[arg(long, value_name = "FILE")]
+        credentials: PathBuf,
+    },
     /// Take over what the mosca of Node.js has left in Redis or MongoDB; exits with 3 if something
     /// cannot be read
     Import {

@@ -26,6 +26,7 @@ mod log;
 mod progress;
 mod settings;
 mod store;
+mod users;
 
 use std::io::{self, Write as _};
 use std::num::NonZero;
@@ -81,6 +82,21 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
         #[cfg(not(feature = "fjall"))]
         Command::Db { .. } => {
             anyhow::bail!("this mosca was built without the store on disk (cargo feature `fjall`)")
+        }
+        Command::Adduser {
+            user,
+            password,
+            credentials,
+            authorize_publish,
+            authorize_subscribe,
+        } => {
+            let patterns = (authorize_publish.as_deref(), authorize_subscribe.as_deref());
+            users::add(credentials, user, password.as_deref(), patterns)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Rmuser { user, credentials } => {
+            users::remove(credentials, user)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Import {
             source,

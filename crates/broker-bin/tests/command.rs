@@ -309,3 +309,91 @@ fn the_config_file_counts_and_what_is_wrong_in_it_is_exit_code_1() {
         );
     }
 }
+
+/// What a users file lets a user do, who logs in with the password.
+fn permissions(file: &str, user: &str, password: &str) -> Option<authorizer::Permissions> {
+    let users = authorizer::Users::load(file).unwrap();
+    let authorizer = authorizer::Authorizer::new(&users, Default::default());
+    let login = authorizer::Login {
+        user: Some(user),
+        password: Some(password.as_bytes()),
+        ..Default::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime
+        .unwrap()
+        .block_on(authorizer.authenticate(login))
+        .ok()
+}
+
+#[test]
+fn users_are_added_and_removed_as_with_mosca() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials.json");
+    let file = file.to_str().unwrap();
+    let silent = |arguments: &[&str]| {
+        let (code, out, err) = run(&[arguments, &["--credentials", file]].concat());
+        assert_eq!((code, out, err), (Some(0), vec![], vec![]), "{arguments:?}");
+    };
+    silent(&["adduser", "eve", "pencil", "--authorize-publish", "a/*"]);
+    silent(&["adduser", "bob", "paper", "--authorize-subscribe", "b/**"]);
+    let eve = permissions(file, "eve", "pencil").unwrap();
+    assert!(eve.may_publish("a/b") && !eve.may_publish("b") && eve.may_subscribe("#"));
+    let bob = permissions(file, "bob", "paper").unwrap();
+    assert!(bob.may_publish("b") && bob.may_subscribe("b/#") && !bob.may_subscribe("#"));
+
+    // Another password, on the standard input, where nobody else sees it.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
+    command.args(["adduser", "eve", "--credentials", file]);
+    let (status, lines) =
+        Process::start_with_input("mosca", &mut command, b"chalk\r\n".to_vec()).finish();
+    assert!(status.success() && lines.is_empty(), "{lines:?}");
+    assert!(permissions(file, "eve", "pencil").is_none());
+    assert!(permissions(file, "eve", "chalk").unwrap().may_publish("b"));
+
+    silent(&["rmuser", "eve"]);
+    silent(&["rmuser", "eve"]);
+    assert!(
+        permissions(file, "eve", "chalk").is_none() && permissions(file, "bob", "paper").is_some()
+    );
+}
+
+#[test]
+fn a_users_file_that_cannot_be_read_is_exit_code_1_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials.json");
+    let shown = file.to_str().unwrap();
+    for (arguments, what) in [
+        (&["rmuser", "eve"][..], "No such file"),
+        (&["adduser", "eve", ""], "the password is empty"),
+        (
+            &["adduser", "eve", "x", "--authorize-publish", "{1..999}"],
+            "256 patterns",
+        ),
+    ] {
+        let (code, out, err) = run(&[arguments, &["--credentials", shown]].concat());
+        assert_eq!(
+            (code, out.len(), err.len()),
+            (Some(1), 0, 1),
+            "{arguments:?}: {err:?}"
+        );
+        assert!(err[0].contains(what), "{err:?}");
+        assert!(!file.exists());
+    }
+    std::fs::write(&file, "{\n  \"eve\": 1\n}").unwrap();
+    for arguments in [&["adduser", "bob", "x"][..], &["rmuser", "eve"]] {
+        let (code, _, err) = run(&[arguments, &["--credentials", shown]].concat());
+        assert_eq!(code, Some(1), "{err:?}");
+        assert!(err[0].contains("line 2 column"), "{err:?}");
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "{\n  \"eve\": 1\n}"
+        );
+    }
+    for wrong in [
+        &["adduser", "eve", "x"][..],
+        &["rmuser", "--credentials", shown],
+    ] {
+        assert_eq!(run(wrong).0, Some(2), "{wrong:?}");
+    }
+}
