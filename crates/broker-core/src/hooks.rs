@@ -10,12 +10,14 @@
 //! Only those methods are called that [`Hooks::wanted`] names; with none of them set, and without hooks,
 //! a message pays one comparison.
 
+mod chain;
 mod client;
 mod guard;
 mod request;
 
 use std::sync::Arc;
 
+pub use chain::HookChain;
 pub use client::{Client, ClientData};
 pub(crate) use guard::{Answer, Failed, Guarded, Hooked};
 pub use request::{

@@ -97,8 +97,8 @@ pub use connection::{Connection, Output};
 pub use counters::{Counter, Counters};
 pub use effects::{Effects, Ticket};
 pub use hooks::{
-    Authentication, Client, ClientData, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks,
-    LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
+    Authentication, Client, ClientData, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet,
+    Hooks, LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
 pub use message::{Message, MessageParts};
 pub use options::{BrokerOptions, ResponseInformation, ShareStrategy};
