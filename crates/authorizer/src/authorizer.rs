@@ -1,5 +1,6 @@
 //! The users, as they are asked: who is this, and what may it do?
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -103,6 +104,10 @@ pub struct Permissions {
 }
 
 impl Permissions {
+    pub(crate) const fn new(user: Option<Arc<str>>, rules: Rules) -> Self {
+        Self { user, rules }
+    }
+
     /// Who the client is, `None` if nobody.
     #[must_use]
     pub const fn user(&self) -> Option<&Arc<str>> {
@@ -157,6 +162,8 @@ pub struct Changes {
 /// ```
 pub struct Authorizer {
     snapshot: RwLock<Arc<Snapshot>>,
+    /// How often the users have been replaced; counted after it has been done.
+    generation: AtomicU64,
     hashing: Arc<Semaphore>,
     failures: Mutex<Failures>,
 }
@@ -254,6 +261,7 @@ impl Authorizer {
         let hashes = options.hashes_at_once.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             snapshot: RwLock::new(Arc::new(Snapshot::new(users))),
+            generation: AtomicU64::new(0),
             hashing: Arc::new(Semaphore::new(hashes)),
             failures: Mutex::new(Failures::new(options.failures)),
         }
@@ -266,6 +274,7 @@ impl Authorizer {
         let mut snapshot = self.snapshot.write();
         let before = core::mem::replace(&mut *snapshot, Arc::clone(&next));
         drop(snapshot);
+        self.generation.fetch_add(1, Ordering::Release);
         before.changes_to(&next)
     }
 
@@ -287,6 +296,33 @@ impl Authorizer {
         };
         let (name, account) = snapshot.users.get_key_value(user)?;
         Some(account.permissions(Some(Arc::clone(name)), client_id))
+    }
+
+    /// The same for a client that somebody else vouches for: who is not among the users may do what
+    /// clients without a name may, and `%u` in there is its name.
+    pub(crate) fn permissions_of_known(
+        &self,
+        user: Option<&str>,
+        client_id: &str,
+    ) -> Option<Permissions> {
+        self.permissions(user, client_id).or_else(|| {
+            let snapshot = self.snapshot();
+            let name = user.map(Arc::from);
+            Some(snapshot.nobody.as_ref()?.permissions(name, client_id))
+        })
+    }
+
+    pub(crate) fn has_user(&self, name: &str) -> bool {
+        self.snapshot().users.contains_key(name)
+    }
+
+    pub(crate) fn has_anonymous(&self) -> bool {
+        self.snapshot().nobody.is_some()
+    }
+
+    /// Which users these are. What was found out with an older number may not hold any more.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Finds out whether the client is who it says it is. How long that takes does not depend on whether

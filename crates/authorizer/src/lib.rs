@@ -7,6 +7,8 @@
 //! - [`Glob`] is a pattern of topics, exactly as mosca understands it, and which topic filters one grants.
 //! - [`Authorizer`] finds out who a client is, without holding up a thread and slower the more often it
 //!   fails, and answers with [`Permissions`].
+//! - [`AuthorizerHooks`] is an authorizer that a broker asks, [`Acl`] and [`Grant`] are what others may say
+//!   of a client in the same words.
 //!
 //! ```
 //! use authorizer::{Authorizer, AuthorizerOptions, Users};
@@ -75,6 +77,8 @@
 mod authorizer;
 mod failures;
 mod glob;
+mod grant;
+mod hooks;
 mod password;
 mod rules;
 mod users;
@@ -82,6 +86,8 @@ mod users;
 pub use authorizer::{Authorizer, AuthorizerOptions, Changes, Login, Permissions, Refusal};
 pub use failures::FailureLimits;
 pub use glob::{GLOB_BYTES_MAX, GLOB_LEVELS_MAX, Glob, GlobError};
+pub use grant::{ACL_RULES_MAX, Acl, Grant};
+pub use hooks::AuthorizerHooks;
 pub use password::{HashCost, PasswordError};
 pub use users::{Users, UsersError};
 
