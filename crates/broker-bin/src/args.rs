@@ -65,6 +65,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
 
+    /// File with the users who may come in, and what they may do [default: everybody, everything]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+
     /// Threads that serve clients [default: one per processor but one]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1_024))]
     pub(crate) threads: Option<u16>,

@@ -3,6 +3,7 @@
 //! What is in it and means nothing is an error, and never passed over: a word that is misspelt would
 //! otherwise leave a default in force that nobody wanted.
 
+mod access;
 mod listening;
 mod persistence;
 mod section;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tracing::Level;
 
+use crate::access::AccessChoice;
 use crate::listening::Listening;
 use crate::store::StoreChoice;
 use section::{Section, SectionError};
@@ -22,6 +24,8 @@ use section::{Section, SectionError};
 pub(crate) struct Config {
     /// Where to listen.
     pub(crate) listening: Listening,
+    /// Who may come in, and what clients may do.
+    pub(crate) access: AccessChoice,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -130,6 +134,9 @@ impl Config {
         let mut root = Section::root(value)?;
         let mut config = Self::default();
         config.listening = listening::read(&mut root, &mut config.without_effect)?;
+        if let Some(section) = root.section("authentication")? {
+            config.access = access::read(section)?;
+        }
         let threads = root.integer("threads", 1..=1_024, "")?;
         config.threads = threads.and_then(|threads| u16::try_from(threads).ok());
         if let Some(mut logger) = root.section("logger")? {

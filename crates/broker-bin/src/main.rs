@@ -1,11 +1,12 @@
 //! The `mosca` command: flags, logging, signals, and the wiring of server and store. Nothing here
 //! knows a rule of MQTT.
 //!
-//! SIGHUP reads the certificates again.
+//! SIGHUP reads the certificates and the users again.
 //!
 //! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
 //! The other commands have 0, 1 and 2 in the same sense, and say which more they have.
 
+mod access;
 mod args;
 mod bundle;
 mod config;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use access::Access;
 use anyhow::Context as _;
 use args::{Args, Command};
 use clap::error::ErrorKind;
@@ -164,6 +166,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 
     // Before the store is opened, which may take long.
     let Interfaces { all, certificates } = Interfaces::new(&settings.interfaces)?;
+    let access = Access::open(&settings.access)?;
     let store = settings.store.open().await?;
     let server = all
         .into_iter()
@@ -180,9 +183,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
                 options.queue_qos_0 = flag;
             }
         })
-        .persistence(store)
-        .start()
-        .await?;
+        .persistence(store);
+    let server = match access.hooks() {
+        Some(hooks) => server.hooks(hooks),
+        None => server,
+    };
+    let server = server.start().await?;
     announce(&server).context("cannot write to stdout")?;
 
     loop {
@@ -195,7 +201,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
                 tracing::info!("terminated, closing");
                 break;
             }
-            _ = hangup.recv() => certificates.reload(),
+            _ = hangup.recv() => {
+                certificates.reload();
+                if access.reload().await {
+                    server.reauthorize();
+                }
+            }
         }
     }
     let left = server.close(CLOSE_LIMIT).await;

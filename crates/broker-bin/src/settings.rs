@@ -3,6 +3,7 @@
 
 use tracing::Level;
 
+use crate::access::AccessChoice;
 use crate::args::Args;
 use crate::config::{Config, ConfigError, Keeping};
 use crate::listening::{InterfaceChoice, ListeningError, interfaces};
@@ -13,6 +14,8 @@ use crate::store::{ChoiceError, Durability, DurabilityError, StoreChoice};
 pub(crate) struct Settings {
     /// Where to listen.
     pub(crate) interfaces: Vec<InterfaceChoice>,
+    /// Who may come in, and what clients may do.
+    pub(crate) access: AccessChoice,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -81,6 +84,7 @@ impl Settings {
         }
         Ok(Self {
             interfaces: interfaces(args, config.listening)?,
+            access: config.access.or_users_of(args),
             threads: args.threads.or(config.threads),
             level: level(args).or(config.level).unwrap_or(Level::WARN),
             store,
