@@ -177,16 +177,25 @@ fn a_grant_of_one_level_does_not_admit_the_levels_below() {
     let eve = ("eve", "pencil");
     for version in ["mqttv311", "mqttv5"] {
         for filter in ["a/#", "#", "$share/g/a/#", "b"] {
-            let mut denied = broker.client("mosquitto_sub", Some(eve), &["-V", version, "-t", filter]);
+            let mut denied =
+                broker.client("mosquitto_sub", Some(eve), &["-V", version, "-t", filter]);
             wait_for(&mut denied, "All subscription requests were denied");
         }
     }
     let mut subscriber = broker.subscribe(eve, &["-t", "a/+", "-C", "2"]);
     let publish = |user, topic: &str| broker.publish(Some(user), &["-V", "5", "-t", topic]).1;
-    assert!(publish(("test", "test"), "a/b/c").contains("RC:16"), "nobody has it");
+    assert!(
+        publish(("test", "test"), "a/b/c").contains("RC:16"),
+        "nobody has it"
+    );
     // Whatever she publishes that she may not, none of it comes to others.
     assert!(publish(eve, "a/b").contains("RC:135"));
-    for (version, qos) in [("mqttv5", "0"), ("mqttv5", "2"), ("mqttv311", "0"), ("mqttv311", "2")] {
+    for (version, qos) in [
+        ("mqttv5", "0"),
+        ("mqttv5", "2"),
+        ("mqttv311", "0"),
+        ("mqttv311", "2"),
+    ] {
         broker.publish(Some(eve), &["-V", version, "-t", "a/b", "-q", qos]);
     }
     let (is_content, said) = broker.publish(Some(eve), &["-V", "mqttv311", "-t", "a/b"]);
@@ -199,7 +208,10 @@ fn a_grant_of_one_level_does_not_admit_the_levels_below() {
     assert!(broker.publish(Some(eve), &will).0);
     for topic in ["a/first", "a/second"] {
         assert!(broker.publish(TEST, &["-t", topic]).0);
-        assert_eq!(wait_for(&mut subscriber, "message "), format!("message {topic}"));
+        assert_eq!(
+            wait_for(&mut subscriber, "message "),
+            format!("message {topic}")
+        );
     }
     subscriber.succeed();
 }
@@ -220,7 +232,10 @@ fn hangup_changes_what_those_may_do_who_are_connected_and_who_went_away() {
     let mut adams = broker.subscribe(("adam", "apple"), &["-t", "d"]);
     for topic in ["a/x", "b/x"] {
         assert!(broker.publish(TEST, &["-t", topic]).0);
-        assert_eq!(wait_for(&mut connected, "message "), format!("message {topic}"));
+        assert_eq!(
+            wait_for(&mut connected, "message "),
+            format!("message {topic}")
+        );
     }
 
     broker.change(|users| {
@@ -245,7 +260,12 @@ fn hangup_changes_what_those_may_do_who_are_connected_and_who_went_away() {
     let mut back = broker.client(
         "mosquitto_sub",
         Some(("eve", "chalk")),
-        &[&["-V", "5", "-q", "1", "-F", "message %t"], &away[..6], &["-t", "b/z"]].concat(),
+        &[
+            &["-V", "5", "-q", "1", "-F", "message %t"],
+            &away[..6],
+            &["-t", "b/z"],
+        ]
+        .concat(),
     );
     wait_for(&mut back, "Subscribed (mid: ");
     broker.wait_until_nobody_takes(test, "c/x");
@@ -258,7 +278,10 @@ fn a_users_file_that_went_bad_leaves_the_users_as_they_were() {
     let mut broker = Broker::start(&json!({ "test": old_entry("test", "**", "**") }));
     std::fs::write(broker.file(), "{\n  \"test\": 7\n}").unwrap();
     let line = broker.hangup("the users stay as they were");
-    assert!(line.contains("ERROR") && line.contains("line 2 column"), "{line}");
+    assert!(
+        line.contains("ERROR") && line.contains("line 2 column"),
+        "{line}"
+    );
     assert!(broker.publish(TEST, &["-t", "a"]).0);
     std::fs::remove_file(broker.file()).unwrap();
     let line = broker.hangup("the users stay as they were");

@@ -44,9 +44,9 @@ pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup,
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
-    Counters, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks, LoginRequest, Message,
-    MessageParts, PublishRequest, PublishVerdict, Rate, Redirect, ResponseInformation, Sizes,
-    SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
+    Counters, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks, LoginRequest,
+    Message, MessageParts, PublishRequest, PublishVerdict, Rate, Redirect, ResponseInformation,
+    Sizes, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
 };
 pub use hooks::{AsyncHooks, Login};
 pub use interface::Interface;
