@@ -1,6 +1,7 @@
-//! Installs what the tests need beyond cargo: mosquitto's clients, curl, node with MQTT.js, Python with
-//! paho-mqtt; and valgrind, to count instructions. System packages come from apt; everything else goes below the target directory, so
-//! that the source tree stays as it was and `cargo clean` takes it all away.
+//! Installs what the tests need beyond cargo: mosquitto's clients, curl, Chromium, node with MQTT.js,
+//! Python with paho-mqtt; and valgrind, to count instructions. System packages come from apt; everything
+//! else goes below the target directory, so that the source tree stays as it was and `cargo clean` takes
+//! it all away.
 //!
 //! The versions are pinned next to the programs that use them, in
 //! `crates/broker-bin/tests/clients/`.
@@ -40,6 +41,7 @@ impl TestClients {
             ("mosquitto_pub", "mosquitto-clients"),
             ("curl", "curl"),
             ("openssl", "openssl"),
+            ("chromium", "chromium"),
             ("python3", "python3"),
         ])?;
         ensure_node()?;
