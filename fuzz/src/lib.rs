@@ -12,3 +12,4 @@ pub mod proxy_header;
 pub mod records_decode;
 pub mod scram;
 pub mod users_file;
+pub mod websocket_frames;

@@ -9,6 +9,7 @@ use mosca_fuzz::{
     records_decode,
     scram::scram,
     users_file::{self, users_file},
+    websocket_frames::{self, websocket_frames},
 };
 
 const ROUNDS: usize = 20_000;
@@ -226,5 +227,28 @@ fn users_files() {
             }
         }
         users_file(&input);
+    }
+}
+
+/// Conversations over a WebSocket: seeds, and seeds that were changed in a few places.
+#[test]
+fn websocket_conversations() {
+    let seeds = websocket_frames::seeds();
+    for seed in &seeds {
+        websocket_frames(seed);
+    }
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..ROUNDS / 4 {
+        let mut input = seeds[random.below(seeds.len())].clone();
+        for _ in 0..random.below(8) {
+            let at = random.below(input.len());
+            match random.below(4) {
+                0 => input.insert(at, random.byte()),
+                1 if input.len() > 1 => drop(input.remove(at)),
+                2 => input.extend_from_within(at..),
+                _ => input[at] = random.byte(),
+            }
+        }
+        websocket_frames(&input);
     }
 }

@@ -36,6 +36,14 @@ impl Handshake {
         }
     }
 
+    pub(super) fn owned_bytes(&self) -> usize {
+        let response = self
+            .answer
+            .as_ref()
+            .map(|answer| answer.response.capacity());
+        size_of::<Self>() + self.request.capacity() + response.unwrap_or_default()
+    }
+
     /// Bytes that may still come.
     pub(super) fn room(&self) -> usize {
         REQUEST_BYTES.saturating_sub(self.request.len())

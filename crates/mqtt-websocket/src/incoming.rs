@@ -89,7 +89,6 @@ pub(super) struct Decoded {
 }
 
 impl Incoming {
-    #[cfg(test)]
     pub(super) fn owned_bytes(&self) -> usize {
         self.control.capacity()
     }

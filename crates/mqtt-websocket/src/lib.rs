@@ -142,6 +142,18 @@ impl<S> WebSocket<S> {
         self.gone
     }
 
+    /// Bytes of memory that it has besides its own: up to some 24 KiB until the request is answered, or
+    /// what was read with the request until it is taken; then half a kilobyte for control frames, and
+    /// none between frames when nothing waits to be sent.
+    pub fn owned_bytes(&self) -> usize {
+        let opening = match &self.phase {
+            Phase::Opening(handshake) => handshake.owned_bytes(),
+            Phase::Upgraded(kept) => size_of_val(&**kept) + kept.0.capacity(),
+            Phase::Open | Phase::Over => 0,
+        };
+        opening + self.incoming.owned_bytes() + self.outgoing.owned_bytes()
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Upgraded(_))
     }

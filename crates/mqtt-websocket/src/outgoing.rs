@@ -32,7 +32,6 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    #[cfg(test)]
     pub(super) fn owned_bytes(&self) -> usize {
         self.control.capacity() + self.pong.capacity()
     }
