@@ -4,6 +4,7 @@
 mod banned;
 mod headers;
 mod layers;
+mod logged;
 mod paths;
 mod purity;
 mod sizes;
@@ -34,6 +35,7 @@ fn check(workspace: &Workspace) -> Result<Vec<String>> {
         layers::check(&tree, &workspace.packages),
         purity::check(&tree, &workspace.packages),
         headers::check(&tree),
+        logged::check(&tree),
         sizes::check(&tree),
         banned::check(&tree),
         paths::check(&tree),

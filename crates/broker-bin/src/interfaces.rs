@@ -1,6 +1,6 @@
 //! From choices to interfaces, with the certificates and the script that they need.
 
-use mosca::{Interface, Tls, TlsError, TlsOptions};
+use mosca::{Escaped, Interface, Tls, TlsError, TlsOptions};
 
 use crate::bundle::BundleError;
 use crate::listening::{Credentials, InterfaceChoice};
@@ -56,7 +56,7 @@ impl Certificates {
             match tls.reload() {
                 Ok(()) => tracing::info!("the certificates were read again"),
                 Err(error) => {
-                    tracing::error!(%error, "the certificates stay as they were");
+                    tracing::error!(error = %Escaped(&error), "the certificates stay as they were");
                 }
             }
         }

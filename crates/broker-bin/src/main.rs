@@ -42,7 +42,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use interfaces::Interfaces;
 use log::Log;
-use mosca::{Server, ServerBuilder};
+use mosca::{Escaped, Server, ServerBuilder};
 use settings::{Settings, SettingsError};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -125,10 +125,10 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     // Held to the end, for the last lines.
     let _log = Log::start(settings.level);
     if let Err(error) = descriptors {
-        tracing::warn!(%error, "cannot raise the limit of open files");
+        tracing::warn!(error = %Escaped(&error), "cannot raise the limit of open files");
     }
     for warning in &settings.without_effect {
-        tracing::warn!("in the config file: {warning}");
+        tracing::warn!("in the config file: {}", Escaped(warning));
     }
     let runtime = runtime(threads(settings)).context("cannot start the runtime")?;
     runtime.block_on(serve(settings))

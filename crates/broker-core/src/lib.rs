@@ -73,6 +73,7 @@ mod message;
 mod on_demand;
 mod options;
 mod outbox;
+mod outside;
 pub mod persistence;
 mod publication;
 mod rate;
@@ -103,6 +104,7 @@ pub use hooks::{
 pub use message::{Message, MessageParts};
 pub use options::{BrokerOptions, ResponseInformation, ShareStrategy};
 pub use outbox::Outbox;
+pub use outside::{Escaped, Quoted};
 pub use rate::{Rate, TokenBucket};
 pub use redirect::Redirect;
 pub use subscription::SubscriptionOptions;

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use broker_core::{CloseCause, Connection, Outbox, Output, Timestamp};
+use broker_core::{CloseCause, Connection, Escaped, Outbox, Output, Timestamp};
 use tokio::time::{Instant, Sleep};
 
 use self::giving_way::{GivingWay, let_others_run};
@@ -414,7 +414,7 @@ impl<S: Network> Driver<S> {
 
     fn log_end(&self, cause: &dyn Display) {
         let client = log::client_id(&self.connection);
-        tracing::debug!(client, peer = %self.peer, "connection closed: {cause}");
+        tracing::debug!(client, peer = %self.peer, "connection closed: {}", Escaped(cause));
     }
 }
 

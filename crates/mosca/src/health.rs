@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use broker_core::Escaped;
 use broker_core::persistence::PersistenceError;
 
 /// It did what it was asked for last.
@@ -22,10 +23,10 @@ impl StoreHealth {
             _ => 4,
         };
         if self.0.swap(trouble, Ordering::Relaxed) == trouble {
-            tracing::debug!(%error, "the store has failed again");
+            tracing::debug!(error = %Escaped(error), "the store has failed again");
         } else {
             tracing::error!(
-                %error,
+                error = %Escaped(error),
                 "the store fails: what has to be stored is refused and not acknowledged until it is back"
             );
         }

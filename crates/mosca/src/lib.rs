@@ -44,9 +44,10 @@ pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup,
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
-    Counters, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks, LoginRequest,
-    Message, MessageParts, PublishRequest, PublishVerdict, Rate, Redirect, ResponseInformation,
-    Sizes, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
+    Counters, Escaped, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks, LoginRequest,
+    Message, MessageParts, PublishRequest, PublishVerdict, Quoted, Rate, Redirect,
+    ResponseInformation, Sizes, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict,
+    persistence,
 };
 pub use hooks::{AsyncHooks, Login};
 pub use interface::Interface;

@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use broker_core::Escaped;
+
 /// Who is at the other end of a connection.
 pub(crate) trait Peer: Display + Send + Sync + Unpin {
     /// Its address and port on the network, if it has one.
@@ -68,7 +70,8 @@ impl Peer for StreamPeer {
 pub enum StreamPeer {
     /// It has an address on the network.
     Address(SocketAddr),
-    /// It is known by some other name, which is what the log shows.
+    /// It is known by some other name, which is what the log shows, with all that cannot be printed
+    /// escaped.
     Name(Arc<str>),
 }
 
@@ -100,7 +103,7 @@ impl fmt::Display for StreamPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => Address::from(*address).fmt(f),
-            Self::Name(name) => f.write_str(name),
+            Self::Name(name) => Escaped(name).fmt(f),
         }
     }
 }

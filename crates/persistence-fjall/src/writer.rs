@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use broker_core::Escaped;
 use fjall::PersistMode;
 
 use crate::Durability;
@@ -228,7 +229,7 @@ impl Writer {
         if !core::mem::replace(&mut self.failing, true) {
             tracing::error!(
                 path = %self.shared.path().display(),
-                error = %failure.reason,
+                error = %Escaped(&failure.reason),
                 "the store cannot be written to; it is tried again"
             );
         }
@@ -242,7 +243,7 @@ impl Writer {
         });
         if let Err(error) = reopened {
             let error = self.shared.explain(error);
-            tracing::error!(error = %error.reason, "the store cannot be opened again; it is tried again");
+            tracing::error!(error = %Escaped(&error.reason), "the store cannot be opened again; it is tried again");
         }
         failure
     }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use broker_core::Escaped;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc, rawdoc};
 use tokio::time::{sleep, timeout};
@@ -40,7 +41,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         let mut backoff = Backoff::new();
         while let Err(failure) = clean(&inner).await {
             if !failure.is_passing() {
-                tracing::error!(%failure, "MongoDB cannot be cleaned");
+                tracing::error!(failure = %Escaped(&failure), "MongoDB cannot be cleaned");
                 break;
             }
             backoff.pause().await;

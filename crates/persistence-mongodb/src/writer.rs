@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use broker_core::Escaped;
 use broker_core::persistence::{Operation, PersistenceError};
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, doc, rawdoc};
@@ -116,7 +117,9 @@ impl Writer {
                 "ended what another broker had left open in MongoDB"
             ),
             // Who may not look waits until the server ends them.
-            Ok(Err(failure)) => tracing::debug!(%failure, "cannot look at transactions"),
+            Ok(Err(failure)) => {
+                tracing::debug!(failure = %Escaped(&failure), "cannot look at transactions")
+            }
         }
     }
 
@@ -132,7 +135,7 @@ impl Writer {
                 Err(Outcome::Unavailable(failure) | Outcome::Refused(failure)) => {
                     let error = failure.into_error(DOING);
                     let text = error.to_string();
-                    tracing::error!(batches = group.len(), "{text}");
+                    tracing::error!(batches = group.len(), "{}", Escaped(&text));
                     let mut first = Some(error);
                     answer(group, || {
                         Err(first

@@ -4,11 +4,11 @@ use core::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use broker_core::Message;
 use broker_core::persistence::{
     Answer, Batch, Persistence, PersistenceError, StoredOutgoing, StoredQueue, StoredSession,
     StoredSubscription, StoredWill,
 };
+use broker_core::{Escaped, Message};
 use mqtt_codec::PacketId;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
@@ -67,7 +67,7 @@ impl RedisPersistence {
         };
         let warnings = health::warnings(&mut first.link, shared.options()).await;
         for warning in &warnings {
-            tracing::warn!(address = %first.link.address, "{warning}");
+            tracing::warn!(address = %first.link.address, "{}", Escaped(warning));
         }
         let reader = Reader::new(Arc::clone(&shared));
         let core = Arc::new(Core {

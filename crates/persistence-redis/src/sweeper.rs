@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use broker_core::Escaped;
 use redis::Value;
 
 use crate::reader::Question;
@@ -50,7 +51,7 @@ async fn step(core: &Core) -> bool {
     match core.lookups.reader.ask(question).await {
         Ok(value) => value == Value::Int(1),
         Err(error) => {
-            tracing::debug!(%error, "cannot sweep");
+            tracing::debug!(error = %Escaped(&error), "cannot sweep");
             false
         }
     }

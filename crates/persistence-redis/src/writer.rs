@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use broker_core::Escaped;
 use broker_core::persistence::{Operation, PersistenceError};
 use persistence_records::{GroupLimits, Waiting};
 use redis::{Cmd, RedisResult, Value};
@@ -133,7 +134,7 @@ impl Writer {
                 return;
             };
             let address = core::mem::take(&mut begun.link.address);
-            tracing::warn!(%address, %reason, "the connection to Redis is lost");
+            tracing::warn!(%address, reason = %Escaped(&reason), "the connection to Redis is lost");
             let given_up = begun.under_way.into_iter().map(|one| one.group);
             self.unknown.extend(given_up);
             match self.begin_again(reason).await {
@@ -155,7 +156,7 @@ impl Writer {
                 Err(error) => {
                     let text = error.to_string();
                     if text != reason {
-                        tracing::warn!(reason = %text, "Redis cannot be written to");
+                        tracing::warn!(reason = %Escaped(&text), "Redis cannot be written to");
                         reason = text;
                     }
                 }
@@ -437,7 +438,7 @@ impl Writer {
         let Group { number, batches } = group;
         match <[Waiting; 1]>::try_from(batches) {
             Ok([batch]) => {
-                tracing::warn!(%error, "Redis refuses a batch");
+                tracing::warn!(error = %Escaped(&error), "Redis refuses a batch");
                 batch.answer(Err(error));
             }
             Err(batches) => {

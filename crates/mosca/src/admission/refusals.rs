@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use broker_core::{Rate, Timestamp};
+use broker_core::{Escaped, Rate, Timestamp};
 
 /// A series of refusals is over when there was none for so long, in milliseconds; the first of the next
 /// one is a warning again.
@@ -72,10 +72,10 @@ impl Refusals {
             tracing::warn!(
                 %peer,
                 %interface,
-                "too many connections, new ones are closed: {refusal}"
+                "too many connections, new ones are closed: {}", Escaped(refusal)
             );
         } else {
-            tracing::debug!(%peer, %interface, "one connection too many: {refusal}");
+            tracing::debug!(%peer, %interface, "one connection too many: {}", Escaped(refusal));
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
+use broker_core::{Escaped, Quoted};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -21,7 +22,6 @@ use super::first_head;
 use super::paced::Paced;
 use super::{Answer, Body, Site};
 use crate::connection::Driver;
-use crate::log;
 use crate::network::{Network, part};
 use crate::shared::{Counted, Shared};
 
@@ -163,7 +163,7 @@ async fn answer_all<S: Network>(
     if error.is_timeout() && requests.into_inner() > 0 && read_buf.is_empty() {
         return Ended::Said(stream);
     }
-    tracing::debug!(%peer, %error, "HTTP connection ended");
+    tracing::debug!(%peer, error = %Escaped(&error), "HTTP connection ended");
     if error.is_parse() {
         shared.refused.note_bad_request();
         return Ended::Said(stream);
@@ -187,9 +187,8 @@ fn reader(site: &Site) -> http1::Builder {
 /// Each request is a line of the log. What stands behind `?` may be a secret.
 fn note<B>(peer: &impl std::fmt::Display, request: &Request<B>, response: &Response<Body>) {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    let (method, path) = (log::beginning(method), log::beginning(path));
     let status = response.status().as_u16();
-    tracing::debug!(%peer, method, ?path, status, "request answered");
+    tracing::debug!(%peer, method = %Quoted(method), path = %Quoted(path), status, "request answered");
 }
 
 /// What `future` comes to; none if it panicked.

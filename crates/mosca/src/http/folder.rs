@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use broker_core::{Escaped, Quoted};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
@@ -81,11 +82,10 @@ impl Files {
             return;
         };
         let folder = self.path.display();
-        let path = crate::log::beginning(path);
         if self.failing.swap(true, Ordering::Relaxed) {
-            tracing::debug!(%folder, ?path, %error, "a file cannot be read");
+            tracing::debug!(%folder, path = %Quoted(path), error = %Escaped(error), "a file cannot be read");
         } else {
-            tracing::warn!(%folder, ?path, %error, "a file cannot be read");
+            tracing::warn!(%folder, path = %Quoted(path), error = %Escaped(error), "a file cannot be read");
         }
     }
 

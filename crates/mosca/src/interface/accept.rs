@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_core::Escaped;
 use tokio::task::JoinSet;
 
 use super::door::Door;
@@ -33,13 +34,13 @@ pub(crate) async fn accept(listener: Listener, door: Door) {
         let connection = match next {
             Ok(connection) => connection,
             Err(error) if is_about_one_connection(&error) => {
-                tracing::debug!(%error, "connection lost before it was accepted");
+                tracing::debug!(error = %Escaped(&error), "connection lost before it was accepted");
                 continue;
             }
             Err(error) => {
                 if !mem::replace(&mut failing, true) {
                     let interface = door.name();
-                    tracing::warn!(interface, %error, "cannot accept connections for now");
+                    tracing::warn!(interface, error = %Escaped(&error), "cannot accept connections for now");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;

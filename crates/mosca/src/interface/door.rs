@@ -6,8 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use broker_core::{Timestamp, TokenBucket};
-
+use broker_core::{Escaped, Timestamp, TokenBucket};
 use mqtt_websocket::WebSocket;
 
 use super::proxied::read_header;
@@ -163,7 +162,7 @@ impl Door {
             };
             self.shared.refused.note_handshake();
             let interface = self.name();
-            tracing::debug!(%peer, interface, "handshake failed: {failure}");
+            tracing::debug!(%peer, interface, "handshake failed: {}", Escaped(failure));
         }
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use broker_core::Escaped;
 use http::{Extensions, Request, Response, StatusCode, Version};
 use hyper::body::Body;
 use hyper::upgrade::OnUpgrade;
@@ -147,7 +148,7 @@ impl Streams {
                 Err(_) => format!("it is not over after {limit:?}"),
             };
             shared.refused.note_handshake();
-            tracing::debug!(%peer, "upgrade to a WebSocket failed: {failure}");
+            tracing::debug!(%peer, "upgrade to a WebSocket failed: {}", Escaped(failure));
         });
     }
 }
