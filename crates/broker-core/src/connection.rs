@@ -228,7 +228,10 @@ impl Connection {
         }
         if self.poll_timeout().is_some_and(|until| until <= now) {
             let cause = match self.phase {
-                Phase::Awaiting(_) => CloseCause::ConnectTimeout,
+                Phase::Awaiting(_) => {
+                    self.broker.counters().connect_timeouts.add(1);
+                    CloseCause::ConnectTimeout
+                }
                 Phase::Loading(_) => CloseCause::StoreFailed,
                 _ => CloseCause::AuthenticationTimeout,
             };

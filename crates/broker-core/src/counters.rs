@@ -66,6 +66,9 @@ pub struct Counters {
     pub denied_forwards: Counter,
     /// Connections closed because of what the client sent.
     pub protocol_errors: Counter,
+    /// Connections closed because no CONNECT came in time
+    /// ([`connect_timeout`](crate::BrokerOptions::connect_timeout)).
+    pub connect_timeouts: Counter,
     /// Connections closed because nothing came for one and a half times the keep alive.
     pub keep_alive_timeouts: Counter,
     /// Connections closed because another one came with the same client identifier.

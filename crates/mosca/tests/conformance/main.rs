@@ -20,6 +20,7 @@ mod harness;
 
 mod acknowledgements;
 mod auth;
+mod broker_topics;
 mod connack;
 mod connect;
 mod delivery;
