@@ -44,8 +44,8 @@ pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup,
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
-    Counters, Escaped, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks, LoginRequest,
-    Message, MessageParts, PublishRequest, PublishVerdict, Quoted, Rate, Redirect,
+    Counters, Escaped, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks,
+    LoginRequest, Message, MessageParts, PublishRequest, PublishVerdict, Quoted, Rate, Redirect,
     ResponseInformation, Sizes, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict,
     persistence,
 };
