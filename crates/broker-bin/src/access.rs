@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use authorizer::{Authorizer, AuthorizerHooks, AuthorizerOptions, Changes, Users, UsersError};
-use mosca::HookChain;
+use mosca::{Escaped, HookChain};
 
 use crate::args::Args;
 
@@ -71,11 +71,11 @@ impl Access {
                 true
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, "the users stay as they were");
+                tracing::error!(error = %Escaped(&error), "the users stay as they were");
                 false
             }
             Err(error) => {
-                tracing::error!(%error, "the users stay as they were");
+                tracing::error!(error = %Escaped(&error), "the users stay as they were");
                 false
             }
         }

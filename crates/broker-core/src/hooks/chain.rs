@@ -1,7 +1,7 @@
 //! Several hooks as one: who comes in by any of them, and what all of them allow.
 
 use core::mem;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use mqtt_codec::{PropertiesBuf, QoS, Version};
