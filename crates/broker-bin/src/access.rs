@@ -32,14 +32,15 @@ pub(crate) struct Access {
 impl Access {
     /// Reads all files.
     pub(crate) fn open(choice: &AccessChoice) -> Result<Self, UsersError> {
-        let users = choice.users_file.as_ref().map(|path| {
-            let users = Users::load(path)?;
-            let authorizer = Authorizer::new(&users, AuthorizerOptions::default());
-            Ok((path.clone(), Arc::new(authorizer)))
-        });
-        Ok(Self {
-            users: users.transpose()?,
-        })
+        let users = match &choice.users_file {
+            Some(path) => {
+                let users = Users::load(path)?;
+                let authorizer = Authorizer::new(&users, AuthorizerOptions::default());
+                Some((path.clone(), Arc::new(authorizer)))
+            }
+            None => None,
+        };
+        Ok(Self { users })
     }
 
     /// What the server asks, if it has to ask at all.

@@ -146,6 +146,9 @@ mod tests {
                 http_port: Some(2),
                 ..Listening::default()
             },
+            access: AccessChoice {
+                users_file: Some("/file.json".into()),
+            },
             threads: Some(3),
             level: Some(Level::TRACE),
             persistence: Some(PersistenceSection {
@@ -171,6 +174,7 @@ mod tests {
         let settings = joined(&[], Config::default()).unwrap();
         let expected = Settings {
             interfaces: vec![InterfaceChoice::new(Kind::Mqtt, Some(1_883))],
+            access: AccessChoice::default(),
             threads: None,
             level: Level::WARN,
             store: StoreChoice::Memory,
@@ -185,6 +189,9 @@ mod tests {
         let settings = joined(&[], file()).unwrap();
         let expected = Settings {
             interfaces: both("file", 1, 2),
+            access: AccessChoice {
+                users_file: Some("/file.json".into()),
+            },
             threads: Some(3),
             level: Level::TRACE,
             store: StoreChoice::fjall("/file"),
@@ -208,9 +215,12 @@ mod tests {
             "-v",
             "--db",
             "/line",
+            "--credentials",
+            "/line.json",
         ];
         let settings = joined(&arguments, file()).unwrap();
         assert_eq!(settings.interfaces, both("line", 9, 8));
+        assert_eq!(settings.access.users_file, Some("/line.json".into()));
         assert_eq!(settings.threads, Some(7));
         assert_eq!(settings.level, Level::INFO);
         assert_eq!(settings.store, StoreChoice::fjall("/line"));

@@ -147,9 +147,15 @@ const TEST: Option<(&str, &str)> = Some(("test", "test"));
 fn the_user_of_moscas_example_logs_in_and_others_do_not() {
     let broker = Broker::start(&json!({ "test": old_entry("test", "**", "**") }));
     let mut subscriber = broker.subscribe(("test", "test"), &["-t", "a/#", "-C", "1"]);
-    for version in ["mqttv31", "mqttv311", "mqttv5"] {
+    // Five failures of an address cost nothing.
+    let (wrong, unknown) = (Some(("test", "tset")), Some(("Test", "test")));
+    for (version, strangers) in [
+        ("mqttv31", &[wrong, None][..]),
+        ("mqttv311", &[wrong, unknown, None]),
+        ("mqttv5", &[wrong, unknown, None]),
+    ] {
         let publish = |user| broker.publish(user, &["-V", version, "-t", "a/b"]);
-        for stranger in [Some(("test", "tset")), Some(("Test", "test")), None] {
+        for &stranger in strangers {
             let (is_content, said) = publish(stranger);
             assert!(!is_content, "{stranger:?} {version}: {said}");
             // mosca's words; MQTT 5 has others for a wrong password.
@@ -262,7 +268,7 @@ fn hangup_changes_what_those_may_do_who_are_connected_and_who_went_away() {
         Some(("eve", "chalk")),
         &[
             &["-V", "5", "-q", "1", "-F", "message %t"],
-            &away[..6],
+            &away[..5],
             &["-t", "b/z"],
         ]
         .concat(),

@@ -227,6 +227,15 @@ impl Server {
         effects.wake();
     }
 
+    /// [`reauthorize`](Self::reauthorize) for the client with this client identifier alone, if it is
+    /// connected.
+    pub fn reauthorize_client(&self, client_id: &str) {
+        let mut effects = Effects::new();
+        let broker = &self.shared.broker;
+        broker.reauthorize_client(client_id, &mut effects);
+        effects.wake();
+    }
+
     /// From now on sends clients to another server: every CONNECT is refused with 0x9C, use another
     /// server, or 0x9D, server moved, and the server reference (MQTT 5.0 section 4.11; return code 3
     /// before MQTT 5). Who is connected stays so, and hears the same at [`close`](Self::close). `None`

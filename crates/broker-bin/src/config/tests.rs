@@ -41,6 +41,7 @@ fn every_option_of_the_command_line_has_its_place() {
         "threads": 2,
         "logger": { "level": "Info" },
         "persistence": { "factory": "memory" },
+        "authentication": { "usersFile": "/users.json" },
     }))
     .unwrap();
     let expected = Config {
@@ -49,6 +50,9 @@ fn every_option_of_the_command_line_has_its_place() {
             host: Some("127.0.0.1".to_owned()),
             http_port: Some(3_001),
             ..Listening::default()
+        },
+        access: AccessChoice {
+            users_file: Some("/users.json".into()),
         },
         threads: Some(2),
         level: Some(Level::INFO),

@@ -5,6 +5,7 @@ use super::Broker;
 use crate::MessageParts;
 use crate::effects::Effects;
 use crate::hooks::{Answer, Event, Failed, HookSet, Hooked};
+use crate::session::Session;
 
 impl Broker {
     /// Its hooks, if it has any.
@@ -27,14 +28,15 @@ impl Broker {
     /// A session whose client is away is asked about when the client returns: until then messages are
     /// queued for it as before.
     pub fn reauthorize(&self, effects: &mut Effects) {
-        self.sessions.for_each(|session| {
-            let mut state = session.state();
-            if let Some(link) = &mut state.link {
-                link.reauthorize = true;
-                link.asleep = false;
-                effects.wakes.extend(link.waker.clone());
-            }
-        });
+        self.sessions
+            .for_each(|session| reauthorize(session, effects));
+    }
+
+    /// [`reauthorize`](Self::reauthorize) for the client with this client identifier alone, if it is connected.
+    pub fn reauthorize_client(&self, client_id: &str, effects: &mut Effects) {
+        if let Some(session) = self.sessions.get(client_id) {
+            reauthorize(&session, effects);
+        }
     }
 
     /// The topic filters of a client's session, as the client wrote them.
@@ -73,5 +75,14 @@ impl Broker {
             Answer::Ready(Err(Failed)) => self.counters.hook_failures.add(1),
             Answer::Pending(future) => effects.loose.push(future),
         }
+    }
+}
+
+fn reauthorize(session: &Session, effects: &mut Effects) {
+    let mut state = session.state();
+    if let Some(link) = &mut state.link {
+        link.reauthorize = true;
+        link.asleep = false;
+        effects.wakes.extend(link.waker.clone());
     }
 }
