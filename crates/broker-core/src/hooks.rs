@@ -111,6 +111,8 @@ pub trait Hooks: Send + Sync {
 
     /// A message is about to be sent to a client: live, retained, or from its queue. Asked on the task
     /// of the client that receives, once for each client and message.
+    ///
+    /// **No broker asks this yet**: whatever it would answer, messages are sent.
     fn authorize_forward(
         &self,
         client: &Arc<Client>,

@@ -89,7 +89,7 @@ pub trait AsyncHooks: Send + Sync + 'static {
         async { SubscribeVerdict::Allow }
     }
 
-    /// A message is about to be sent to a client; see [`Hooks::authorize_forward`].
+    /// A message is about to be sent to a client; see [`Hooks::authorize_forward`]. Not asked yet.
     fn authorize_forward(
         &self,
         client: Arc<Client>,
@@ -137,7 +137,7 @@ pub trait AsyncHooks: Send + Sync + 'static {
     }
 
     /// A client has acknowledged a message at QoS 1 or 2; `None` if it is not in memory any more. The
-    /// client's next packet waits for this.
+    /// client's next packet waits for this. Not told yet.
     fn on_delivered(
         &self,
         client: Arc<Client>,

@@ -27,7 +27,7 @@ pub struct HookSet {
     pub authorize_publish: bool,
     /// [`authorize_subscribe`](crate::Hooks::authorize_subscribe).
     pub authorize_subscribe: bool,
-    /// [`authorize_forward`](crate::Hooks::authorize_forward).
+    /// [`authorize_forward`](crate::Hooks::authorize_forward), which no broker asks yet.
     pub authorize_forward: bool,
     /// [`notify`](crate::Hooks::notify) of [`Event::Connected`].
     pub connected: bool,
@@ -35,7 +35,7 @@ pub struct HookSet {
     pub disconnected: bool,
     /// [`notify`](crate::Hooks::notify) of [`Event::Published`].
     pub published: bool,
-    /// [`notify`](crate::Hooks::notify) of [`Event::Delivered`].
+    /// [`notify`](crate::Hooks::notify) of [`Event::Delivered`], which no broker tells yet.
     pub delivered: bool,
     /// [`notify`](crate::Hooks::notify) of [`Event::Subscribed`].
     pub subscribed: bool,
@@ -373,7 +373,8 @@ pub enum Event<'a> {
         /// The message as it was published.
         message: MessageParts<'a>,
     },
-    /// A client has acknowledged a message at QoS 1 or 2. Its next packet waits for the verdict.
+    /// A client has acknowledged a message at QoS 1 or 2. Its next packet waits for the verdict. No broker
+    /// tells this yet.
     Delivered {
         /// Which.
         client: &'a Arc<Client>,
