@@ -57,12 +57,16 @@ impl Access {
         };
         // A large file takes its time, which is not that of a thread with clients.
         let read = tokio::task::spawn_blocking(move || authorizer.reload(path));
-        match read.await {
-            Ok(Ok(Changes {
+        match read
+            .await
+            .map_err(anyhow::Error::from)
+            .and_then(|it| Ok(it?))
+        {
+            Ok(Changes {
                 removed,
                 rules,
                 passwords,
-            })) => {
+            }) => {
                 tracing::info!(
                     removed = removed.len(),
                     other_rules = rules.len(),
@@ -70,10 +74,6 @@ impl Access {
                     "the users were read again"
                 );
                 true
-            }
-            Ok(Err(error)) => {
-                tracing::error!(error = %Escaped(&error), "the users stay as they were");
-                false
             }
             Err(error) => {
                 tracing::error!(error = %Escaped(&error), "the users stay as they were");

@@ -21,8 +21,8 @@ pub use chain::HookChain;
 pub use client::{Client, ClientData};
 pub(crate) use guard::{Answer, Failed, Guarded, Hooked};
 pub use request::{
-    Authentication, Event, ForwardRequest, ForwardVerdict, HookSet, LoginRequest, PublishRequest,
-    PublishVerdict, SubscribeRequest, SubscribeVerdict,
+    Authentication, Event, ForwardRequest, ForwardVerdict, HookSet, Login, LoginRequest,
+    PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
 
 use crate::authentication::Verdict;

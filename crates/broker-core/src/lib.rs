@@ -99,7 +99,7 @@ pub use counters::{Counter, Counters};
 pub use effects::{Effects, Ticket};
 pub use hooks::{
     Authentication, Client, ClientData, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet,
-    Hooks, LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
+    Hooks, Login, LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
 pub use message::{Message, MessageParts};
 pub use options::{BrokerOptions, ResponseInformation, ShareStrategy};

@@ -1,15 +1,14 @@
 //! Hooks as async methods, for programs that decide by asking somebody else: a database, a service.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use broker_core::{
     Authentication, Client, CloseCause, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks,
-    LoginRequest, Message, MessageParts, PublishRequest, PublishVerdict, SubscribeRequest,
+    Login, LoginRequest, Message, MessageParts, PublishRequest, PublishVerdict, SubscribeRequest,
     SubscribeVerdict, Timestamp, Verdict,
 };
-use mqtt_codec::{PropertiesBuf, PropertySet, QoS, Version};
+use mqtt_codec::{PropertiesBuf, PropertySet, QoS};
 
 /// [`Hooks`] whose methods are async. Given to [`ServerBuilder::async_hooks`](crate::ServerBuilder::async_hooks).
 ///
@@ -172,57 +171,6 @@ pub trait AsyncHooks: Send + Sync + 'static {
     fn on_pingreq(&self, client: Arc<Client>) -> impl Future<Output = ()> + Send {
         let _ = client;
         async {}
-    }
-}
-
-/// What CONNECT says of a client that wants to come in: a [`LoginRequest`] that owns its memory. `Debug` does
-/// not show the password.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Login {
-    /// The version that the client speaks.
-    pub version: Version,
-    /// The client identifier; the one that it is about to be assigned if it sent none.
-    pub client_id: String,
-    /// The user name in CONNECT.
-    pub user_name: Option<String>,
-    /// The password in CONNECT.
-    pub password: Option<Vec<u8>>,
-    /// Who the client is by its certificate.
-    pub certified: Option<Arc<str>>,
-    /// From where it connects.
-    pub address: Option<SocketAddr>,
-    /// Clean start, or clean session.
-    pub clean_start: bool,
-    /// The keep alive in seconds, 0 for none.
-    pub keep_alive_secs: u16,
-}
-
-impl From<&LoginRequest<'_>> for Login {
-    fn from(login: &LoginRequest<'_>) -> Self {
-        Self {
-            version: login.version,
-            client_id: login.client_id.to_owned(),
-            user_name: login.user_name.map(str::to_owned),
-            password: login.password.map(<[u8]>::to_vec),
-            certified: login.certified.cloned(),
-            address: login.address,
-            clean_start: login.clean_start,
-            keep_alive_secs: login.keep_alive_secs,
-        }
-    }
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login")
-            .field("version", &self.version)
-            .field("client_id", &self.client_id)
-            .field("user_name", &self.user_name)
-            .field("has_password", &self.password.is_some())
-            .field("certified", &self.certified)
-            .field("address", &self.address)
-            .finish_non_exhaustive()
     }
 }
 

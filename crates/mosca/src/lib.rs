@@ -49,7 +49,7 @@ pub use broker_core::{
     ResponseInformation, Sizes, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict,
     persistence,
 };
-pub use hooks::{AsyncHooks, Login};
+pub use hooks::AsyncHooks;
 pub use interface::Interface;
 pub use ip_network::{IpNetwork, IpNetworkError};
 pub use mqtt_codec::{QoS, ReasonCode, Version};

@@ -14,13 +14,13 @@
     reason = "all of this is a test, and uses only a part of the client"
 )]
 
+#[path = "harness/allocator.rs"]
+mod allocator;
 #[path = "harness/client.rs"]
 mod client;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use mosca::{Interface, Server, Tls, TlsOptions};
@@ -43,31 +43,9 @@ const EACH: usize = 40;
 const LEFT_MAX: isize = 16 << 10;
 
 /// Bytes in use.
-static IN_USE: AtomicIsize = AtomicIsize::new(0);
-
-struct Counting;
-
-#[allow(
-    unsafe_code,
-    reason = "passes every call on to the system's allocator, unchanged"
-)]
-// SAFETY: the counter does not allocate and touches no memory of the caller.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size() as isize, Relaxed);
-        // SAFETY: the caller keeps the promises about `layout`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: `at` came from `alloc` with this `layout`.
-        unsafe { System.dealloc(at, layout) }
-    }
+fn bytes() -> isize {
+    allocator::in_use().iter().sum()
 }
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -262,7 +240,7 @@ async fn silent_connections_are_closed_and_leave_nothing_and_disturb_nobody() {
     let pair = Pair::start(&setting.server).await;
     // Once for what is there once: tables, and memory of the threads.
     setting.round().await;
-    let (memory, open) = (IN_USE.load(Relaxed), descriptors());
+    let (memory, open) = (bytes(), descriptors());
     let counted = setting.timed_out();
     setting.round().await;
     let expected = setting.manners.len() * EACH;
@@ -270,12 +248,12 @@ async fn silent_connections_are_closed_and_leave_nothing_and_disturb_nobody() {
     // Tasks that have ended are put away a little later.
     let limit = memory + LEFT_MAX;
     within("memory to be given back", async {
-        while IN_USE.load(Relaxed) > limit || descriptors() > open {
+        while bytes() > limit || descriptors() > open {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
-    let left = IN_USE.load(Relaxed) - memory;
+    let left = bytes() - memory;
     eprintln!("{expected} connections have left {left} bytes of {memory}");
     assert!(pair.stop().await > 0, "others are served meanwhile");
     wait_for_connections(&setting.server, 0).await;

@@ -122,6 +122,10 @@ impl Connected {
         self.extras.as_ref()?.asking.as_deref()
     }
 
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        self.extras.as_mut()?.asking.as_deref_mut()
+    }
+
     /// Asks a hook, of which it is known that it is wanted. `None` if it has to think:
     /// `question` says what has to be kept for then.
     pub(super) fn ask<T>(
@@ -165,11 +169,7 @@ impl Connected {
     /// Gives an acknowledgement out, or keeps it until hooks have done what they have to do first.
     /// Whether it was kept.
     pub(super) fn keep_acknowledgement(&mut self, acknowledgement: Acknowledgement) -> bool {
-        let asking = self
-            .extras
-            .as_mut()
-            .and_then(|extras| extras.asking.as_mut());
-        let Some(asking) = asking else {
+        let Some(asking) = self.asking_mut() else {
             return false;
         };
         asking.acknowledgement = Some(acknowledgement);
@@ -217,11 +217,7 @@ impl Connected {
         task: &mut TaskContext<'_>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), CloseCause>> {
-        let asking = self
-            .extras
-            .as_mut()
-            .and_then(|extras| extras.asking.as_mut());
-        let Some(asking) = asking else {
+        let Some(asking) = self.asking_mut() else {
             return Poll::Ready(Ok(()));
         };
         let heard = core::task::ready!(asking.poll(task));
@@ -230,24 +226,15 @@ impl Connected {
 
     /// Hooks have taken too long.
     pub(super) fn give_up_asking(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
-        let asking = self
-            .extras
-            .as_mut()
-            .and_then(|extras| extras.asking.as_mut());
-        match asking.map(|asking| asking.give_up()) {
+        match self.asking_mut().map(Asking::give_up) {
             Some(heard) => self.go_on_after(heard, context),
             None => Ok(()),
         }
     }
 
     fn go_on_after(&mut self, heard: Heard, context: &mut Context<'_>) -> Result<(), CloseCause> {
-        if let Some(extras) = &mut self.extras
-            && extras
-                .asking
-                .as_ref()
-                .is_some_and(|asking| asking.is_over())
-        {
-            extras.asking = None;
+        if self.asking().is_some_and(Asking::is_over) {
+            self.extras.get_or_insert_default().asking = None;
             self.session.hold_keep_alive(false);
             self.session.hear(context.now);
         }

@@ -1,14 +1,13 @@
 //! Several hooks as one: who comes in by any of them, and what all of them allow.
 
 use core::mem;
-use core::net::SocketAddr;
 use std::sync::Arc;
 
-use mqtt_codec::{PropertiesBuf, QoS, Version};
+use mqtt_codec::{PropertiesBuf, QoS};
 
 use super::{
-    Authentication, Client, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks, LoginRequest,
-    PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
+    Authentication, Client, Event, ForwardRequest, ForwardVerdict, HookSet, Hooks, Login,
+    LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
 use crate::authentication::Verdict;
 
@@ -105,11 +104,11 @@ impl Hooks for HookChain {
             match hooks.authenticate(login) {
                 Verdict::Ready(Authentication::Pass) => {}
                 Verdict::Pending(future) => {
-                    let (rest, login) = (self.behind(at), HeldLogin::new(login));
+                    let (rest, login) = (self.behind(at), Login::from(login));
                     return Verdict::pending(async move {
                         match future.await {
                             Authentication::Pass => {
-                                settle(rest.authenticate(&login.request())).await
+                                settle(rest.authenticate(&login.as_request())).await
                             }
                             decided => decided,
                         }
@@ -312,46 +311,6 @@ fn lower(
         (first, Allow) => Ok(first),
         (_, AllowAt(second)) => Ok(AllowAt(second)),
         (_, denied) => Err(denied),
-    }
-}
-
-/// A login that outlives the packet.
-struct HeldLogin {
-    version: Version,
-    client_id: String,
-    user_name: Option<String>,
-    password: Option<Vec<u8>>,
-    certified: Option<Arc<str>>,
-    address: Option<SocketAddr>,
-    clean_start: bool,
-    keep_alive_secs: u16,
-}
-
-impl HeldLogin {
-    fn new(login: &LoginRequest<'_>) -> Self {
-        Self {
-            version: login.version,
-            client_id: login.client_id.to_owned(),
-            user_name: login.user_name.map(str::to_owned),
-            password: login.password.map(<[u8]>::to_vec),
-            certified: login.certified.cloned(),
-            address: login.address,
-            clean_start: login.clean_start,
-            keep_alive_secs: login.keep_alive_secs,
-        }
-    }
-
-    fn request(&self) -> LoginRequest<'_> {
-        LoginRequest {
-            version: self.version,
-            client_id: &self.client_id,
-            user_name: self.user_name.as_deref(),
-            password: self.password.as_deref(),
-            certified: self.certified.as_ref(),
-            address: self.address,
-            clean_start: self.clean_start,
-            keep_alive_secs: self.keep_alive_secs,
-        }
     }
 }
 

@@ -148,6 +148,67 @@ impl core::fmt::Debug for LoginRequest<'_> {
     }
 }
 
+/// A [`LoginRequest`] that owns its memory, and may so be thought about for longer than its packet is there.
+/// `Debug` does not show the password.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Login {
+    /// The version that the client speaks.
+    pub version: Version,
+    /// The client identifier; the one that it is about to be assigned if it sent none.
+    pub client_id: String,
+    /// The user name in CONNECT.
+    pub user_name: Option<String>,
+    /// The password in CONNECT.
+    pub password: Option<Vec<u8>>,
+    /// Who the client is by what carries the connection; see [`LoginRequest::certified`].
+    pub certified: Option<Arc<str>>,
+    /// From where it connects; see [`Client::address`].
+    pub address: Option<SocketAddr>,
+    /// Clean start, or clean session.
+    pub clean_start: bool,
+    /// The keep alive in seconds, 0 for none.
+    pub keep_alive_secs: u16,
+}
+
+impl Login {
+    /// Borrows it back, without copying.
+    #[must_use]
+    pub fn as_request(&self) -> LoginRequest<'_> {
+        LoginRequest {
+            version: self.version,
+            client_id: &self.client_id,
+            user_name: self.user_name.as_deref(),
+            password: self.password.as_deref(),
+            certified: self.certified.as_ref(),
+            address: self.address,
+            clean_start: self.clean_start,
+            keep_alive_secs: self.keep_alive_secs,
+        }
+    }
+}
+
+impl From<&LoginRequest<'_>> for Login {
+    fn from(login: &LoginRequest<'_>) -> Self {
+        Self {
+            version: login.version,
+            client_id: login.client_id.to_owned(),
+            user_name: login.user_name.map(str::to_owned),
+            password: login.password.map(<[u8]>::to_vec),
+            certified: login.certified.cloned(),
+            address: login.address,
+            clean_start: login.clean_start,
+            keep_alive_secs: login.keep_alive_secs,
+        }
+    }
+}
+
+impl core::fmt::Debug for Login {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.as_request().fmt(f)
+    }
+}
+
 /// Whether a client is let in.
 #[derive(Clone)]
 pub enum Authentication {

@@ -3,6 +3,7 @@
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
+use mqtt_codec::Version;
 use std::sync::Mutex;
 
 use super::*;
