@@ -57,10 +57,7 @@ impl Broker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
         command.args(["--host", "127.0.0.1", "-p", "0", "-v", "--credentials"]);
         let mut process = Process::start("mosca", command.arg(&file));
-        let port = process.wait_for("line with its port", |line| {
-            let Line::Out(line) = line else { return None };
-            line.rsplit_once(':')?.1.parse().ok()
-        });
+        let port = process.port("mqtt");
         Self {
             process,
             port,

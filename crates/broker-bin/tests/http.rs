@@ -10,10 +10,12 @@
     reason = "all of this is a test, and uses only a part of what the real clients need"
 )]
 
+#[path = "real_clients/mqttjs.rs"]
+mod mqttjs;
 #[path = "real_clients/process.rs"]
 mod process;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use process::{Line, Process};
@@ -25,14 +27,7 @@ fn start(arguments: &[&str], schemes: &[&str]) -> (Process, Vec<u16>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
     let command = command.args(["--host", "127.0.0.1"]).args(arguments);
     let mut process = Process::start("mosca", command);
-    let ports = schemes.iter().map(|scheme| {
-        let start = format!(" listening: {scheme}://127.0.0.1:");
-        process.wait_for("line with its port", |line| {
-            let Line::Out(line) = line else { return None };
-            line.split_once(&start)?.1.parse().ok()
-        })
-    });
-    let ports = ports.collect();
+    let ports = schemes.iter().map(|scheme| process.port(scheme)).collect();
     (process, ports)
 }
 
@@ -169,34 +164,14 @@ fn mqttjs_talks_to_the_port_that_serves_files() {
     let (_folder, public, _) = pages("http-mqttjs");
     let arguments = ["-p", "0", "--http-port", "0", "--http-static", &public];
     let (_mosca, ports) = start(&arguments, &["mqtt", "http"]);
-    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let program = program.join("tests/clients/mqttjs_client.js");
-    let node_path = std::env::var_os("MOSCA_TEST_NODE_PATH");
-    let node_path = node_path.unwrap_or_else(|| {
-        panic!("MOSCA_TEST_NODE_PATH is not set: `cargo xtask tools` prints what it should be")
-    });
     for version in ["3.1", "3.1.1", "5"] {
-        let mqttjs = |what: &str| {
-            let mut command = Command::new("node");
-            command.env("NODE_PATH", &node_path).arg(&program).arg(what);
+        let client = || {
+            let mut command = mqttjs::command();
             command.args(["--port", &ports[1].to_string(), "--websocket"]);
-            command.args(["--qos", "2", "--version", version, "--id", what]);
+            command.args(["--qos", "2", "--version", version]);
             command
         };
-        let mut command = mqttjs("sub");
-        let mut subscriber = Process::start("MQTT.js", command.args(["--filter", "a/#"]));
-        let line = |words: &'static str| {
-            move |line: &Line| match line {
-                Line::Out(line) if line.contains(words) => Some(line.clone()),
-                _ => None,
-            }
-        };
-        subscriber.wait_for("subscription", line("\"subscribed\""));
-        let mut command = mqttjs("pub");
-        let command = command.args(["--topic", "a/b"]);
-        Process::start_with_input("MQTT.js", command, b"hello\n".to_vec()).succeed();
-        let message = subscriber.wait_for("message", line("\"message\""));
-        assert!(message.contains("68656c6c6f"), "{message}");
+        mqttjs::talk(client(), client());
     }
 }
 

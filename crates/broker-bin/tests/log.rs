@@ -88,14 +88,7 @@ fn clients_write_no_lines_of_their_own_into_the_log() {
     let arguments = ["-p", "0", "--http-port", "0", "--host", "127.0.0.1"];
     command.args(arguments).arg("--very-verbose");
     let mut process = Process::start("mosca", &mut command);
-    let mut port = |scheme: &str| -> u16 {
-        let start = format!(" listening: {scheme}://127.0.0.1:");
-        process.wait_for("line with its port", |line| {
-            let Line::Out(line) = line else { return None };
-            line.split_once(&start)?.1.parse().ok()
-        })
-    };
-    let (mqtt, ws) = (port("mqtt"), port("ws"));
+    let (mqtt, ws) = (process.port("mqtt"), process.port("ws"));
     let long = "\u{1b}".repeat(20_000);
     for text in HOSTILE.into_iter().chain([&long[..]]) {
         for version in [Version::V31, Version::V311, Version::V5] {

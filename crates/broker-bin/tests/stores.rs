@@ -32,10 +32,7 @@ fn mosca(arguments: &[&str]) -> Process {
 /// A broker on a free port with these arguments, and its port.
 fn broker(arguments: &[&str]) -> (Process, u16) {
     let mut process = mosca(&[&["-p", "0", "--host", "127.0.0.1"], arguments].concat());
-    let port = process.wait_for("line with its port", |line| match line {
-        Line::Out(line) => line.rsplit_once(':')?.1.parse().ok(),
-        Line::Err(_) => None,
-    });
+    let port = process.port("mqtt");
     (process, port)
 }
 

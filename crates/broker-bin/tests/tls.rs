@@ -10,11 +10,13 @@
     reason = "all of this is a test, and uses only a part of what the real clients need"
 )]
 
+#[path = "real_clients/mqttjs.rs"]
+mod mqttjs;
 #[path = "real_clients/process.rs"]
 mod process;
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use process::{Line, PATIENCE, Process, Signal};
@@ -32,14 +34,7 @@ impl Broker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
         let command = command.args(["--host", "127.0.0.1", "-v"]).args(arguments);
         let mut process = Process::start("mosca", command);
-        let ports = schemes.iter().map(|scheme| {
-            let start = format!(" listening: {scheme}://127.0.0.1:");
-            process.wait_for("line with its port", |line| {
-                let Line::Out(line) = line else { return None };
-                line.split_once(&start)?.1.parse().ok()
-            })
-        });
-        let ports = ports.collect();
+        let ports = schemes.iter().map(|scheme| process.port(scheme)).collect();
         Self { process, ports }
     }
 
@@ -190,35 +185,16 @@ fn mqttjs_talks_over_tls_and_over_websockets_over_tls() {
         ],
         &["mqtts", "wss"],
     );
-    let program = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
-    let program = program.join("tests/clients/mqttjs_client.js");
-    let node_path = std::env::var_os("MOSCA_TEST_NODE_PATH");
-    let node_path = node_path.unwrap_or_else(|| {
-        panic!("MOSCA_TEST_NODE_PATH is not set: `cargo xtask tools` prints what it should be")
-    });
-    let mqttjs = |what: &str, port: u16, is_web: bool| {
-        let mut command = Command::new("node");
-        command.env("NODE_PATH", &node_path).arg(&program).arg(what);
-        command.args(["--port", &port.to_string(), "--qos", "2", "--version", "5"]);
-        command.args(["--ca", text(&authority.certificate), "--id", what]);
-        command.args(is_web.then_some("--websocket"));
+    let client = |index: usize| {
+        let mut command = mqttjs::command();
+        command.args(["--port", &broker.ports[index].to_string()]);
+        command.args(["--qos", "2", "--version", "5"]);
+        command.args(["--ca", text(&authority.certificate)]);
+        command.args((index == 1).then_some("--websocket"));
         command
     };
     for (subscribes, publishes) in [(0, 1), (1, 0)] {
-        let mut command = mqttjs("sub", broker.ports[subscribes], subscribes == 1);
-        let mut subscriber = Process::start("MQTT.js", command.args(["--filter", "a/#"]));
-        let line = |words: &'static str| {
-            move |line: &Line| match line {
-                Line::Out(line) if line.contains(words) => Some(line.clone()),
-                _ => None,
-            }
-        };
-        subscriber.wait_for("subscription", line("\"subscribed\""));
-        let mut command = mqttjs("pub", broker.ports[publishes], publishes == 1);
-        let command = command.args(["--topic", "a/b"]);
-        Process::start_with_input("MQTT.js", command, b"hello\n".to_vec()).succeed();
-        let message = subscriber.wait_for("message", line("\"message\""));
-        assert!(message.contains("68656c6c6f"), "{message}");
+        mqttjs::talk(client(subscribes), client(publishes));
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
 
+use crate::mqttjs;
 use crate::process::PATIENCE;
 use crate::site::{Scheme, Site};
 
 #[test]
 fn the_script_is_that_of_the_package_behind_its_license() {
-    let modules = std::env::var_os("MOSCA_TEST_NODE_PATH").unwrap_or_else(|| {
-        panic!("MOSCA_TEST_NODE_PATH is not set: `cargo xtask tools` prints what it should be")
-    });
-    let package = PathBuf::from(modules).join("mqtt");
+    let package = mqttjs::from_environment("MOSCA_TEST_NODE_PATH").join("mqtt");
     let file = |name| std::fs::read_to_string(package.join(name)).unwrap();
     let (license, script) = (file("LICENSE.md"), file("dist/mqtt.min.js"));
     assert!(license.contains("Permission is hereby granted, free of charge"));

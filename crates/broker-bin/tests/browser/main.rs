@@ -14,6 +14,8 @@
     reason = "all of this is a test, and uses only a part of what the real clients need"
 )]
 
+#[path = "../real_clients/mqttjs.rs"]
+mod mqttjs;
 #[path = "../real_clients/process.rs"]
 mod process;
 

@@ -8,7 +8,7 @@ use test_servers::Folder;
 use test_servers::certificates::{Authority, Issued, Subject};
 
 use crate::page::NAME;
-use crate::process::{Line, Process, Signal};
+use crate::process::{Process, Signal};
 
 /// How the pages are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,9 +125,6 @@ fn run(
     std::fs::write(&config, json!({ "interfaces": [interface] }).to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
     let mut process = Process::start("mosca", command.arg("-v").arg("--config").arg(config));
-    let port = process.wait_for("line with its port", |line| {
-        let Line::Out(line) = line else { return None };
-        line.split_once("://127.0.0.1:")?.1.parse().ok()
-    });
+    let port = process.port(scheme.name());
     (process, port)
 }

@@ -32,13 +32,7 @@ impl Broker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
         command.args(["--port", "0", "--ws-port", "0", "--host", "127.0.0.1", "-v"]);
         let mut process = Process::start("mosca", &mut command);
-        let [port, websocket_port] = ["mqtt", "ws"].map(|scheme| {
-            let start = format!(" listening: {scheme}://127.0.0.1:");
-            process.wait_for("line with its port", |line| {
-                let Line::Out(line) = line else { return None };
-                line.split_once(&start)?.1.parse().ok()
-            })
-        });
+        let [port, websocket_port] = ["mqtt", "ws"].map(|scheme| process.port(scheme));
         Self {
             process,
             port,

@@ -9,6 +9,7 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     unreachable_pub,
+    dead_code,
     reason = "all of this is a test"
 )]
 
@@ -16,6 +17,7 @@ mod broker;
 mod client;
 mod matrix;
 mod mosquitto;
+mod mqttjs;
 mod process;
 mod scenarios;
 mod scripted;

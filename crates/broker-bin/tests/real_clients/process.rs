@@ -111,6 +111,15 @@ impl Process {
         panic!("{}: ended before {what}{}", self.name, self.transcript());
     }
 
+    /// The port at 127.0.0.1 that the `mosca` command tells of next for this scheme.
+    pub fn port(&mut self, scheme: &str) -> u16 {
+        let start = format!(" listening: {scheme}://127.0.0.1:");
+        self.wait_for("line with its port", |line| {
+            let Line::Out(line) = line else { return None };
+            line.split_once(&start)?.1.parse().ok()
+        })
+    }
+
     /// Its number for the system.
     #[allow(dead_code, reason = "the tests of the command alone ask for it")]
     pub fn id(&self) -> u32 {

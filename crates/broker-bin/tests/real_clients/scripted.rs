@@ -1,7 +1,6 @@
 //! paho-mqtt and MQTT.js, through the two small programs in `tests/clients` that take the same
 //! arguments and report the same JSON lines.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -9,6 +8,7 @@ use serde_json::Value;
 use crate::client::{
     Client, Event, Maker, Message, Payload, Properties, Publish, Subscribe, Transport, Will,
 };
+use crate::mqttjs;
 
 pub fn subscribe(port: u16, client: Client, what: &Subscribe) -> Command {
     let mut command = program(client, "sub", port, &what.id, what.qos);
@@ -84,36 +84,20 @@ pub fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn program(client: Client, what: &str, port: u16, id: &str, qos: u8) -> Command {
-    // As it is when the test runs: another checkout may share the target directory.
-    let programs =
-        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/clients");
     let mut command = match client.maker {
         Maker::Paho => {
-            let mut command = Command::new(from_environment("MOSCA_TEST_PYTHON"));
+            let mut command = Command::new(mqttjs::from_environment("MOSCA_TEST_PYTHON"));
             // Without -B, python leaves its cache in the source tree.
-            command.arg("-B").arg(programs.join("paho_client.py"));
+            command
+                .arg("-B")
+                .arg(mqttjs::programs().join("paho_client.py"));
             command
         }
-        Maker::MqttJs => {
-            let mut command = Command::new("node");
-            command.env("NODE_PATH", from_environment("MOSCA_TEST_NODE_PATH"));
-            command.arg(programs.join("mqttjs_client.js"));
-            command
-        }
+        Maker::MqttJs => mqttjs::command(),
         Maker::Mosquitto => panic!("mosquitto's clients are programs of their own"),
     };
     command.args([what, "--version", client.version.number(), "--id", id]);
     command.args(["--port", &port.to_string(), "--qos", &qos.to_string()]);
     command.args((client.transport == Transport::WebSocket).then_some("--websocket"));
     command
-}
-
-fn from_environment(name: &str) -> PathBuf {
-    match std::env::var_os(name) {
-        Some(path) => path.into(),
-        None => panic!(
-            "{name} is not set: run `cargo xtask test`, which installs the MQTT clients, or \
-             `cargo xtask tools` and set what it prints"
-        ),
-    }
 }
