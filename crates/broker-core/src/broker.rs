@@ -252,7 +252,14 @@ impl Broker {
             counters: &self.counters,
             now,
             has_lasting_store: self.has_lasting_store(),
+            asks: self.asks_to_forward(),
         }
+    }
+
+    /// Whether somebody has to be asked before a message goes out.
+    #[inline]
+    pub(crate) fn asks_to_forward(&self) -> bool {
+        self.wants(|wanted| wanted.authorize_forward)
     }
 
     pub(crate) fn node(&self) -> &Arc<str> {

@@ -26,6 +26,7 @@ mod context;
 mod disconnect;
 mod exchange;
 mod extras;
+mod forward;
 mod in_steps;
 mod last_words;
 mod loading;
@@ -59,6 +60,7 @@ use last_words::LastWords;
 use loading::Loading;
 use origin::Origin;
 pub(crate) use replay::Replays;
+use replay::has_room_for_replay;
 
 /// One network connection; see the [crate's text](crate) for how it is driven.
 #[derive(Debug)]
@@ -209,7 +211,8 @@ impl Connection {
             Phase::Connected(connected) => {
                 let asking = connected.asking().map(|asking| asking.until);
                 let reauthentication = connected.reauthentication_until();
-                asking.into_iter().chain(reauthentication).min()
+                let until = asking.into_iter().chain(reauthentication);
+                until.chain(connected.forwarding_until()).min()
             }
             Phase::Closing { .. } => None,
         }
@@ -217,6 +220,7 @@ impl Connection {
 
     /// The time has come that [`poll_timeout`](Self::poll_timeout) named.
     pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.give_up_forwarding(now, effects);
         if let Phase::Connected(connected) = &mut self.phase
             && connected.asking().is_some_and(|asking| asking.until <= now)
         {
@@ -461,9 +465,15 @@ impl Connected {
             self.check_hold(&state)?;
         }
         self.session.advance(&mut state, broker.rules(now), effects);
+        if broker.asks_to_forward() {
+            drop(state);
+            self.forward(broker, now, waker, effects);
+            state = self.session.state();
+            self.check_hold(&state)?;
+            self.look_again(&mut state, broker.rules(now), waker, effects);
+        }
         let asleep = state.outbox.is_empty();
-        let window = state.window(broker.options().max_inflight);
-        if asleep && state.replays.is_some() && state.outgoing.len() < window {
+        if asleep && state.replays.is_some() && has_room_for_replay(&state, broker) {
             // Nothing was found yet, but the search is not over: let others run first.
             waker.wake_by_ref();
         }

@@ -109,10 +109,14 @@ pub trait Hooks: Send + Sync {
         Verdict::Ready(SubscribeVerdict::Allow)
     }
 
-    /// A message is about to be sent to a client: live, retained, or from its queue. Asked on the task
-    /// of the client that receives, once for each client and message.
+    /// A message is about to be sent to a client: live, retained, or from its queue. What comes behind
+    /// it waits for the verdict, and nothing else of the client does.
     ///
-    /// **No broker asks this yet**: whatever it would answer, messages are sent.
+    /// Asked when it is the message's turn, once for each client and message. What was sent and not
+    /// acknowledged is sent again as it was. Only a broker that starts again over its store, or has
+    /// read a session from it once more, asks about messages that were sent before: to those a hook
+    /// should answer as it has. A message whose verdict was awaited when the connection ended is asked
+    /// about on the next one, or for another member of its shared subscription.
     fn authorize_forward(
         &self,
         client: &Arc<Client>,

@@ -22,8 +22,10 @@
 
 mod delivery;
 mod filters;
+mod forward;
 mod incoming;
 mod outgoing;
+mod packet;
 mod settled;
 mod terms;
 
@@ -47,8 +49,9 @@ use crate::will::Will;
 
 pub(crate) use delivery::DeliveryEffects;
 pub(crate) use filters::{Filters, Held, HeldIter};
+pub(crate) use forward::Decision;
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Acknowledged, Move, Outgoing, Parcel, QueueWindow, TailPage};
+pub(crate) use outgoing::{Acknowledged, Candidate, Move, Outgoing, Parcel, QueueWindow, TailPage};
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
 
 /// The epoch of a connection with which its session has begun. One that finds a session has a later

@@ -3,12 +3,15 @@
 
 #![expect(clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use broker_core::{Broker, BrokerOptions, CloseCause, Connection, Effects, Output, Timestamp};
+use broker_core::{
+    Broker, BrokerOptions, Client, CloseCause, Connection, Effects, ForwardRequest, ForwardVerdict,
+    HookSet, Hooks, Outbox, Output, Timestamp, Verdict,
+};
 use mqtt_codec::{
     Connect, Decoded, Packet, PacketId, Properties, PropertiesBuf, Property, PubAck, Publish, QoS,
     Subscribe, SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf,
@@ -46,6 +49,10 @@ impl Random {
 
 /// The driver's duty, without a store.
 fn settle(connection: &mut Connection, now: Timestamp, effects: &mut Effects) {
+    // Where there are hooks, CONNECT is settled here.
+    let mut nobody = Context::from_waker(Waker::noop());
+    let settled = connection.poll_verdict(now, &mut nobody, effects);
+    assert!(settled.is_ready(), "nobody thinks about who comes in");
     effects.batch().drain().for_each(drop);
     connection.handle_committed_now(now, effects);
     while let Output::Write(outbox) = connection.poll_output(now, Waker::noop(), effects) {
@@ -146,11 +153,127 @@ fn work(seed: u64, broker: &Arc<Broker>, clock: &AtomicU64) {
     }
 }
 
+/// A hook that answers one question after the other in each way that there is.
+#[derive(Default)]
+struct Judge(AtomicU64);
+
+impl Hooks for Judge {
+    fn wanted(&self) -> HookSet {
+        HookSet {
+            authorize_forward: true,
+            ..HookSet::NONE
+        }
+    }
+
+    fn authorize_forward(
+        &self,
+        _client: &Arc<Client>,
+        forward: &ForwardRequest<'_>,
+    ) -> Verdict<ForwardVerdict> {
+        let message = Arc::clone(forward.message);
+        match self.0.fetch_add(1, Ordering::Relaxed) % 4 {
+            0 => Verdict::Ready(ForwardVerdict::Allow),
+            1 => Verdict::Ready(ForwardVerdict::Deny),
+            2 => Verdict::Ready(ForwardVerdict::Replace(message)),
+            _ => Verdict::pending(async move {
+                think().await;
+                ForwardVerdict::Replace(message)
+            }),
+        }
+    }
+}
+
+/// Is ready when it is asked for the second time.
+async fn think() {
+    let mut asked = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut asked, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[test]
 fn threads_that_fight_over_sessions_leave_nothing_behind() {
+    fight(None);
+}
+
+#[test]
+fn nor_do_they_where_somebody_decides_on_each_message() {
+    let judge = Arc::new(Judge::default());
+    fight(Some(Arc::clone(&judge) as _));
+    assert!(judge.0.load(Ordering::Relaxed) > 0, "it was asked");
+}
+
+/// Tells a thread that it was woken.
+struct Bell(mpsc::Sender<()>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // Who has seen all that he wants does not listen any more.
+        let _heard = self.0.send(());
+    }
+}
+
+/// The receiver does nothing unless it is woken, and is so for all that it is to be asked about.
+#[test]
+fn whoever_is_to_be_asked_about_is_woken() {
+    const PUBLISHERS: u64 = 2;
+    const MESSAGES: u64 = 5_000;
+    let judge = Arc::new(Judge::default());
+    let hooks: Arc<dyn Hooks> = Arc::clone(&judge) as _;
+    let broker = Broker::new(BrokerOptions {
+        hooks: Some(hooks),
+        max_inflight: 4,
+        ..Default::default()
+    });
+    let now = Timestamp::from_millis(1_000_000);
+    let mut effects = Effects::new();
+    let mut receiver = join(&broker, "receiver", now, &mut effects);
+    let (bell, calls) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Bell(bell)));
+    let publishers: Vec<_> = (0..PUBLISHERS)
+        .map(|number| {
+            let broker = Arc::clone(&broker);
+            std::thread::spawn(move || {
+                let qualities = [QoS::AtMostOnce, QoS::AtLeastOnce].into_iter().cycle();
+                let messages = (0..MESSAGES).zip(qualities);
+                let messages = messages.map(|(message, qos)| (qos, message.to_string()));
+                publish(&broker, number, messages, || now);
+            })
+        })
+        .collect();
+    while judge.0.load(Ordering::Relaxed) < PUBLISHERS * MESSAGES {
+        while let Output::Write(outbox) = receiver.poll_output(now, &waker, &mut effects) {
+            for packet_id in publications(outbox).filter_map(|(id, _)| id) {
+                let puback = Packet::PubAck(PubAck::new(packet_id));
+                receiver.handle_packet(now, puback, &mut effects);
+            }
+            effects.batch().drain().for_each(drop);
+            receiver.handle_committed_now(now, &mut effects);
+        }
+        if judge.0.load(Ordering::Relaxed) < PUBLISHERS * MESSAGES {
+            let called = calls.recv_timeout(Duration::from_secs(60));
+            called.expect("somebody calls within a minute");
+        }
+    }
+    for publisher in publishers {
+        publisher.join().expect("no thread has panicked");
+    }
+    receiver.close(now, CloseCause::ConnectionLost, &mut effects);
+    settle(&mut receiver, now, &mut effects);
+    broker.check_invariants();
+    assert_eq!(broker.counters().dropped_slow_reader.get(), 0);
+}
+
+fn fight(hooks: Option<Arc<dyn Hooks>>) {
     let options = BrokerOptions {
         max_inflight: 3,
         max_queued_messages: 10,
+        hooks,
         ..Default::default()
     };
     let broker = Broker::new(options);
@@ -218,28 +341,13 @@ fn members_that_come_and_go_lose_nothing_of_what_they_share() {
         .map(|number| {
             let (broker, clock) = (Arc::clone(&broker), Arc::clone(&clock));
             std::thread::spawn(move || {
-                let mut effects = Effects::new();
-                let mut connection = Connection::new(&broker, now(&clock));
-                let client = format!("publisher-{number}");
-                let connect = Connect::new(Version::V311, &client);
-                connection.handle_packet(now(&clock), Packet::Connect(connect), &mut effects);
-                settle(&mut connection, now(&clock), &mut effects);
-                for message in 0..MESSAGES {
-                    let payload = (number * MESSAGES + message).to_string();
-                    let publish = Publish {
-                        qos: QoS::AtLeastOnce,
-                        packet_id: Some(PacketId::MIN),
-                        ..Publish::new("a", payload.as_bytes())
-                    };
-                    connection.handle_packet(now(&clock), Packet::Publish(publish), &mut effects);
-                    settle(&mut connection, now(&clock), &mut effects);
-                }
-                connection.close(now(&clock), CloseCause::ConnectionLost, &mut effects);
-                settle(&mut connection, now(&clock), &mut effects);
+                let messages = (0..MESSAGES).map(|message| number * MESSAGES + message);
+                let messages = messages.map(|payload| (QoS::AtLeastOnce, payload.to_string()));
+                publish(&broker, number, messages, || now(&clock));
             })
         })
         .collect();
-    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let done = Arc::new(AtomicBool::new(false));
     let members: Vec<_> = (1..=MEMBERS)
         .map(|number| {
             let (broker, clock) = (Arc::clone(&broker), Arc::clone(&clock));
@@ -315,6 +423,55 @@ fn join(broker: &Arc<Broker>, name: &str, now: Timestamp, effects: &mut Effects)
     member
 }
 
+/// Connects, publishes all of this to "a", and goes.
+fn publish(
+    broker: &Arc<Broker>,
+    number: u64,
+    messages: impl Iterator<Item = (QoS, String)>,
+    now: impl Fn() -> Timestamp,
+) {
+    let mut effects = Effects::new();
+    let mut connection = Connection::new(broker, now());
+    let client = format!("publisher-{number}");
+    let connect = Connect::new(Version::V311, &client);
+    connection.handle_packet(now(), Packet::Connect(connect), &mut effects);
+    settle(&mut connection, now(), &mut effects);
+    for (qos, payload) in messages {
+        let publish = Publish {
+            qos,
+            packet_id: (qos != QoS::AtMostOnce).then_some(PacketId::MIN),
+            ..Publish::new("a", payload.as_bytes())
+        };
+        connection.handle_packet(now(), Packet::Publish(publish), &mut effects);
+        settle(&mut connection, now(), &mut effects);
+    }
+    connection.close(now(), CloseCause::ConnectionLost, &mut effects);
+    settle(&mut connection, now(), &mut effects);
+}
+
+/// The messages that are in there: identifier and payload of each.
+fn publications(mut outbox: Outbox) -> impl Iterator<Item = (Option<PacketId>, String)> {
+    let mut bytes = Vec::new();
+    while !outbox.is_empty() {
+        let mut slices = [std::io::IoSlice::new(&[])];
+        outbox.slices(&mut slices);
+        let [slice] = slices;
+        let length = slice.len();
+        bytes.extend_from_slice(&slice);
+        outbox.advance(length);
+    }
+    let mut found = Vec::new();
+    let mut rest = bytes.as_slice();
+    while let Ok(Decoded::Packet { packet, size }) = decode(rest, Version::V311, usize::MAX) {
+        if let Packet::Publish(publish) = packet {
+            let payload = String::from_utf8_lossy(publish.payload).into_owned();
+            found.push((publish.packet_id, payload));
+        }
+        rest = rest.get(size..).expect("a part of it");
+    }
+    found.into_iter()
+}
+
 /// Reads what has come to a member, and acknowledges it. Returns how many messages they were.
 fn take(
     member: &mut Connection,
@@ -323,25 +480,11 @@ fn take(
     seen: &[AtomicU64],
 ) -> usize {
     let mut ids = Vec::new();
-    while let Output::Write(mut outbox) = member.poll_output(now, Waker::noop(), effects) {
-        let mut bytes = Vec::new();
-        while !outbox.is_empty() {
-            let mut slices = [std::io::IoSlice::new(&[])];
-            outbox.slices(&mut slices);
-            let [slice] = slices;
-            let length = slice.len();
-            bytes.extend_from_slice(&slice);
-            outbox.advance(length);
-        }
-        let mut rest = bytes.as_slice();
-        while let Ok(Decoded::Packet { packet, size }) = decode(rest, Version::V311, usize::MAX) {
-            if let Packet::Publish(publish) = packet {
-                let number = String::from_utf8_lossy(publish.payload);
-                let number: usize = number.parse().expect("a number");
-                ids.push((publish.packet_id.expect("QoS 1"), number));
-            }
-            rest = rest.get(size..).expect("a part of it");
-        }
+    while let Output::Write(outbox) = member.poll_output(now, Waker::noop(), effects) {
+        ids.extend(publications(outbox).map(|(id, payload)| {
+            let number: usize = payload.parse().expect("a number");
+            (id.expect("QoS 1"), number)
+        }));
         effects.batch().drain().for_each(drop);
         member.handle_committed_now(now, effects);
     }

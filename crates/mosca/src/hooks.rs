@@ -88,7 +88,7 @@ pub trait AsyncHooks: Send + Sync + 'static {
         async { SubscribeVerdict::Allow }
     }
 
-    /// A message is about to be sent to a client; see [`Hooks::authorize_forward`]. Not asked yet.
+    /// A message is about to be sent to a client; see [`Hooks::authorize_forward`].
     fn authorize_forward(
         &self,
         client: Arc<Client>,

@@ -310,6 +310,7 @@ fn extras(
             declines_problem_information,
             topic_aliases: InboundAliases::default(),
             refill: None,
+            forwarding: None,
             authenticated: granted.map(Granted::into_authenticated),
             certified,
             client,

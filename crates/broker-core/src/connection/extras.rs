@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::asking::Asking;
 use super::authenticate::Authenticated;
+use super::forward::Forwarding;
 use super::in_steps::Unfinished;
 use super::topic_cache::TopicCache;
 use crate::broker::Load;
@@ -33,4 +34,6 @@ pub(super) struct Extras {
     pub(super) unfinished: Option<Box<Unfinished>>,
     /// More of a long queue that is being read from the store.
     pub(super) refill: Option<Load>,
+    /// What is about to be sent, and hooks think about.
+    pub(super) forwarding: Option<Box<Forwarding>>,
 }

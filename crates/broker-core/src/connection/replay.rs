@@ -15,6 +15,7 @@ use super::Connected;
 use crate::broker::Broker;
 use crate::effects::Effects;
 use crate::persistence::SubscriptionIds;
+use crate::session::State;
 use crate::{Message, Timestamp};
 
 /// Bytes in the outbox up to which more retained messages are added.
@@ -101,7 +102,7 @@ impl Connected {
         effects: &mut Effects,
     ) {
         let mut steps = 0;
-        while self.has_room_for_replay(broker)
+        while self.may_replay(broker)
             && let Some(mut first) = replays.waiting.first_entry()
         {
             let replay = first.get_mut();
@@ -122,12 +123,16 @@ impl Connected {
         }
     }
 
-    fn has_room_for_replay(&self, broker: &Broker) -> bool {
+    fn may_replay(&self, broker: &Broker) -> bool {
         let state = self.session.state();
-        state.is_current(self.epoch)
-            && state.outbox.len() < OUTBOX_LOW_BYTES
-            && state.outgoing.len() < state.window(broker.options().max_inflight)
+        state.is_current(self.epoch) && has_room_for_replay(&state, broker)
     }
+}
+
+/// Whether more retained messages may be added to what the client is to be sent.
+pub(super) fn has_room_for_replay(state: &State, broker: &Broker) -> bool {
+    state.outbox_bytes() < OUTBOX_LOW_BYTES
+        && state.outgoing.len() < state.window(broker.options().max_inflight)
 }
 
 impl Replay {

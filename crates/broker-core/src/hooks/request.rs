@@ -27,7 +27,7 @@ pub struct HookSet {
     pub authorize_publish: bool,
     /// [`authorize_subscribe`](crate::Hooks::authorize_subscribe).
     pub authorize_subscribe: bool,
-    /// [`authorize_forward`](crate::Hooks::authorize_forward), which no broker asks yet.
+    /// [`authorize_forward`](crate::Hooks::authorize_forward).
     pub authorize_forward: bool,
     /// [`notify`](crate::Hooks::notify) of [`Event::Connected`].
     pub connected: bool,
@@ -402,9 +402,13 @@ pub enum ForwardVerdict {
     /// It is sent.
     Allow,
     /// This one is sent instead, at the same quality of service, or a lower one if it has a lower one.
+    /// The retain flag is the same too, unless that of this message differs from that of the message that
+    /// was published. One whose topic is no topic name is not sent, and counted (`hook_failures`). What is
+    /// kept, in queues and as a retained message, is what was published.
     Replace(Arc<Message>),
     /// It is not sent to this client, and counted (`denied_forwards`). To its session it is as if it had
-    /// been acknowledged.
+    /// been acknowledged: it takes no place in the client's window, leaves the store, and if it came by a
+    /// shared subscription no other member gets it.
     Deny,
 }
 

@@ -6,18 +6,17 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
+use mqtt_codec::{PacketId, QoS};
 
-use super::outgoing::{Entry, Next};
+use super::outgoing::Next;
+use super::packet::{entry_head, naming_that_fits, put_publish};
 use super::terms::{Origin, Refused, Rules, Share, Terms};
 use super::{Link, QueueWindow, Session, State};
 use crate::effects::{Change, Effects, Release};
-use crate::frame::{Head, put_pubrel};
-use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
+use crate::frame::put_pubrel;
 use crate::persistence::{Batch, InflightStage, Operation};
-use crate::publication::{PreparedPacket, Publication, remaining_secs};
+use crate::publication::{PreparedPacket, Publication};
 use crate::topic_aliases::Naming;
-use crate::{Message, Timestamp};
 
 impl Session {
     /// Hands a message to the session.
@@ -34,6 +33,9 @@ impl Session {
         let mut state = self.state();
         if state.ended {
             return Err(Refused::Away);
+        }
+        if rules.asks {
+            return self.deliver_asking(&mut state, publication, terms, rules, effects);
         }
         if terms.qos == QoS::AtMostOnce
             && !self.queues_at_most_once(&state, publication, terms, rules)
@@ -56,7 +58,7 @@ impl Session {
     /// Whether a message at QoS 0 is to go through the queue: because there is nobody to send it to,
     /// or because others wait that must not be overtaken.
     #[inline]
-    fn queues_at_most_once(
+    pub(super) fn queues_at_most_once(
         &self,
         state: &State,
         publication: &Publication<'_>,
@@ -73,7 +75,7 @@ impl Session {
     /// Puts a message into a session that is kept in the store, or one that may go back to where it
     /// comes from. It goes out when the batch has been committed.
     #[inline(never)]
-    fn enqueue(
+    pub(super) fn enqueue(
         self: &Arc<Self>,
         state: &mut State,
         publication: &mut Publication<'_>,
@@ -142,18 +144,31 @@ impl Session {
         rules: Rules<'_>,
         effects: &mut Effects,
     ) {
-        while !state.outgoing.is_emitted() {
-            self.admit(state, rules, effects);
-            // What is dropped on the way out makes room in the window.
-            if !self.emit(state, rules, effects) {
-                break;
-            }
+        // Mostly there is nothing.
+        if !state.outgoing.is_emitted() {
+            self.admit_and_emit(state, &rules, effects);
         }
         self.set_owed(state.outgoing.len());
         // Only the connection itself gets here: its task is awake, and will look for output when
         // what it has just handled is committed. Until then nobody needs to wake it.
         if let Some(link) = &mut state.link {
             link.asleep &= state.outbox.is_empty();
+        }
+    }
+
+    #[inline(never)]
+    fn admit_and_emit(
+        self: &Arc<Self>,
+        state: &mut State,
+        rules: &Rules<'_>,
+        effects: &mut Effects,
+    ) {
+        while !state.outgoing.is_emitted() {
+            self.admit(state, *rules, effects);
+            // What is dropped on the way out makes room in the window.
+            if !self.emit(state, *rules, effects, rules.options.max_outbox_bytes) {
+                break;
+            }
         }
     }
 
@@ -179,9 +194,16 @@ impl Session {
         }
     }
 
-    /// Writes what may be sent now to the outbox. True if something is done with, and the window has
-    /// room for what comes behind it.
-    fn emit(&self, state: &mut State, rules: Rules<'_>, effects: &mut Effects) -> bool {
+    /// Writes what may be sent now to the outbox, until that is so large. True if something is done
+    /// with, and the window has room for what comes behind it.
+    #[inline(always)]
+    pub(super) fn emit(
+        &self,
+        state: &mut State,
+        rules: Rules<'_>,
+        effects: &mut Effects,
+        outbox_max: usize,
+    ) -> bool {
         let State {
             link: Some(link),
             outbox,
@@ -191,9 +213,9 @@ impl Session {
         else {
             return false;
         };
-        let receive_maximum = usize::from(link.receive_maximum);
+        let mut receive_maximum = usize::from(link.receive_maximum);
         let mut dropped = false;
-        while outbox.len() < rules.options.max_outbox_bytes {
+        while outbox.len() < outbox_max {
             let Some((next, entry)) = outgoing.next(receive_maximum) else {
                 break;
             };
@@ -204,8 +226,10 @@ impl Session {
                     outbox.put(|flat| put_pubrel(flat, link.version, id));
                     outgoing.emitted(sequence, true);
                 }
+                // Until it was decided on, only PUBREL passes by.
+                Next::Publish(_) if rules.asks && entry.is_undecided() => receive_maximum = 0,
                 Next::Publish(id) => {
-                    let Some(message) = entry.message.clone() else {
+                    let Some(message) = entry.packet_message().cloned() else {
                         outgoing.discard_next();
                         continue;
                     };
@@ -315,6 +339,19 @@ impl State {
             self.put(publication, terms, packet, Some(id), effects);
             return Ok(());
         }
+        self.queue_transient(publication, terms, rules, window, effects)
+    }
+
+    /// Puts a message at QoS 1 or 2 into the queue of a session that ends with its connection.
+    #[inline]
+    pub(super) fn queue_transient(
+        &mut self,
+        publication: &mut Publication<'_>,
+        terms: &Terms<'_>,
+        rules: Rules<'_>,
+        window: usize,
+        effects: &mut DeliveryEffects<'_>,
+    ) -> Result<(), Refused> {
         if !self.has_room(publication.size_bytes(), rules) {
             return Err(Refused::QueueFull);
         }
@@ -354,8 +391,8 @@ impl State {
         packet_without_new_alias(publication, link, terms, naming)
     }
 
-    /// Whether it is still the right one for a message at QoS 1 or 2 that others could get too.
-    fn check_share(
+    /// Whether it is still the right one for a message that others could get too.
+    pub(super) fn check_share(
         &self,
         share: &Share<'_>,
         publication: &mut Publication<'_>,
@@ -409,57 +446,5 @@ fn packet_without_new_alias(
         Ok(packet)
     } else {
         Err(Refused::TooLarge)
-    }
-}
-
-/// The naming with which a packet is one that the client takes; with a new topic alias if there is
-/// room for it.
-fn naming_that_fits(link: &Link, head: &Head<'_>, scratch: &mut PropertiesBuf) -> Option<Naming> {
-    let bytes_max = link.maximum_packet_size as usize;
-    let naming = link.naming(head.topic);
-    let mut fits = |naming: &Naming| {
-        let bytes = head.named(*naming).packet_bytes(scratch);
-        bytes.is_some_and(|bytes| bytes <= bytes_max)
-    };
-    Some(naming)
-        .filter(&mut fits)
-        .or_else(|| naming.without_new_alias().filter(&mut fits))
-}
-
-/// Writes a message of the queue to the outbox.
-fn put_publish(
-    outbox: &mut Outbox,
-    head: &Head<'_>,
-    message: &Arc<Message>,
-    effects: &mut Effects,
-) {
-    outbox.reuse(&mut effects.scratch.outboxes);
-    outbox.put(|flat| head.put(flat, &mut effects.scratch.frames.properties));
-    if message.payload().len() >= SHARED_PAYLOAD_MIN {
-        outbox.put_shared(Arc::clone(message));
-    } else {
-        outbox.put(|flat| flat.extend_from_slice(message.payload()));
-    }
-}
-
-fn entry_head<'a>(
-    entry: &'a Entry,
-    message: &'a Message,
-    packet_id: PacketId,
-    version: Version,
-    now: Timestamp,
-) -> Head<'a> {
-    Head {
-        version,
-        dup: entry.sent,
-        qos: entry.qos,
-        retain: entry.retain,
-        packet_id: (entry.qos != QoS::AtMostOnce).then_some(packet_id),
-        topic: message.topic(),
-        topic_alias: None,
-        properties: message.properties(),
-        expiry_secs: remaining_secs(message.expires(), now),
-        subscription_ids: entry.subscription_ids(),
-        payload: message.payload(),
     }
 }

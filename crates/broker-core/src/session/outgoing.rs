@@ -24,6 +24,7 @@
 //! Implements sections 4.3, 4.4 and 4.6 (3.1.1 and 5.0), and 4.9 of 5.0 (flow control).
 
 mod acknowledged;
+mod asked;
 #[cfg(any(test, feature = "invariants"))]
 mod check;
 mod identifiers;
@@ -40,12 +41,13 @@ use mqtt_codec::{PacketId, QoS};
 
 use super::Terms;
 use crate::on_demand::Empty;
-use crate::persistence::SubscriptionIds;
 use crate::share::Group;
 use crate::{Message, Timestamp};
 pub(crate) use acknowledged::Acknowledged;
+use asked::Unsent;
+pub(crate) use asked::{AtMostOnce, Candidate, Place};
 use identifiers::packet_id;
-use memory::kept;
+use memory::{Aside, kept};
 pub(crate) use moving::{Move, Parcel};
 use tail::Tail;
 pub(crate) use tail::{QueueWindow, TailPage};
@@ -62,8 +64,8 @@ pub(crate) struct Entry {
     /// `None` where it will not be needed again: taken by the receiver, or sent in a session that
     /// ends with its connection.
     pub(crate) message: Option<Arc<Message>>,
-    /// `None` if there are none, as mostly.
-    subscription_ids: Option<Box<SubscriptionIds>>,
+    /// `None` if there is nothing of the kind, as mostly.
+    aside: Option<Box<Aside>>,
     /// By which shared subscription it came.
     group: Option<Arc<Group>>,
     pub(crate) qos: QoS,
@@ -75,6 +77,8 @@ pub(crate) struct Entry {
     pending: u8,
     /// Whether it was ever emitted, and so goes out with DUP the next time.
     pub(crate) sent: bool,
+    /// Whether it was decided that it may go out. It went out then.
+    asked: bool,
     /// Whether its PUBREL went out on this connection while a PUBLISH in front of it still waits.
     ahead: bool,
 }
@@ -114,6 +118,8 @@ pub(crate) struct Outgoing {
     bytes: usize,
     /// What is behind the entries in the store.
     tail: Option<Box<Tail>>,
+    /// What waits at QoS 0 for the connection of the moment.
+    unsent: Option<Box<Unsent>>,
 }
 
 impl Empty for Outgoing {
@@ -138,6 +144,7 @@ impl Outgoing {
             next_sequence: 1,
             bytes: 0,
             tail: None,
+            unsent: None,
         }
     }
 
@@ -180,7 +187,7 @@ impl Outgoing {
             sequence,
             ordinal,
             message,
-            subscription_ids: None,
+            aside: None,
             group,
             moving: false,
             qos,
@@ -188,6 +195,7 @@ impl Outgoing {
             stage: Stage::Publish,
             pending: 0,
             sent: true,
+            asked: true,
             ahead: false,
         });
         self.admitted += 1;
@@ -215,7 +223,7 @@ impl Outgoing {
             sequence,
             ordinal,
             message: Some(message),
-            subscription_ids: kept(terms.subscription_ids),
+            aside: kept(terms.subscription_ids),
             group: terms.share.map(|share| Arc::clone(share.group)),
             moving: false,
             qos: terms.qos,
@@ -227,6 +235,7 @@ impl Outgoing {
             },
             pending: u8::from(pending),
             sent: false,
+            asked: false,
             ahead: false,
         });
         self.admitted += usize::from(is_next);
@@ -283,7 +292,7 @@ impl Outgoing {
             && let Some(entry) = self.entries.get_mut(self.emitted)
         {
             match entry.stage {
-                Stage::Done => {}
+                Stage::Done => entry.ahead = false,
                 _ if entry.ahead => {
                     entry.ahead = false;
                     self.unacknowledged += 1;
@@ -327,7 +336,7 @@ impl Outgoing {
             return;
         }
         entry.sent = true;
-        if !keep_message && let Some(message) = entry.message.take() {
+        if !keep_message && let Some(message) = entry.take_message() {
             self.bytes -= message.size_bytes();
         }
         self.emitted += 1;
@@ -379,6 +388,7 @@ impl Outgoing {
     pub(crate) fn rewind(&mut self) {
         self.emitted = 0;
         self.unacknowledged = 0;
+        self.unsent = None;
         for entry in self.entries.iter_mut().take(self.admitted) {
             entry.ahead = false;
         }
@@ -405,7 +415,7 @@ impl Outgoing {
             return;
         };
         entry.stage = Stage::Done;
-        if let Some(message) = entry.message.take() {
+        if let Some(message) = entry.take_message() {
             self.bytes -= message.size_bytes();
         }
         self.inflight -= 1;

@@ -62,6 +62,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) now: Timestamp,
     /// Whether the store keeps queues that need not be in memory.
     pub(crate) has_lasting_store: bool,
+    /// Whether somebody has to be asked before a message goes out.
+    pub(crate) asks: bool,
 }
 
 impl Terms<'_> {

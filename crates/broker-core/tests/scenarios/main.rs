@@ -22,6 +22,8 @@ mod commit_failure;
 mod connect;
 mod disconnect;
 mod expiry;
+mod forward;
+mod judge;
 mod keep_alive;
 mod leaving;
 mod limits;

@@ -4,16 +4,21 @@
 //! published while a subscription matched, and what the client's application has seen of it:
 //! QoS 2 exactly once, QoS 1 at least once, both in order and complete in the end; QoS 0 at most
 //! once; nothing else.
+//!
+//! The same again with somebody who decides on each message that is about to be sent, by its number:
+//! some are refused, some sent at a lower quality or with another payload, some decided on late.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::BrokerOptions;
+use broker_core::{BrokerOptions, Message, MessageParts, Timestamp};
 use mqtt_codec::{OwnedPacket, OwnedPublish, PacketId, Property, Publish, QoS};
 use proptest::prelude::*;
 use topic_trie::{TopicFilter, TopicName};
 
 use crate::harness::*;
+use crate::judge::{Judge, Says};
 
 const CLIENTS: usize = 3;
 const TOPICS: [&str; 3] = ["a", "a/b", "b"];
@@ -75,6 +80,10 @@ enum Step {
     },
     /// With a store: the broker crashes and another one starts.
     Crash,
+    /// One of the verdicts that are awaited is given.
+    Decide {
+        which: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -101,7 +110,67 @@ fn step() -> impl Strategy<Value = Step> {
         1 => client.prop_map(|client| Step::Disconnect { client }),
         1 => prop_oneof![Just(1), Just(600)].prop_map(|secs| Step::Wait { secs }),
         1 => Just(Step::Crash),
+        3 => any::<usize>().prop_map(|which| Step::Decide { which }),
     ]
+}
+
+/// What is decided on a message, whoever is to receive it.
+fn verdict(number: u32) -> Says {
+    match number % 7 {
+        1 => Says::Deny,
+        3 => Says::Replace(at_least_once),
+        5 => Says::Replace(at_most_once),
+        6 => Says::Replace(marked),
+        _ => Says::Allow,
+    }
+}
+
+fn at_least_once(parts: MessageParts<'_>) -> Arc<Message> {
+    let qos = QoS::AtLeastOnce;
+    Message::new(MessageParts { qos, ..parts })
+}
+
+fn at_most_once(parts: MessageParts<'_>) -> Arc<Message> {
+    let qos = QoS::AtMostOnce;
+    Message::new(MessageParts { qos, ..parts })
+}
+
+/// With a payload that says so, and to another topic.
+fn marked(parts: MessageParts<'_>) -> Arc<Message> {
+    let payload = [parts.payload, MARK.as_bytes()].concat();
+    Message::new(MessageParts {
+        topic: "marked",
+        payload: &payload,
+        ..parts
+    })
+}
+
+/// Something that can be changed.
+fn parts_of_nothing() -> MessageParts<'static> {
+    MessageParts {
+        topic: "t",
+        properties: &[],
+        payload: &[],
+        qos: QoS::ExactlyOnce,
+        retain: false,
+        expires: Timestamp::MAX,
+    }
+}
+
+/// Behind the number of a message that was changed.
+const MARK: &str = "!";
+
+/// Decides on some at once, and on some when it is asked to.
+fn judge() -> Judge {
+    let judge = Judge::default();
+    judge.rule(|client, payload| {
+        let number: u32 = payload.parse().unwrap();
+        match (number + u32::from(client.ends_with('1'))) % 3 {
+            0 => Says::Wait,
+            _ => verdict(number),
+        }
+    });
+    judge
 }
 
 /// A session as the model has it: the broker's side of it and the application's.
@@ -117,9 +186,12 @@ struct Session {
     owed: Vec<(u32, QoS)>,
     /// What may arrive once.
     offered: HashSet<u32>,
+    /// What is to be sent at QoS 0 from a queue, and may arrive once.
+    lowered: HashSet<u32>,
     /// What the application has seen at QoS 1 and 2, in this order, and at QoS 0.
     seen: Vec<u32>,
     seen_at_most_once: Vec<u32>,
+    has_crashed: bool,
     /// Identifiers at QoS 2 that were received and not released: kept across connections.
     received: HashSet<PacketId>,
 }
@@ -134,6 +206,8 @@ struct Connected {
 struct World {
     net: Net,
     has_store: bool,
+    /// Who decides on what is about to be sent, if anybody does.
+    judge: Option<Judge>,
     secs: u64,
     sessions: [Option<Session>; CLIENTS],
     connected: [Option<Connected>; CLIENTS],
@@ -141,8 +215,11 @@ struct World {
 }
 
 impl World {
-    fn new(has_store: bool, window: usize) -> Self {
+    fn new(has_store: bool, window: usize, judge: Option<Judge>) -> Self {
         let options = BrokerOptions {
+            hooks: judge.clone().map(|judge| Arc::new(judge) as _),
+            // Nobody decides too late.
+            hook_timeout: Duration::from_secs(1_000_000_000),
             max_inflight: 3,
             queue_window_messages: window,
             topic_cache_entries: 2,
@@ -156,6 +233,7 @@ impl World {
         Self {
             net,
             has_store,
+            judge,
             secs: 0,
             sessions: Default::default(),
             connected: Default::default(),
@@ -212,6 +290,7 @@ impl World {
                 self.secs += secs;
             }
             Step::Crash => self.crash(),
+            Step::Decide { which } => self.decide(which),
         }
         for session in &mut self.sessions {
             if session
@@ -275,6 +354,9 @@ impl World {
         };
         assert!(!connected.client.publish(publish).is_error());
         let name = TopicName::new(TOPICS[topic]).unwrap();
+        let number = self.published;
+        let sent =
+            [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| self.sent(number, qos));
         for (session, connected) in self.sessions.iter_mut().zip(&self.connected) {
             let Some(session) = session else { continue };
             let matching = session
@@ -284,13 +366,38 @@ impl World {
             let Some(granted) = matching.map(|(_, granted)| *granted).max() else {
                 continue;
             };
-            match granted.min(qos) {
-                QoS::AtMostOnce if connected.is_some() => {
-                    session.offered.insert(self.published);
+            let delivered = granted.min(qos);
+            match sent[usize::from(delivered.as_u8())] {
+                None => {}
+                Some(QoS::AtMostOnce) if delivered > QoS::AtMostOnce => {
+                    session.lowered.insert(number);
                 }
-                QoS::AtMostOnce => {}
-                qos => session.owed.push((self.published, qos)),
+                Some(QoS::AtMostOnce) if connected.is_some() => {
+                    session.offered.insert(number);
+                }
+                Some(QoS::AtMostOnce) => {}
+                Some(qos) => session.owed.push((number, qos)),
             }
+        }
+    }
+
+    /// Gives one of the verdicts that are awaited.
+    fn decide(&self, which: usize) {
+        let Some(judge) = &self.judge else { return };
+        let waiting = judge.waiting();
+        if waiting > 0 {
+            judge.decide_as(&self.net, which % waiting, |payload| {
+                verdict(payload.parse().unwrap())
+            });
+        }
+    }
+
+    /// What a client is sent of what is delivered to it at this quality.
+    fn sent(&self, number: u32, qos: QoS) -> Option<QoS> {
+        match self.judge.as_ref().map(|_| verdict(number)) {
+            Some(Says::Deny) => None,
+            Some(Says::Replace(change)) => Some(qos.min(change(parts_of_nothing()).qos())),
+            _ => Some(qos),
         }
     }
 
@@ -303,7 +410,7 @@ impl World {
         while let Some(packet) = connected.client.try_next() {
             match packet {
                 OwnedPacket::Publish(publish) => {
-                    session.see(&publish);
+                    session.see(&publish, self.judge.is_some());
                     if publish.qos != QoS::AtMostOnce {
                         connected.open.push(publish);
                     }
@@ -361,6 +468,9 @@ impl World {
                 self.leave(number);
             }
         }
+        for session in self.sessions.iter_mut().flatten() {
+            session.has_crashed = true;
+        }
         self.net.crash_and_restart();
     }
 
@@ -375,6 +485,12 @@ impl World {
             }
             self.connect(number, true, Kind::Lasting, false);
             self.apply(&Step::AcknowledgeAll { client: number });
+            while let Some(judge) = &self.judge
+                && judge.waiting() > 0
+            {
+                self.decide(0);
+                self.apply(&Step::AcknowledgeAll { client: number });
+            }
             let session = self.sessions[number].as_ref().unwrap();
             let owed: Vec<u32> = session.owed.iter().map(|(message, _)| *message).collect();
             let mut seen = session.seen.clone();
@@ -387,18 +503,22 @@ impl World {
 
 impl Session {
     /// A message has arrived at the client.
-    fn see(&mut self, publish: &OwnedPublish) {
-        let message: u32 = String::from_utf8_lossy(&publish.payload).parse().unwrap();
+    fn see(&mut self, publish: &OwnedPublish, is_decided: bool) {
+        let payload = String::from_utf8_lossy(&publish.payload).into_owned();
+        let message: u32 = payload.trim_end_matches(MARK).parse().unwrap();
+        let is_marked = payload.ends_with(MARK);
+        let is_changed = is_decided
+            && matches!(verdict(message), Says::Replace(it) if it(parts_of_nothing()).topic() == "marked");
+        assert_eq!(is_marked, is_changed);
+        assert_eq!(is_marked, publish.topic == "marked");
         let Some(id) = publish.packet_id else {
             assert!(
-                self.offered.remove(&message),
+                self.offered.remove(&message) || self.lowered.remove(&message),
                 "{message} was offered, and once"
             );
-            assert!(
-                self.seen_at_most_once
-                    .last()
-                    .is_none_or(|last| *last < message)
-            );
+            // What comes from the queue is in the order of the queue.
+            let earlier = self.seen_at_most_once.last();
+            assert!(is_decided || earlier.is_none_or(|last| *last < message));
             self.seen_at_most_once.push(message);
             return;
         };
@@ -409,7 +529,11 @@ impl Session {
             "{message} is owed"
         );
         let is_known = self.seen.contains(&message);
-        assert_eq!(publish.dup, is_known, "DUP is right for {message}");
+        // What a crash has found waiting for its verdict has an identifier, and may have been sent for
+        // all that the next broker knows.
+        let may_say_so = is_decided && self.has_crashed;
+        let is_right = publish.dup == is_known || publish.dup && may_say_so;
+        assert!(is_right, "DUP is right for {message}");
         if publish.qos == QoS::ExactlyOnce {
             let is_new = self.received.insert(id);
             assert_eq!(is_new, !is_known, "{message} is exactly once");
@@ -437,13 +561,25 @@ proptest! {
         window in prop_oneof![Just(1), Just(3), Just(1_000)],
         steps in proptest::collection::vec(step(), 1..150),
     ) {
-        let mut world = World::new(has_store, window);
-        for client in 0..CLIENTS {
-            world.connect(client, client == 0, Kind::Lasting, false);
-        }
-        for step in &steps {
-            world.apply(step);
-        }
-        world.settle();
+        run(World::new(has_store, window, None), &steps);
     }
+
+    #[test]
+    fn and_so_it_does_where_somebody_decides_on_each_message(
+        has_store in prop::bool::weighted(0.7),
+        window in prop_oneof![Just(1), Just(3), Just(1_000)],
+        steps in proptest::collection::vec(step(), 1..150),
+    ) {
+        run(World::new(has_store, window, Some(judge())), &steps);
+    }
+}
+
+fn run(mut world: World, steps: &[Step]) {
+    for client in 0..CLIENTS {
+        world.connect(client, client == 0, Kind::Lasting, false);
+    }
+    for step in steps {
+        world.apply(step);
+    }
+    world.settle();
 }

@@ -42,7 +42,7 @@ impl Outgoing {
                 entry.stage = Stage::Release;
                 entry.pending += u8::from(pending);
                 let sequence = entry.sequence;
-                if let Some(message) = entry.message.take() {
+                if let Some(message) = entry.take_message() {
                     self.bytes -= message.size_bytes();
                 }
                 // The answer is PUBREL.

@@ -1,6 +1,6 @@
 //! What must hold of [`Outgoing`] between any two calls.
 
-use super::{DONE_MAX, Outgoing, Stage, packet_id};
+use super::{DONE_MAX, Entry, Outgoing, Stage, packet_id};
 
 impl Outgoing {
     /// Checks what must hold between any two calls; used by tests and by the fuzz target.
@@ -49,6 +49,7 @@ impl Outgoing {
         );
         self.check_ahead();
         self.check_tail();
+        self.entries.iter().for_each(check_entry);
         let ordinals: Vec<u64> = admitted().map(|entry| entry.ordinal).collect();
         let in_turn = ordinals.is_sorted_by(|a, b| a < b);
         assert!(in_turn, "identifiers are taken in turn");
@@ -65,10 +66,6 @@ impl Outgoing {
             done <= DONE_MAX + self.inflight,
             "done entries are taken out"
         );
-        for entry in &self.entries {
-            assert!(!entry.moving || (entry.pending == 1 && entry.is_shared()));
-            assert!(!entry.moving || entry.stage != Stage::Done);
-        }
         let mut seen_unsent = false;
         for entry in admitted() {
             assert!(entry.stage == Stage::Done || entry.sent || entry.stage == Stage::Publish);
@@ -112,4 +109,11 @@ impl Outgoing {
     pub(crate) fn capacity(&self) -> usize {
         self.entries.capacity()
     }
+}
+
+fn check_entry(entry: &Entry) {
+    assert!(!entry.moving || (entry.pending == 1 && entry.is_shared()));
+    assert!(!entry.moving || entry.stage != Stage::Done);
+    let is_over = entry.sent || entry.stage == Stage::Done;
+    assert!(!entry.asked || is_over, "what is decided on goes out");
 }

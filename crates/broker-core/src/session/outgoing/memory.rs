@@ -2,27 +2,50 @@
 //! the entries need while they are many.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{Entry, Outgoing};
+use crate::Message;
 use crate::persistence::SubscriptionIds;
 
 /// With room for so many entries the sequence grows in smaller steps, and gives back what it does not
 /// need.
 const LARGE: usize = 4_096;
 
+/// What few messages have.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    subscription_ids: SubscriptionIds,
+    /// What goes out in the message's place.
+    pub(super) replacement: Option<Arc<Message>>,
+}
+
 impl Entry {
     /// The subscription identifiers to be sent with it.
     pub(crate) fn subscription_ids(&self) -> &[u32] {
-        let ids = self.subscription_ids.as_deref();
-        ids.map_or(&[], SubscriptionIds::as_slice)
+        let aside = self.aside.as_deref();
+        aside.map_or(&[], |aside| aside.subscription_ids.as_slice())
+    }
+
+    /// Takes the message out, which is not needed any more.
+    #[inline]
+    pub(super) fn take_message(&mut self) -> Option<Arc<Message>> {
+        let message = self.message.take();
+        if message.is_some() {
+            self.aside = None;
+        }
+        message
     }
 }
 
 /// Subscription identifiers as an entry keeps them.
-pub(super) fn kept(ids: &SubscriptionIds) -> Option<Box<SubscriptionIds>> {
+pub(super) fn kept(ids: &SubscriptionIds) -> Option<Box<Aside>> {
     match ids {
         SubscriptionIds::None => None,
-        SubscriptionIds::One(_) | SubscriptionIds::Many(_) => Some(Box::new(ids.clone())),
+        SubscriptionIds::One(_) | SubscriptionIds::Many(_) => Some(Box::new(Aside {
+            subscription_ids: ids.clone(),
+            replacement: None,
+        })),
     }
 }
 

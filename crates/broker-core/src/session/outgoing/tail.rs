@@ -362,7 +362,7 @@ impl Outgoing {
             sequence: stored.sequence,
             ordinal,
             message: stored.message,
-            subscription_ids: kept(&stored.subscription_ids),
+            aside: kept(&stored.subscription_ids),
             group,
             moving: false,
             qos: stored.qos,
@@ -371,6 +371,7 @@ impl Outgoing {
             pending: 0,
             // Whether it was written before the end is not known; saying DUP is then right.
             sent: ordinal != 0,
+            asked: false,
             ahead: false,
         });
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::MessageParts;
+use crate::persistence::SubscriptionIds;
 use crate::persistence::{InflightStage, StoredOutgoing};
 use mqtt_codec::PacketId;
 

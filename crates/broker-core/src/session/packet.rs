@@ -1,0 +1,71 @@
+//! A message that waited in a session, as the packet that its client gets.
+
+use std::sync::Arc;
+
+use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
+
+use super::Link;
+use super::outgoing::Entry;
+use crate::effects::Effects;
+use crate::frame::Head;
+use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
+use crate::publication::remaining_secs;
+use crate::topic_aliases::Naming;
+use crate::{Message, Timestamp};
+
+/// The naming with which a packet is one that the client takes; with a new topic alias if there is
+/// room for it.
+pub(super) fn naming_that_fits(
+    link: &Link,
+    head: &Head<'_>,
+    scratch: &mut PropertiesBuf,
+) -> Option<Naming> {
+    let bytes_max = link.maximum_packet_size as usize;
+    let naming = link.naming(head.topic);
+    let mut fits = |naming: &Naming| {
+        let bytes = head.named(*naming).packet_bytes(scratch);
+        bytes.is_some_and(|bytes| bytes <= bytes_max)
+    };
+    Some(naming)
+        .filter(&mut fits)
+        .or_else(|| naming.without_new_alias().filter(&mut fits))
+}
+
+/// Writes a message of the queue to the outbox.
+pub(super) fn put_publish(
+    outbox: &mut Outbox,
+    head: &Head<'_>,
+    message: &Arc<Message>,
+    effects: &mut Effects,
+) {
+    outbox.reuse(&mut effects.scratch.outboxes);
+    outbox.put(|flat| head.put(flat, &mut effects.scratch.frames.properties));
+    if message.payload().len() >= SHARED_PAYLOAD_MIN {
+        outbox.put_shared(Arc::clone(message));
+    } else {
+        outbox.put(|flat| flat.extend_from_slice(message.payload()));
+    }
+}
+
+/// The head of the packet for a message of the queue.
+pub(super) fn entry_head<'a>(
+    entry: &'a Entry,
+    message: &'a Message,
+    packet_id: PacketId,
+    version: Version,
+    now: Timestamp,
+) -> Head<'a> {
+    Head {
+        version,
+        dup: entry.sent,
+        qos: entry.qos,
+        retain: entry.retain,
+        packet_id: (entry.qos != QoS::AtMostOnce).then_some(packet_id),
+        topic: message.topic(),
+        topic_alias: None,
+        properties: message.properties(),
+        expiry_secs: remaining_secs(message.expires(), now),
+        subscription_ids: entry.subscription_ids(),
+        payload: message.payload(),
+    }
+}
