@@ -166,6 +166,7 @@ impl<S: Network> Driver<S> {
                 continue;
             }
             let was_open = self.connection.closing().is_none();
+            let was_timed = matches!(self.stage, Stage::Timed(_));
             let blocked = match self.write(now, worker, context) {
                 Written::All => false,
                 Written::Blocked => true,
@@ -178,6 +179,10 @@ impl<S: Network> Driver<S> {
                     continue;
                 }
             };
+            if !was_timed && matches!(self.stage, Stage::Timed(_)) {
+                // Hooks think about what is to be written next, and their time is to be watched.
+                continue;
+            }
             match self.after_writing(blocked, was_open, now, worker, context) {
                 ControlFlow::Continue(true) => {}
                 ControlFlow::Continue(false) => continue,

@@ -26,6 +26,7 @@ mod bad_input;
 mod connection_limits;
 mod durable;
 mod fairness;
+mod forward;
 mod http;
 mod lifetimes;
 mod listening;
