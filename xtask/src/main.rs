@@ -9,6 +9,7 @@ mod bundle;
 mod conformance;
 mod fuzz;
 mod instructions;
+mod parity;
 mod services;
 mod step;
 mod test;
@@ -55,6 +56,9 @@ enum Command {
     Conformance {
         check: bool,
     },
+    Parity {
+        check: bool,
+    },
     Tools,
     Bundle,
     Services,
@@ -98,6 +102,7 @@ impl Command {
             "test" => parse_test(rest),
             "tidy" => no_arguments(rest).map(|()| Self::Tidy),
             "conformance" => parse_check(rest).map(|check| Self::Conformance { check }),
+            "parity" => parse_check(rest).map(|check| Self::Parity { check }),
             "instructions" => parse_check(rest).map(|check| Self::Instructions { check }),
             "tools" => no_arguments(rest).map(|()| Self::Tools),
             "bundle" => no_arguments(rest).map(|()| Self::Bundle),
@@ -118,6 +123,7 @@ impl Command {
             Self::Test { only, full } => test::run(&Workspace::find()?, &only, full),
             Self::Tidy => tidy::run(&Workspace::find()?),
             Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
+            Self::Parity { check } => parity::run(&Workspace::find()?, check),
             Self::Instructions { check } => instructions::run(&Workspace::find()?, check),
             Self::Tools => tools::run(&Workspace::find()?),
             Self::Bundle => bundle::run(&Workspace::find()?),
@@ -219,6 +225,8 @@ Usage: cargo xtask <command>
   tidy                                   the rules of the house: layers, sizes, headers, dead paths
   conformance [--check]                  run the tests of the numbered statements and write
                                          docs/conformance.md, or check that it is up to date
+  parity [--check]                       write docs/mosca-parity.md, which test of ours asks what
+                                         mosca's tests ask, or check that it is up to date
   instructions [--check]                 count the instructions of single steps and record them, or
                                          check that none costs more than is recorded
   tools                                  install the clients and tools that the tests need, and print
@@ -244,7 +252,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 19] = [
+        let cases: [(&[&str], Command); 20] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (
@@ -270,6 +278,7 @@ mod tests {
             ),
             (&["tidy"], Command::Tidy),
             (&["conformance"], Command::Conformance { check: false }),
+            (&["parity"], Command::Parity { check: false }),
             (
                 &["conformance", "--check"],
                 Command::Conformance { check: true },

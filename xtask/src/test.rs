@@ -19,7 +19,8 @@ pub enum Part {
     Tidy,
     /// All tests of the workspace, doctests and those with real clients included.
     Unit,
-    /// Of these, those of the numbered statements, and that the page about them is up to date.
+    /// Of these, those of the numbered statements, and that the page about them is up to date, as is the
+    /// one about mosca's tests.
     Conformance,
     /// Of all tests, only those with real clients and of the command.
     Clients,
@@ -117,6 +118,10 @@ pub fn run(workspace: &Workspace, only: &[Part], full: bool) -> Result<bool> {
     }
     if wanted(Part::Conformance) {
         steps.check("numbered statements", || conformance_or_error(workspace));
+        steps.check("what mosca's tests ask", || {
+            anyhow::ensure!(crate::parity::run(workspace, true)?, "see above");
+            Ok(())
+        });
     }
     if wanted(Part::Doc) {
         let mut doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
