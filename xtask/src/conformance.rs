@@ -16,7 +16,6 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 use markers::Test;
-pub use page::escaped;
 use run::{Harness, Verdicts};
 use statements::{Statement, Version};
 

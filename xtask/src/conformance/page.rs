@@ -92,7 +92,7 @@ fn of_clients(page: &mut String, report: &Report, version: Version) {
 }
 
 /// Text that may stand in a cell.
-pub fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     text.replace('|', "\\|")
         .replace('#', "\\#")
         .replace('$', "\\$")
