@@ -3,11 +3,13 @@
 //!
 //! The list is `xtask/parity/mosca.tsv`, tab-separated: the suite; the number in it; what mosca's test asks,
 //! in our words; our tests, by the names that `docs/conformance.md` would give them, with `; ` between
-//! them; and a remark, without which a row needs a test. A name that no test has is an error; that the tests
-//! pass is seen where all tests are run.
+//! them; and a remark, without which a row needs a test. The tests that `docs/migrating-from-mosca.md` names
+//! are looked for as well. A name that no test has is an error; that the tests pass is seen where all tests
+//! are run.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -16,6 +18,11 @@ use crate::workspace::Workspace;
 
 const LIST: &str = "xtask/parity/mosca.tsv";
 const PAGE: &str = "docs/mosca-parity.md";
+/// Tables in it that end with this column name tests in it.
+const GUIDE: &str = "docs/migrating-from-mosca.md";
+const GUIDES_COLUMN: &str = "shown by";
+/// The cases that every store has to pass are functions in these files.
+const CONTRACT: &str = "crates/broker-core/src/persistence/contract";
 
 /// Writes the page, or, if `check`, sees whether it is what would be written. `true` if every test that is
 /// named exists, and no row is without an answer.
@@ -24,8 +31,13 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<bool> {
         .with_context(|| format!("cannot read {LIST}"))?;
     let rows = parse(&list).context(LIST)?;
     let (tests, _) = markers::find(&workspace.root)?;
-    let titles: BTreeSet<String> = tests.iter().map(markers::Test::title).collect();
+    let mut titles: BTreeSet<String> = tests.iter().map(markers::Test::title).collect();
+    titles.extend(contract_titles(&workspace.root)?);
+    let guide = std::fs::read_to_string(workspace.root.join(GUIDE))
+        .with_context(|| format!("cannot read {GUIDE}"))?;
     let mut complaints = unknown(&rows, &titles);
+    let of_guide = named_in_guide(&guide).filter(|(_, test)| !titles.contains(*test));
+    complaints.extend(of_guide.map(|(line, test)| format!("{GUIDE}:{line}: no test `{test}`")));
     let page = render(&rows);
     let path = workspace.root.join(PAGE);
     if !check {
@@ -94,6 +106,44 @@ fn unknown(rows: &[Row<'_>], titles: &BTreeSet<String>) -> Vec<String> {
     complaints.collect()
 }
 
+/// The names of the cases that every store has to pass, as the pages have them.
+fn contract_titles(root: &Path) -> Result<Vec<String>> {
+    let mut titles = Vec::new();
+    for entry in root.join(CONTRACT).read_dir().context(CONTRACT)? {
+        let path = entry?.path();
+        let module = path.file_stem().unwrap_or_default().to_string_lossy();
+        let text = std::fs::read_to_string(&path).context(CONTRACT)?;
+        let names = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix("pub(super) fn ")?;
+            rest.split(['<', '(']).next()
+        });
+        titles.extend(names.map(|name| format!("contract {module}::{name}")));
+    }
+    Ok(titles)
+}
+
+/// The tests that the guide names, each with its line.
+fn named_in_guide(guide: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut names_tests = false;
+    let cells = guide.lines().enumerate().filter_map(move |(index, line)| {
+        let cell = line
+            .strip_suffix('|')
+            .and_then(|line| line.rsplit('|').next());
+        let Some(cell) = cell else {
+            names_tests = false;
+            return None;
+        };
+        names_tests |= cell.trim() == GUIDES_COLUMN;
+        names_tests.then_some((index + 1, cell))
+    });
+    cells.flat_map(|(line, cell)| {
+        cell.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(move |test| (line, test))
+    })
+}
+
 const HEAD: &str = "# What mosca's tests ask, and where it is asked here
 
 Written by `cargo xtask parity` from `xtask/parity/mosca.tsv`; do not edit. Each row is a test of the Node.js
@@ -157,6 +207,14 @@ mod tests {
         let page = render(&rows);
         assert!(page.contains("| 1 | It works. | `a b::c`, `a d` |  |"));
         assert!(page.contains("Rows: 2; with a test of ours: 1; with a remark alone: 1."));
+    }
+
+    #[test]
+    fn the_guide_names_tests_in_one_column_of_some_tables() {
+        let guide =
+            "| a | shown by |\n| --- | --- |\n| `x` | `a b`, `c` |\n\n| a | b |\n| x | `y` |\n";
+        let named: Vec<_> = named_in_guide(guide).collect();
+        assert_eq!(named, [(3, "a b"), (3, "c")]);
     }
 
     #[test]
