@@ -31,6 +31,7 @@ mod in_steps;
 mod last_words;
 mod loading;
 mod origin;
+mod pace;
 mod publish;
 mod reauthorize;
 mod replay;
@@ -201,7 +202,8 @@ impl Connection {
     }
 
     /// Until when CONNECT has to be there and decided on; later, until when a re-authentication has
-    /// to be over, if one goes on. Keep alive is watched by [`Broker::handle_timeout`].
+    /// to be over, or hooks have to know, or reading [pauses](Self::is_pausing), if any of that goes on.
+    /// Keep alive is watched by [`Broker::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Awaiting(awaiting) => Some(awaiting.until),
@@ -210,8 +212,9 @@ impl Connection {
             Phase::Loading(loading) => Some(loading.until()),
             Phase::Connected(connected) => {
                 let asking = connected.asking().map(|asking| asking.until);
+                let pause = connected.paused_until();
                 let reauthentication = connected.reauthentication_until();
-                let until = asking.into_iter().chain(reauthentication);
+                let until = asking.into_iter().chain(pause).chain(reauthentication);
                 until.chain(connected.forwarding_until()).min()
             }
             Phase::Closing { .. } => None,
@@ -221,6 +224,11 @@ impl Connection {
     /// The time has come that [`poll_timeout`](Self::poll_timeout) named.
     pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
         self.give_up_forwarding(now, effects);
+        if let Phase::Connected(connected) = &mut self.phase
+            && connected.end_pause(now)
+        {
+            return;
+        }
         if let Phase::Connected(connected) = &mut self.phase
             && connected.asking().is_some_and(|asking| asking.until <= now)
         {
@@ -240,14 +248,6 @@ impl Connection {
                 _ => CloseCause::AuthenticationTimeout,
             };
             self.close(now, cause, effects);
-        }
-    }
-
-    /// A whole packet has arrived from the client: its keep alive begins anew (section 3.1.2.10). To
-    /// be called once for all that was read at a time; a part of a packet is no sign of life.
-    pub fn hear(&self, now: Timestamp) {
-        if let Some(connected) = self.connected() {
-            connected.session.hear(now);
         }
     }
 
@@ -405,7 +405,10 @@ impl Connected {
             return Err(CloseCause::Protocol(Violation::BeforeConnAck));
         }
         match packet {
-            Packet::Publish(publish) => self.handle_publish(publish, context),
+            Packet::Publish(publish) => {
+                self.count_publish(context.now, context.broker);
+                self.handle_publish(publish, context)
+            }
             Packet::PubAck(puback) => self.handle_puback(puback, context),
             Packet::PubRec(pubrec) => self.handle_pubrec(pubrec, context),
             Packet::PubRel(pubrel) => {

@@ -28,6 +28,12 @@ pub struct Counters {
     /// Times that a connection was not read from any more, because as many of its batches as may be
     /// were on their way to the store, or one that has to be waited for.
     pub store_waits: Counter,
+    /// Times that reading from a client paused because it had published as fast as it may
+    /// ([`max_publish_rate`](crate::BrokerOptions::max_publish_rate)).
+    pub publish_rate_waits: Counter,
+    /// Times that reading from a client paused because it had sent as many bytes as it may
+    /// ([`max_receive_rate_bytes`](crate::BrokerOptions::max_receive_rate_bytes)).
+    pub receive_rate_waits: Counter,
     /// Clients that were not let in, or not kept, because what waits for them could not be read from
     /// the store.
     pub failed_reads: Counter,

@@ -54,6 +54,12 @@
 //! driver calls [`Connection::take_step`], deals with the effects, and lets other connections have their turn;
 //! it hands over no packet and keeps what it has read.
 //!
+//! # Clients that are too fast
+//!
+//! After what was read the driver says how much it was ([`Connection::hear`]). While
+//! [`Connection::is_pausing`] holds, it hands over no packet and reads nothing, until it has called
+//! [`Connection::handle_timeout`] at the time that [`Connection::poll_timeout`] names.
+//!
 //! # What it leaves to the driver
 //!
 //! Reading and writing, the clock, randomness (see

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use mqtt_codec::QoS;
 
-use crate::Redirect;
 use crate::authentication::AuthenticationMethod;
 use crate::hooks::Hooks;
+use crate::{Rate, Redirect};
 
 /// Options of a [`Broker`](crate::Broker).
 ///
@@ -108,6 +108,30 @@ pub struct BrokerOptions {
     /// it is disconnected with 0x93. What it began on earlier connections does not count (MQTT 5.0
     /// 4.9); a 3.x client, which has not been told, may use up to 65,535.
     pub receive_maximum: u16,
+
+    /// PUBLISH packets that one connection may bring, in a second and at once. Default: none, as many
+    /// as it likes. When there is room for no more, nothing is read from it until there is room for
+    /// the next one: TCP holds the client back, nothing is lost, and its keep alive does not run.
+    /// Counted each time (`publish_rate_waits`). A client that sends them singly, slower than the
+    /// rate, is not held up; one that has sent all that it may at once waits for the time of one
+    /// message, also if what it sends next is no message.
+    ///
+    /// ```
+    /// use broker_core::{BrokerOptions, Rate};
+    ///
+    /// let options = BrokerOptions {
+    ///     max_publish_rate: Some(Rate::per_sec(100).with_burst(1_000)),
+    ///     ..BrokerOptions::default()
+    /// };
+    /// # assert!(options.max_publish_rate.is_some());
+    /// ```
+    pub max_publish_rate: Option<Rate>,
+
+    /// Bytes of packets, of whatever type, that one connection may bring, in a second and at once. Default:
+    /// none, as many as it likes. At the limit the same happens (`receive_rate_waits`). What was read
+    /// together counts together, and a packet when it is whole; so up to 256 KiB, or one packet, may
+    /// come beyond what there was room for, and then has to be waited for.
+    pub max_receive_rate_bytes: Option<Rate>,
 
     /// Topic aliases that one client may set on a connection (MQTT 5.0 3.2.2.3.8), told in CONNACK
     /// where it is above 0. Default: 256; 0 accepts none. What one connection's aliases can make the
@@ -277,6 +301,8 @@ impl Default for BrokerOptions {
             max_qos: QoS::ExactlyOnce,
             max_inflight: 1_024,
             receive_maximum: 1_024,
+            max_publish_rate: None,
+            max_receive_rate_bytes: None,
             topic_alias_maximum: 256,
             outbound_topic_alias_maximum: 32,
             max_queued_messages: 100_000,
@@ -391,6 +417,8 @@ mod tests {
             max_qos: |value: &QoS| value.as_u8().to_string(),
             max_inflight: number,
             receive_maximum: number,
+            max_publish_rate: none,
+            max_receive_rate_bytes: none,
             topic_alias_maximum: number,
             outbound_topic_alias_maximum: number,
             max_queued_messages: number,

@@ -105,6 +105,13 @@ impl TokenBucket {
         Timestamp::from_millis(self.at.as_millis().saturating_add(millis))
     }
 
+    /// When there will be a token, if nothing more is taken; in the past if there is one.
+    pub fn next_at(&self, rate: Rate) -> Timestamp {
+        let missing = u64::try_from(TOKEN.saturating_sub(self.level)).unwrap_or(0);
+        let millis = missing.div_ceil(u64::from(rate.each_sec));
+        Timestamp::from_millis(self.at.as_millis().saturating_add(millis))
+    }
+
     /// When it will be as if it had never been used, if nothing more is taken.
     pub fn full_at(&self, rate: Rate) -> Timestamp {
         let full = i64::from(rate.burst) * TOKEN;
@@ -170,6 +177,8 @@ mod tests {
         assert!(bucket.is_owing());
         bucket.pay(rate, even, 0);
         assert!(!bucket.is_owing());
+        // It is even to within a fifth of a token, and a whole one takes 3.3 ms.
+        assert_eq!(bucket.next_at(rate), at(337));
         assert!(!bucket.is_full(rate, at(1_333)));
         assert!(bucket.is_full(rate, at(1_334)));
         // A clock that stands still, and one that has gone very far.

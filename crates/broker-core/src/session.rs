@@ -29,7 +29,7 @@ mod packet;
 mod settled;
 mod terms;
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 use std::task::Waker;
@@ -62,6 +62,18 @@ pub(crate) const FIRST_EPOCH: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionId(pub(crate) u64);
 
+/// Why nobody listens to a client, which is then not taken for dead.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Hold {
+    /// The store takes its time.
+    Store = 1,
+    /// Hooks do.
+    Hooks = 2,
+    /// The client was too fast.
+    Pace = 4,
+}
+
 /// A session, shared.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -70,8 +82,8 @@ pub(crate) struct Session {
     durable: bool,
     /// Whether it has a connection, as the groups that it is in may read it.
     connected: AtomicBool,
-    /// Whether nobody listens to the client, because the store takes its time.
-    unheard: AtomicBool,
+    /// Why nobody listens to the client, if nobody does: a bit for each [`Hold`].
+    unheard: AtomicU8,
     /// Messages at QoS 1 and 2 under way or waiting, as they may read it.
     owed: AtomicU32,
     /// When something was last heard from the client, in milliseconds.
@@ -199,7 +211,7 @@ impl Session {
             },
             durable,
             connected: AtomicBool::new(false),
-            unheard: AtomicBool::new(false),
+            unheard: AtomicU8::new(0),
             owed: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             deadline: Deadline::default(),
@@ -271,15 +283,24 @@ impl Session {
         self.owed.store(owed, Ordering::Relaxed);
     }
 
-    /// Nobody listens to the client from now on, or somebody does again. To be called with the state
-    /// locked.
-    pub(crate) fn hold_keep_alive(&self, held: bool) {
-        self.unheard.store(held, Ordering::Relaxed);
+    /// For this reason nobody listens to the client from now on, or it holds no longer. To be called
+    /// with the state locked.
+    pub(crate) fn hold_keep_alive(&self, hold: Hold, held: bool) {
+        if held {
+            self.unheard.fetch_or(hold as u8, Ordering::Relaxed);
+        } else {
+            self.unheard.fetch_and(!(hold as u8), Ordering::Relaxed);
+        }
+    }
+
+    /// A new connection is listened to. To be called with the state locked.
+    pub(crate) fn listen(&self) {
+        self.unheard.store(0, Ordering::Relaxed);
     }
 
     /// Whether silence means nothing at the moment.
     pub(crate) fn is_unheard(&self) -> bool {
-        self.unheard.load(Ordering::Relaxed)
+        self.unheard.load(Ordering::Relaxed) != 0
     }
 
     /// The client has sent something.

@@ -77,6 +77,7 @@ impl World {
     /// The client's bytes arrive, whole packets all of them.
     pub fn send(&mut self, peer: &mut Peer, mut bytes: &[u8]) {
         let connection = &mut peer.connection;
+        let all = bytes.len();
         while !bytes.is_empty() {
             let decoded = decode(bytes, connection.version(), connection.max_packet_size());
             let Ok(Decoded::Packet { packet, size }) = decoded else {
@@ -88,7 +89,7 @@ impl World {
                 connection.take_step(self.now, &mut self.effects);
             }
         }
-        connection.hear(self.now);
+        connection.hear(self.now, all);
         self.settle(connection);
     }
 

@@ -80,7 +80,7 @@ enum Stage {
     Serving,
     /// The same, but before its next turn it goes to the end of the line once more.
     LettingPass,
-    /// The same while a re-authentication goes on, or hooks think: until then at most.
+    /// The same while a re-authentication goes on, hooks think, or reading pauses: until then at most.
     Timed(Pin<Box<Sleep>>),
     /// The connection is closing: its last words are being written. They have until then, if they are not
     /// out at once.
@@ -321,10 +321,16 @@ impl<S: Network> Driver<S> {
         true
     }
 
-    /// A re-authentication has a time limit, and so have hooks; nothing else has one here.
+    /// A re-authentication has a time limit, and so have hooks, and a pause in reading; nothing else has
+    /// one here.
     fn set_time(&mut self, now: Timestamp) {
         match (self.connection.poll_timeout(), &mut self.stage) {
             (Some(until), Stage::Serving) => {
+                if self.connection.is_pausing() {
+                    let client = log::client_id(&self.connection);
+                    let millis = (until - now).as_millis();
+                    tracing::debug!(client, peer = %self.peer, millis, "the client is too fast: reading pauses");
+                }
                 self.stage = Stage::Timed(Box::pin(tokio::time::sleep(until - now)));
             }
             (Some(until), Stage::Timed(timer)) => {

@@ -85,7 +85,7 @@ impl Broker {
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
         session.set_connected(true);
-        session.hold_keep_alive(false);
+        session.listen();
         self.tell_groups(&session, &state);
         if self.shutting_down.load(Ordering::SeqCst) {
             // It began after the first look, and may have missed this session.

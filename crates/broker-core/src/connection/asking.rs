@@ -17,6 +17,7 @@ use crate::effects::Effects;
 use crate::hooks::{
     Answer, Client, Event, Failed, Guarded, HookSet, Hooks, PublishVerdict, SubscribeVerdict,
 };
+use crate::session::Hold;
 use crate::{Timestamp, Verdict};
 
 /// A question, or what has to be done before the next packet, or both one after the other.
@@ -178,7 +179,7 @@ impl Connected {
 
     fn begin_asking(&mut self, context: &Context<'_>) -> &mut Asking {
         let until = context.now + context.broker.options().hook_timeout;
-        self.session.hold_keep_alive(true);
+        self.hold_keep_alive(Hold::Hooks, true);
         let extras = self.extras.get_or_insert_default();
         let asking = extras
             .asking
@@ -235,7 +236,7 @@ impl Connected {
     fn go_on_after(&mut self, heard: Heard, context: &mut Context<'_>) -> Result<(), CloseCause> {
         if self.asking().is_some_and(Asking::is_over) {
             self.extras.get_or_insert_default().asking = None;
-            self.session.hold_keep_alive(false);
+            self.hold_keep_alive(Hold::Hooks, false);
             self.session.hear(context.now);
         }
         match heard {

@@ -72,14 +72,13 @@ impl Connection {
 
     /// Whether no further packet may be handed over: it is being decided whether the client may come
     /// in, or do what it has asked for, or read what the store has for it, until [`poll_verdict`](Self::poll_verdict) is ready, or a
-    /// packet [is unfinished](Self::is_unfinished). What has arrived already is to be kept, and handed
-    /// over then.
+    /// packet [is unfinished](Self::is_unfinished), or the client [pauses](Self::is_pausing). What has
+    /// arrived already is to be kept, and handed over then.
     pub fn is_deciding(&self) -> bool {
         let extras = self
             .connected()
             .and_then(|connected| connected.extras.as_ref());
-        extras.is_some_and(|extras| extras.unfinished.is_some() || extras.asking.is_some())
-            || self.is_being_let_in()
+        extras.is_some_and(|extras| extras.is_busy()) || self.is_being_let_in()
     }
 
     fn is_being_let_in(&self) -> bool {

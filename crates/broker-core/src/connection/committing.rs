@@ -15,7 +15,7 @@ use crate::effects::{Change, Effects, Release, Ticket};
 use crate::outbox::Outbox;
 use crate::persistence::PersistenceError;
 use crate::reason::put_explained;
-use crate::session::FIRST_EPOCH;
+use crate::session::{FIRST_EPOCH, Hold};
 
 impl Connection {
     /// Whether CONNACK has been given out and the connection is not closing. Until then nothing is
@@ -29,11 +29,7 @@ impl Connection {
     pub fn hold_keep_alive(&self, held: bool) {
         self.broker.counters().store_waits.add(u64::from(held));
         if let Some(connected) = self.connected() {
-            let state = connected.session.state();
-            if state.is_current(connected.epoch) {
-                let is_asking = connected.asking().is_some();
-                connected.session.hold_keep_alive(held || is_asking);
-            }
+            connected.hold_keep_alive(Hold::Store, held);
         }
     }
 
@@ -207,6 +203,16 @@ impl Connected {
         match encode(Properties::EMPTY, flat) {
             Ok(bytes) if bytes <= bytes_max => {}
             _ => flat.truncate(before),
+        }
+    }
+
+    /// For this reason nobody listens to the client from now on, or it holds no longer. To be called
+    /// without the session's lock.
+    pub(super) fn hold_keep_alive(&self, hold: Hold, held: bool) {
+        let state = self.session.state();
+        // Whoever has the session by now is listened to.
+        if state.is_current(self.epoch) {
+            self.session.hold_keep_alive(hold, held);
         }
     }
 

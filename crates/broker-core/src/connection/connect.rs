@@ -315,6 +315,7 @@ fn extras(
             certified,
             client,
             asking: None,
+            pace: None,
             unfinished: None,
         })
     })

@@ -6,6 +6,7 @@ use super::asking::Asking;
 use super::authenticate::Authenticated;
 use super::forward::Forwarding;
 use super::in_steps::Unfinished;
+use super::pace::Pace;
 use super::topic_cache::TopicCache;
 use crate::broker::Load;
 use crate::hooks::Client;
@@ -30,10 +31,21 @@ pub(super) struct Extras {
     pub(super) client: Option<Arc<Client>>,
     /// What hooks are thinking about.
     pub(super) asking: Option<Box<Asking>>,
+    /// What is left of its rates, if it has any.
+    pub(super) pace: Option<Box<Pace>>,
     /// A packet that is handled in steps.
     pub(super) unfinished: Option<Box<Unfinished>>,
     /// More of a long queue that is being read from the store.
     pub(super) refill: Option<Load>,
     /// What is about to be sent, and hooks think about.
     pub(super) forwarding: Option<Box<Forwarding>>,
+}
+
+impl Extras {
+    /// Whether the next packet has to wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.unfinished.is_some()
+            || self.asking.is_some()
+            || self.pace.as_ref().is_some_and(|pace| pace.is_pausing())
+    }
 }

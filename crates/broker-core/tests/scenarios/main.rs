@@ -33,6 +33,7 @@ mod overlap;
 mod payload_format;
 mod publish;
 mod queued;
+mod rates;
 mod reasons;
 mod redirect;
 mod restart;

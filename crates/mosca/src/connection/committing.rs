@@ -49,7 +49,7 @@ impl<S: Network> Driver<S> {
         };
         if mem::take(&mut commits.is_unheard) {
             self.connection.hold_keep_alive(false);
-            self.connection.hear(now);
+            self.connection.hear(now, 0);
         }
         if commits.len() == 0 {
             self.commits = None;
@@ -81,6 +81,7 @@ impl<S: Network> Driver<S> {
                     user = log::user(&self.connection),
                     "client connected"
                 );
+                self.set_time(now);
             }
             Stage::Serving | Stage::Timed(_) => self.set_time(now),
             _ => {}

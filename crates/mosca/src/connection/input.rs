@@ -51,7 +51,7 @@ pub(super) fn handle_input(
         }
     }
     if used > 0 {
-        connection.hear(now);
+        connection.hear(now, used);
     }
     (used, missing)
 }

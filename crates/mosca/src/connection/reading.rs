@@ -27,6 +27,10 @@ impl<S: Network> Driver<S> {
         worker: &mut Worker,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
+        if self.connection.is_pausing() {
+            // What is not read now is held back by the network; also the end, which comes behind it.
+            return Poll::Pending;
+        }
         if self.connection.is_deciding() {
             return self.read_ahead(worker, context);
         }
@@ -106,7 +110,7 @@ impl<S: Network> Driver<S> {
         self.partial.extend(come, missing.min(kept.max(READ_BYTES)));
         // A client that sends a large packet over a slow line cannot say in between that it lives.
         if self.partial.len() / PARTIAL_SMALL > kept / PARTIAL_SMALL {
-            self.connection.hear(now);
+            self.connection.hear(now, 0);
         }
         if self.partial.missing() == 0 {
             let all = self.partial.take();

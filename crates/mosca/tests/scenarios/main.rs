@@ -32,6 +32,7 @@ mod lifetimes;
 mod listening;
 mod log;
 mod proxied;
+mod rates;
 mod scram;
 mod stream;
 mod streams;

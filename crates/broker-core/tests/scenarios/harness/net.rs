@@ -711,7 +711,7 @@ impl Line {
         if used == 0 {
             return false;
         }
-        connection.hear(now);
+        connection.hear(now, used);
         self.inbound.drain(..used);
         self.settle(now, store, effects);
         self.wake();
