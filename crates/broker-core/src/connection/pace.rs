@@ -15,6 +15,8 @@ pub(super) struct Pace {
     bytes: Option<TokenBucket>,
     /// Until when nothing is read.
     until: Option<Timestamp>,
+    /// How often that was so.
+    pauses: u32,
 }
 
 impl Pace {
@@ -43,15 +45,19 @@ impl Connection {
     /// Whether the client has used up a rate: nothing more is to be read from it until
     /// [`poll_timeout`](Self::poll_timeout), and [`is_deciding`](Self::is_deciding) holds as well.
     pub fn is_pausing(&self) -> bool {
-        self.connected().is_some_and(Connected::is_pausing)
+        self.connected()
+            .is_some_and(|connected| connected.paused_until().is_some())
+    }
+
+    /// How often it has [paused](Self::is_pausing) on this connection.
+    pub fn pauses(&self) -> u32 {
+        let extras = self.connected().and_then(|it| it.extras.as_ref());
+        let pace = extras.and_then(|extras| extras.pace.as_ref());
+        pace.map_or(0, |pace| pace.pauses)
     }
 }
 
 impl Connected {
-    fn is_pausing(&self) -> bool {
-        self.paused_until().is_some()
-    }
-
     /// Until when nothing is read from the client.
     pub(super) fn paused_until(&self) -> Option<Timestamp> {
         self.extras.as_ref()?.pace.as_ref()?.until
@@ -83,6 +89,7 @@ impl Connected {
             return;
         }
         waits.add(1);
+        pace.pauses = pace.pauses.saturating_add(1);
         pace.until = pace.until.max(Some(next));
         self.hold_keep_alive(Hold::Pace, true);
     }

@@ -9,6 +9,7 @@ use mqtt_codec::{
 use tokio::io::AsyncWriteExt as _;
 
 use crate::client::{Client, encoded, start, wait_for_connections};
+use crate::log::Log;
 
 /// The server's clock counts whole milliseconds.
 const TICK: Duration = Duration::from_millis(1);
@@ -17,6 +18,7 @@ const TICK: Duration = Duration::from_millis(1);
 #[tokio::test]
 async fn messages_beyond_the_rate_come_when_it_is_their_time() {
     const EACH: Duration = Duration::from_millis(50);
+    let (log, _guard) = Log::begin();
     let builder = Server::builder().broker(|options| {
         options.max_publish_rate = Some(Rate::per_sec(20).with_burst(5));
     });
@@ -55,6 +57,9 @@ async fn messages_beyond_the_rate_come_when_it_is_their_time() {
     // One for each of the last eight, or fewer on a machine that lets them wait for longer.
     assert!((1..=8).contains(&server.counters().publish_rate_waits.get()));
     assert_eq!(server.counters().store_waits.get(), 0);
+    let lines = log.take();
+    let told = lines.iter().filter(|line| line.contains("sends too fast"));
+    assert_eq!(told.count(), 1, "the log says it once: {lines:#?}");
     // DISCONNECT was read, and so there is no will.
     receiver.ping().await;
 }
