@@ -92,7 +92,7 @@ fn nobody_else_is_held_up_and_the_slow_are_not() {
         slow.send_publish(qos0("slow", &number.to_string()));
         let come = std::iter::from_fn(|| subscriber.try_next());
         let of_slow = come.filter(|packet| match packet {
-            OwnedPacket::Publish(publish) => &*publish.as_publish().topic == "slow",
+            OwnedPacket::Publish(publish) => publish.as_publish().topic == "slow",
             _ => false,
         });
         assert_eq!(of_slow.count(), 1);
