@@ -36,6 +36,7 @@ mod publish;
 mod reauthorize;
 mod replay;
 mod subscribe;
+mod timeout;
 mod topic_cache;
 mod unsubscribe;
 mod woken;
@@ -198,56 +199,6 @@ impl Connection {
         match &self.phase {
             Phase::Closing { cause, .. } => Some(*cause),
             _ => None,
-        }
-    }
-
-    /// Until when CONNECT has to be there and decided on; later, until when a re-authentication has
-    /// to be over, or hooks have to know, or reading [pauses](Self::is_pausing), if any of that goes on.
-    /// Keep alive is watched by [`Broker::handle_timeout`].
-    pub fn poll_timeout(&self) -> Option<Timestamp> {
-        match &self.phase {
-            Phase::Awaiting(awaiting) => Some(awaiting.until),
-            Phase::Deciding(deciding) => Some(deciding.until),
-            Phase::Admitting(admitting) => Some(admitting.until),
-            Phase::Loading(loading) => Some(loading.until()),
-            Phase::Connected(connected) => {
-                let asking = connected.asking().map(|asking| asking.until);
-                let pause = connected.paused_until();
-                let reauthentication = connected.reauthentication_until();
-                let until = asking.into_iter().chain(pause).chain(reauthentication);
-                until.chain(connected.forwarding_until()).min()
-            }
-            Phase::Closing { .. } => None,
-        }
-    }
-
-    /// The time has come that [`poll_timeout`](Self::poll_timeout) named.
-    pub fn handle_timeout(&mut self, now: Timestamp, effects: &mut Effects) {
-        self.give_up_forwarding(now, effects);
-        if let Phase::Connected(connected) = &mut self.phase
-            && connected.end_pause(now)
-        {
-            return;
-        }
-        if let Phase::Connected(connected) = &mut self.phase
-            && connected.asking().is_some_and(|asking| asking.until <= now)
-        {
-            let mut context = connected.context(&self.broker, now, effects);
-            if let Err(cause) = connected.give_up_asking(&mut context) {
-                self.close(now, cause, effects);
-            }
-            return;
-        }
-        if self.poll_timeout().is_some_and(|until| until <= now) {
-            let cause = match self.phase {
-                Phase::Awaiting(_) => {
-                    self.broker.counters().connect_timeouts.add(1);
-                    CloseCause::ConnectTimeout
-                }
-                Phase::Loading(_) => CloseCause::StoreFailed,
-                _ => CloseCause::AuthenticationTimeout,
-            };
-            self.close(now, cause, effects);
         }
     }
 
