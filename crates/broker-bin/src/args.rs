@@ -88,6 +88,30 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHEN")]
     pub(crate) durability: Option<String>,
 
+    /// Connections at one time [default: 200000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_connections: Option<u64>,
+
+    /// Connections of one address at one time [default: 10000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_connections_per_address: Option<u64>,
+
+    /// Bytes of a packet [default: 268435460]
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    max_packet_size: Option<u64>,
+
+    /// Sessions, connected or not [default: 10000000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_sessions: Option<u64>,
+
+    /// QoS 1 and 2 messages under way to one client [default: 1024]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_inflight: Option<u64>,
+
+    /// Messages that wait for one client [default: 100000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    max_queued_messages: Option<u64>,
+
     /// File with options, JSON or TOML; the command line counts before it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -109,6 +133,30 @@ impl Args {
     /// The certificate and its key.
     pub(crate) fn tls_files(&self) -> Option<(&Path, &Path)> {
         self.cert.as_deref().zip(self.key.as_deref())
+    }
+
+    /// The flags that are limits, each with its key in the config file, and what they say.
+    pub(crate) fn limits(&self) -> [(&'static str, &'static str, Option<u64>); 6] {
+        [
+            ("--max-connections", "maxConnections", self.max_connections),
+            (
+                "--max-connections-per-address",
+                "maxConnectionsPerAddress",
+                self.max_connections_per_address,
+            ),
+            (
+                "--max-packet-size",
+                "maxPacketSizeBytes",
+                self.max_packet_size,
+            ),
+            ("--max-sessions", "maxSessions", self.max_sessions),
+            ("--max-inflight", "maxInflight", self.max_inflight),
+            (
+                "--max-queued-messages",
+                "maxQueuedMessages",
+                self.max_queued_messages,
+            ),
+        ]
     }
 
     /// A flag that says where to listen, if there is one.

@@ -4,6 +4,7 @@
 //! otherwise leave a default in force that nobody wanted.
 
 mod access;
+mod limits;
 mod listening;
 mod persistence;
 mod section;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tracing::Level;
 
 use crate::access::AccessChoice;
+use crate::limits::Limits;
 use crate::listening::Listening;
 use crate::store::StoreChoice;
 use section::{Section, SectionError};
@@ -26,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) listening: Listening,
     /// Who may come in, and what clients may do.
     pub(crate) access: AccessChoice,
+    /// What clients can make grow, and how far.
+    pub(crate) limits: Limits,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -137,6 +141,9 @@ impl Config {
         if let Some(section) = root.section("authentication")? {
             config.access = access::read(section)?;
         }
+        if let Some(section) = root.section("limits")? {
+            config.limits = limits::read(section)?;
+        }
         let threads = root.integer("threads", 1..=1_024, "")?;
         config.threads = threads.and_then(|threads| u16::try_from(threads).ok());
         if let Some(mut logger) = root.section("logger")? {
@@ -145,6 +152,24 @@ impl Config {
         }
         if let Some(section) = root.section("persistence")? {
             let read = persistence::read(section, &mut config.without_effect)?;
+            // The store's words for what is a limit here.
+            let keeping = &read.keeping;
+            for (is_given, key) in [
+                (
+                    keeping.session_expiry_secs.is_some(),
+                    "legacySessionExpirySecs",
+                ),
+                (
+                    keeping.queued_message_expiry_secs.is_some(),
+                    "queuedMessageExpirySecs",
+                ),
+                (keeping.queue_qos_0.is_some(), "queueQos0"),
+            ] {
+                if is_given && config.limits.has(key) {
+                    let reason = "stands beside its like in `persistence`: two choices at once";
+                    return Err(root.conflict(&format!("limits.{key}"), reason));
+                }
+            }
             config.persistence = Some(read);
         }
         root.finish()?;

@@ -116,6 +116,9 @@ fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Result<Interface, I
     if let Some(max_connections) = choice.max_connections {
         interface = interface.max_connections(max_connections);
     }
+    if let Some(rate) = choice.connect_rate {
+        interface = interface.connect_rate(rate);
+    }
     if let Some(timeout) = choice.handshake_timeout {
         interface = interface.handshake_timeout(timeout);
     }

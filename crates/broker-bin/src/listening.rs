@@ -6,7 +6,7 @@ mod files;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mosca::{CertificateUser, ClientCertificates, TlsVersion};
+use mosca::{CertificateUser, ClientCertificates, Rate, TlsVersion};
 
 pub(crate) use self::files::Files;
 use crate::args::Args;
@@ -120,6 +120,7 @@ pub(crate) struct InterfaceChoice {
     /// A Unix socket, instead of host and port.
     pub(crate) socket: Option<PathBuf>,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) connect_rate: Option<Option<Rate>>,
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) proxy_protocol: bool,
     pub(crate) ipv6_only: bool,
@@ -142,6 +143,7 @@ impl InterfaceChoice {
             port: port.unwrap_or(kind.default_port()),
             socket: None,
             max_connections: None,
+            connect_rate: None,
             handshake_timeout: None,
             proxy_protocol: false,
             ipv6_only: false,

@@ -15,6 +15,7 @@ mod db;
 mod descriptors;
 mod import;
 mod interfaces;
+mod limits;
 mod listening;
 mod log;
 #[cfg_attr(
@@ -188,7 +189,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         Some(hooks) => server.hooks(hooks),
         None => server,
     };
-    let server = server.start().await?;
+    let server = settings.limits.apply(server).start().await?;
     announce(&server).context("cannot write to stdout")?;
 
     loop {

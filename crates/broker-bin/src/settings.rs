@@ -6,6 +6,7 @@ use tracing::Level;
 use crate::access::AccessChoice;
 use crate::args::Args;
 use crate::config::{Config, ConfigError, Keeping};
+use crate::limits::{Limits, WrongLimit};
 use crate::listening::{InterfaceChoice, ListeningError, interfaces};
 use crate::store::{ChoiceError, Durability, DurabilityError, StoreChoice};
 
@@ -16,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) interfaces: Vec<InterfaceChoice>,
     /// Who may come in, and what clients may do.
     pub(crate) access: AccessChoice,
+    /// What clients can make grow, and how far.
+    pub(crate) limits: Limits,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -45,6 +48,9 @@ pub(crate) enum UsageError {
     /// Where to listen makes no sense.
     #[error(transparent)]
     Listening(#[from] ListeningError),
+    /// A limit is out of range.
+    #[error("{0}: {1}")]
+    Limit(&'static str, WrongLimit),
     /// The store is none.
     #[error("--persistence: {0}")]
     Store(#[from] ChoiceError),
@@ -82,9 +88,17 @@ impl Settings {
         if let Some(text) = &args.durability {
             set_durability(&mut store, text.parse()?)?;
         }
+        let mut limits = config.limits;
+        for (flag, key, given) in args.limits() {
+            if let Some(given) = given {
+                let set = limits.set_number(key, given);
+                set.map_err(|error| UsageError::Limit(flag, error))?;
+            }
+        }
         Ok(Self {
             interfaces: interfaces(args, config.listening)?,
             access: config.access.or_users_of(args),
+            limits,
             threads: args.threads.or(config.threads),
             level: level(args).or(config.level).unwrap_or(Level::WARN),
             store,
@@ -149,6 +163,7 @@ mod tests {
             access: AccessChoice {
                 users_file: Some("/file.json".into()),
             },
+            limits: Limits::default(),
             threads: Some(3),
             level: Some(Level::TRACE),
             persistence: Some(PersistenceSection {
@@ -175,6 +190,7 @@ mod tests {
         let expected = Settings {
             interfaces: vec![InterfaceChoice::new(Kind::Mqtt, Some(1_883))],
             access: AccessChoice::default(),
+            limits: Limits::default(),
             threads: None,
             level: Level::WARN,
             store: StoreChoice::Memory,
@@ -192,6 +208,7 @@ mod tests {
             access: AccessChoice {
                 users_file: Some("/file.json".into()),
             },
+            limits: Limits::default(),
             threads: Some(3),
             level: Level::TRACE,
             store: StoreChoice::fjall("/file"),
@@ -229,6 +246,27 @@ mod tests {
         let settings = joined(&["--persistence", "memory", "--very-verbose"], file()).unwrap();
         assert_eq!(settings.store, StoreChoice::Memory);
         assert_eq!(settings.level, Level::DEBUG);
+    }
+
+    #[test]
+    fn limits_of_the_command_line_count_before_those_of_the_file() {
+        let limits = |given: [(&'static str, u64); 2]| {
+            let mut limits = Limits::default();
+            for (key, given) in given {
+                limits.set_number(key, given).unwrap();
+            }
+            limits
+        };
+        let config = Config {
+            limits: limits([("maxInflight", 1), ("maxSessions", 2)]),
+            ..Config::default()
+        };
+        let settings = joined(&["--max-inflight", "3"], config).unwrap();
+        let expected = limits([("maxInflight", 3), ("maxSessions", 2)]);
+        assert_eq!(settings.limits, expected);
+        let error = joined(&["--max-inflight", "65536"], Config::default()).unwrap_err();
+        let expected = "--max-inflight: 65536 is not a whole number from 1 to 65535";
+        assert_eq!(error, expected);
     }
 
     #[test]

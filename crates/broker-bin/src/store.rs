@@ -147,7 +147,17 @@ pub(crate) fn closest<'a>(
     let allowed = (wrong.chars().count() / 3).max(1);
     let distances = names.into_iter().map(|name| {
         let (wrong, name_lower) = (wrong.to_ascii_lowercase(), name.to_ascii_lowercase());
-        (strsim::damerau_levenshtein(&wrong, &name_lower), name)
+        let distance = strsim::damerau_levenshtein(&wrong, &name_lower);
+        // Who leaves out the end, such as a unit, means the name that begins so.
+        let is_begun = wrong.len() > 5 && name_lower.starts_with(&wrong);
+        (
+            if is_begun {
+                allowed.min(distance)
+            } else {
+                distance
+            },
+            name,
+        )
     });
     let near = distances.filter(|&(distance, _)| distance <= allowed);
     near.min_by_key(|&(distance, _)| distance)

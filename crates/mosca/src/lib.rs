@@ -46,8 +46,8 @@ pub use broker_core::{
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
     Counters, Escaped, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks,
     LoginRequest, Message, MessageParts, PublishRequest, PublishVerdict, Quoted, Rate, Redirect,
-    ResponseInformation, Sizes, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict,
-    persistence,
+    ResponseInformation, ShareStrategy, Sizes, SubscribeRequest, SubscribeVerdict, Timestamp,
+    Verdict, persistence,
 };
 pub use hooks::AsyncHooks;
 pub use interface::Interface;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use mosca::{CertificateUser, ClientCertificates, TlsVersion};
 
+use super::limits::rate;
 use super::section::{Section, SectionError};
 use crate::bundle::Bundle;
+use crate::limits::{COUNT_MAX, TIMEOUT_MAX_MS};
 use crate::listening::{Credentials, Files, InterfaceChoice, Kind, Listening};
 
 const KINDS: [(&str, Kind); 6] = [
@@ -30,12 +32,6 @@ const VERSIONS: [(&str, TlsVersion); 4] = [
     ("TLSv1.2", TlsVersion::V1_2),
     ("TLSv1.3", TlsVersion::V1_3),
 ];
-
-/// Most connections that an interface may be given.
-const CONNECTIONS_MAX: u64 = 1 << 32;
-
-/// Longest time for a handshake, a request or a part of a response, in milliseconds: an hour.
-const TIMEOUT_MAX_MS: u64 = 3_600_000;
 
 /// Reads what the file says of it.
 pub(super) fn read(
@@ -105,6 +101,7 @@ fn interface(
         host: section.string("host")?.map(str::to_owned),
         socket: section.string("socket")?.map(PathBuf::from),
         max_connections: connections(&mut section)?,
+        connect_rate: rate(&mut section, "connectRate")?,
         handshake_timeout: timeout(&mut section, "handshakeTimeout")?,
         proxy_protocol: section.boolean("proxyProtocol")?.unwrap_or(false),
         ipv6_only: section.boolean("ipv6Only")?.unwrap_or(false),
@@ -151,7 +148,7 @@ fn timeout(section: &mut Section<'_>, key: &'static str) -> Result<Option<Durati
 }
 
 fn connections(section: &mut Section<'_>) -> Result<Option<usize>, SectionError> {
-    let number = section.integer("maxConnections", 0..=CONNECTIONS_MAX, "")?;
+    let number = section.integer("maxConnections", 0..=COUNT_MAX, "")?;
     Ok(number.and_then(|number| usize::try_from(number).ok()))
 }
 

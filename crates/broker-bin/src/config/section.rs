@@ -79,7 +79,9 @@ impl<'a> Section<'a> {
     }
 
     fn get(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.fields.get(key).filter(|value| !value.is_null())
     }
 
@@ -225,6 +227,19 @@ impl<'a> Section<'a> {
         match value.as_str().map(str::parse) {
             Some(Ok(parsed)) => Ok(Some(parsed)),
             _ => Err(self.wrong(key, value, expected)),
+        }
+    }
+
+    /// What is off (`Some(None)`), or a section within this one.
+    pub(super) fn switch_or_section(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+    ) -> Result<Option<Option<Self>>, SectionError> {
+        match self.get(key) {
+            Some(Value::Bool(false)) => Ok(Some(None)),
+            Some(other) if !other.is_object() => Err(self.wrong(key, other, expected)),
+            _ => Ok(self.section(key)?.map(Some)),
         }
     }
 

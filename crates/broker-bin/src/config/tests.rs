@@ -5,6 +5,7 @@ use serde_json::json;
 mod listening;
 
 use super::*;
+use crate::limits::Given;
 use crate::store::Durability;
 
 fn read(value: &Value) -> Result<Config, String> {
@@ -54,6 +55,7 @@ fn every_option_of_the_command_line_has_its_place() {
         access: AccessChoice {
             users_file: Some("/users.json".into()),
         },
+        limits: Limits::default(),
         threads: Some(2),
         level: Some(Level::INFO),
         persistence: Some(PersistenceSection {
@@ -213,6 +215,87 @@ fn what_changes_nothing_any_more_is_said() {
     }
     let quiet = json!({ "persistence": { "factory": "memory", "storeMessagesQos0": false } });
     assert!(read(&quiet).unwrap().without_effect.is_empty());
+}
+
+#[test]
+fn limits_are_read_in_their_units_and_set_once() {
+    let limits = |section: Value| read(&json!({ "limits": section })).unwrap().limits;
+    let number = |key, number| {
+        let mut limits = Limits::default();
+        limits.set_number(key, number).unwrap();
+        limits
+    };
+    assert_eq!(limits(json!({})), Limits::default());
+    for (key, value) in [
+        ("connectTimeout", 3_600_000_u64),
+        ("maxPacketSizeBytes", 1_000),
+        ("maxQos", 1),
+        ("maxConnections", 0),
+    ] {
+        assert_eq!(limits(json!({ key: value })), number(key, value));
+    }
+    let rate = mosca::Rate::per_sec(5);
+    for (value, expected) in [
+        (json!(false), None),
+        (json!({ "perSecond": 5 }), Some(rate)),
+        (
+            json!({ "perSecond": 5, "burst": 9 }),
+            Some(rate.with_burst(9)),
+        ),
+    ] {
+        let read = limits(json!({ "connectRatePerAddress": value }));
+        let mut limits = Limits::default();
+        limits.set("connectRatePerAddress", Given::Rate(expected));
+        assert_eq!(read, limits);
+    }
+    let read = limits(json!({
+        "exemptNetworks": ["10.0.0.0/8", "::1"], "sharedSubscriptionStrategy": "Sticky",
+        "queueQos0": true }));
+    let mut expected = Limits::default();
+    let networks = ["10.0.0.0/8", "::1"].map(|text| text.parse().unwrap());
+    expected.set("exemptNetworks", Given::Networks(networks.into()));
+    expected.set("sharedSubscriptionStrategy", Given::Word("sticky"));
+    expected.set("queueQos0", Given::Flag(true));
+    assert_eq!(read, expected);
+    for (value, words) in [
+        (
+            json!({ "limits": { "maxInflight": 65_536 } }),
+            &["`limits.maxInflight` is 65536", "from 1 to 65535"][..],
+        ),
+        (
+            json!({ "limits": { "connectTimeout": 3_600_001 } }),
+            &["`limits.connectTimeout`", "from 1 to 3600000 ms"],
+        ),
+        (
+            json!({ "limits": { "maxPacketSize": 1 } }),
+            &[
+                "`limits.maxPacketSize`",
+                "did you mean `maxPacketSizeBytes`?",
+            ],
+        ),
+        (
+            json!({ "limits": { "connectRatePerAddress": 7 } }),
+            &["`limits.connectRatePerAddress` is 7", "perSecond", "false"],
+        ),
+        (
+            json!({ "limits": { "connectRatePerAddress": { "burst": 7 } } }),
+            &["`limits.connectRatePerAddress.perSecond` is missing"],
+        ),
+        (
+            json!({ "limits": { "exemptNetworks": ["10.0.0.0/33"] } }),
+            &["`limits.exemptNetworks`", "\"10.0.0.0/33\"", "10.0.7.0/24"],
+        ),
+        (
+            json!({ "limits": { "queueQos0": true },
+                "persistence": { "factory": "memory", "storeMessagesQos0": true } }),
+            &["`limits.queueQos0`", "two choices at once"],
+        ),
+    ] {
+        let complaint = complaint(&value);
+        for word in words {
+            assert!(complaint.contains(word), "{value}: {complaint}: no {word}");
+        }
+    }
 }
 
 /// Key, value and what is expected are named.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mosca::{CertificateUser, ClientCertificates, TlsVersion};
+use mosca::{CertificateUser, ClientCertificates, Rate, TlsVersion};
 use serde_json::{Value, json};
 
 use super::{complaint, read};
@@ -104,6 +104,7 @@ fn interfaces_are_of_moscas_types_and_each_has_its_own() {
         "interfaces": [
             { "type": "mqtt", "port": 1884, "maxConnections": 5 },
             { "type": "mqtts", "host": "::1", "ipv6Only": true, "handshakeTimeout": 500,
+              "connectRate": { "perSecond": 7 },
               "credentials": { "keyPath": "k", "certPath": "c" } },
             { "type": "http", "path": "/mqtt", "origins": ["https://a.example"], "static": "p",
               "bundle": true, "requestTimeout": 700, "responseTimeout": 800 },
@@ -120,6 +121,7 @@ fn interfaces_are_of_moscas_types_and_each_has_its_own() {
             host: Some("::1".to_owned()),
             ipv6_only: true,
             handshake_timeout: Some(Duration::from_millis(500)),
+            connect_rate: Some(Some(Rate::per_sec(7))),
             credentials: Some(Credentials::new(Path::new("c"), Path::new("k"))),
             ..InterfaceChoice::new(Kind::Mqtts, Some(8_883))
         },
