@@ -64,6 +64,38 @@ fn the_first_line_tells_a_port_that_accepts_connections() {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
 }
 
+/// Clients are told of this one in CONNACK.
+#[test]
+fn limits_of_a_file_and_of_flags_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mosca.json");
+    std::fs::write(&file, r#"{ "limits": { "maxPacketSizeBytes": 77 } }"#).unwrap();
+    let file = file.to_str().unwrap();
+    for (limit, arguments) in [
+        (77, &["--config", file][..]),
+        (88, &["--max-packet-size", "88"]),
+        (99, &["--config", file, "--max-packet-size", "99"]),
+    ] {
+        let arguments = [&["-p", "0", "--host", "127.0.0.1"], arguments].concat();
+        let mut process = mosca(&arguments);
+        let port = port_of_first_line(&mut process);
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        // CONNECT of MQTT 5 without a client identifier.
+        client
+            .write_all(b"\x10\x0D\0\x04MQTT\x05\x02\0\0\0\0\0")
+            .unwrap();
+        let mut head = [0; 2];
+        client.read_exact(&mut head).unwrap();
+        let mut connack = vec![0; head[1].into()];
+        client.read_exact(&mut connack).unwrap();
+        // The property maximum packet size.
+        let told = [0x27, 0, 0, 0, limit];
+        let is_told = connack.windows(told.len()).any(|part| part == told);
+        assert!(is_told, "{arguments:?}: {connack:x?}");
+    }
+}
+
 /// While the system makes room for more descriptors nobody is accepted.
 #[cfg(target_os = "linux")]
 #[test]
