@@ -139,6 +139,8 @@ static TABLE: LazyLock<Vec<Limit>> = LazyLock::new(|| {
             max_qos: number(0, 2),
             max_inflight: number(1, 65_535),
             receive_maximum: number(1, 65_535),
+            max_publish_rate: Kind::Rate,
+            max_receive_rate_bytes: Kind::Rate,
             check_payload_format: Kind::Flag,
             max_queued_messages: number(0, COUNT_MAX),
             max_queued_bytes: bytes(0, BYTES_MAX),
@@ -417,6 +419,7 @@ mod tests {
         u32: |number| Given::Number((*number).into());
         usize: |number| Given::Number(*number as u64);
         bool: |flag| Given::Flag(*flag);
+        Option<Rate>: |rate| Given::Rate(*rate);
         QoS: |qos| Given::Number(qos.as_u8().into());
         Duration: |time| Given::Number(time.as_millis() as u64);
         ShareStrategy: |strategy| {
