@@ -11,6 +11,7 @@ mod invariants;
 mod leaving;
 mod lifecycle;
 mod load;
+mod own_topics;
 mod restore;
 mod route;
 mod share;
@@ -21,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use parking_lot::{Mutex, RwLock};
-use topic_trie::SharedFilterTrie;
+use topic_trie::{SharedFilterTrie, TopicName};
 
 use crate::close::CloseCause;
 use crate::counters::Counters;
@@ -29,6 +30,7 @@ use crate::deadlines::Deadlines;
 use crate::effects::{Effects, Release, Ticket};
 use crate::hooks::Hooked;
 use crate::options::BrokerOptions;
+use crate::own_topics::{Announcer, is_of_the_broker};
 use crate::registry::Registry;
 use crate::retained::RetainedMessages;
 use crate::session::{Rules, SessionId};
@@ -58,6 +60,7 @@ pub struct Broker {
     pub(crate) sessions: Registry,
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
     pub(crate) groups: Groups,
+    announcer: Announcer,
     leaving: Leaving,
     pub(crate) retained: Arc<RetainedMessages>,
     pub(crate) deadlines: Deadlines,
@@ -96,7 +99,9 @@ const DUE_PER_CALL: usize = 256;
 impl Broker {
     /// A broker that knows nobody yet.
     pub fn new(options: BrokerOptions) -> Arc<Self> {
+        let subscriptions = SharedFilterTrie::new();
         Arc::new(Self {
+            announcer: Announcer::new(options.announcements.as_ref(), &subscriptions),
             redirect: RwLock::new(options.redirect.clone()),
             hooked: options
                 .hooks
@@ -105,7 +110,7 @@ impl Broker {
             options,
             counters: Counters::default(),
             sessions: Registry::default(),
-            subscriptions: SharedFilterTrie::new(),
+            subscriptions,
             groups: Groups::default(),
             leaving: Leaving::default(),
             retained: Arc::default(),
@@ -173,7 +178,7 @@ impl Broker {
             retained, counters, ..
         } = &**self;
         let mut more = retained.remove_expired(now, counters, &mut effects.batch);
-        more |= self.let_leave();
+        more |= self.let_leave(now, effects);
         for _ in 0..DUE_PER_CALL {
             let Some(session) = self.deadlines.take_due(now) else {
                 return more;
@@ -198,7 +203,9 @@ impl Broker {
         wakers.for_each(Waker::wake);
     }
 
-    /// Publishes a message in the broker's own name.
+    /// Publishes a message in the broker's own name. What is published to `$SYS`, or below, goes at QoS 0 to
+    /// those who are connected, waits in no queue, and is in no store; what is retained of it is in
+    /// memory alone, and counts against no limit.
     ///
     /// # Errors
     /// If the message's topic is not a topic name.
@@ -208,6 +215,11 @@ impl Broker {
         message: &Arc<Message>,
         effects: &mut Effects,
     ) -> Result<(), topic_trie::TopicError> {
+        let topic = TopicName::new(message.topic())?;
+        if is_of_the_broker(topic) {
+            self.publish_own(now, topic, message.parts(), effects);
+            return Ok(());
+        }
         self.publish_kept(now, message, None, effects)
     }
 

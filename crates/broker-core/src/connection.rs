@@ -52,6 +52,7 @@ use crate::close::{CloseCause, Violation};
 use crate::effects::Effects;
 use crate::hooks::Event;
 use crate::outbox::Outbox;
+use crate::own_topics::Announcement;
 use crate::session::{Session, State};
 
 use admission::Admitting;
@@ -289,6 +290,8 @@ impl Connection {
             connected.notify_end(&self.broker, cause, effects);
             let Connected { session, epoch, .. } = connected;
             self.broker.detach(now, session, *epoch, cause, effects);
+            let announcement = Announcement::Disconnected(session.client());
+            self.broker.announce(announcement, now, effects);
         }
         self.phase = Phase::Closing {
             cause,

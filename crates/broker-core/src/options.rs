@@ -11,7 +11,7 @@ use mqtt_codec::QoS;
 
 use crate::authentication::AuthenticationMethod;
 use crate::hooks::Hooks;
-use crate::{Rate, Redirect};
+use crate::{Announcements, Rate, Redirect};
 
 /// Options of a [`Broker`](crate::Broker).
 ///
@@ -48,6 +48,9 @@ pub struct BrokerOptions {
 
     /// What the program around the broker decides and hears of. Default: none.
     pub hooks: Option<Arc<dyn Hooks>>,
+
+    /// What the broker says of its clients on topics of its own. Default: nothing.
+    pub announcements: Option<Announcements>,
 
     /// How long a verdict of [`hooks`](Self::hooks) may take on a live connection. Default: 30 s. After it
     /// the request is refused as if the hook had panicked, and counted (`hook_failures`); before CONNACK
@@ -289,6 +292,7 @@ impl Default for BrokerOptions {
             require_enhanced_authentication: false,
             max_authentication_rounds: 16,
             hooks: None,
+            announcements: None,
             hook_timeout: Duration::from_secs(30),
             max_packet_size_bytes: PACKET_SIZE_MAX,
             max_connect_size_bytes: 1 << 20,
@@ -405,6 +409,7 @@ mod tests {
             require_enhanced_authentication: flag,
             max_authentication_rounds: number,
             hooks: none,
+            announcements: none,
             hook_timeout: |value: &Duration| number(&value.as_millis()),
             max_packet_size_bytes: number,
             max_connect_size_bytes: number,

@@ -24,6 +24,8 @@ pub(crate) struct Publication<'a> {
     plain: Option<PlainPublish<'a>>,
     frames: &'a mut Frames,
     now: Timestamp,
+    /// Whether it is on a topic of the broker's own.
+    is_own: bool,
 }
 
 /// The forms of a PUBLISH that were encoded already: protocol version × QoS × retain flag.
@@ -75,6 +77,7 @@ impl<'a> Publication<'a> {
             plain: None,
             frames,
             now,
+            is_own: false,
         }
     }
 
@@ -83,6 +86,19 @@ impl<'a> Publication<'a> {
         let mut publication = Self::new(message.parts(), frames, now);
         publication.message = Some(Arc::clone(message));
         publication
+    }
+
+    /// A message on a topic of the broker's own.
+    pub(crate) fn own(parts: MessageParts<'a>, frames: &'a mut Frames, now: Timestamp) -> Self {
+        Self {
+            is_own: true,
+            ..Self::new(parts, frames, now)
+        }
+    }
+
+    /// Whether it is no traffic of clients, and not counted as such.
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// How many sessions receive it, as far as is known before it is delivered.

@@ -13,8 +13,9 @@ use topic_trie::{Cursor, Progress, TopicFilter, TopicMap, TopicName};
 use crate::counters::Counters;
 use crate::effects::Release;
 use crate::options::BrokerOptions;
+use crate::own_topics::{asks_for_the_broker, is_of_the_broker};
 use crate::persistence::{Batch, Operation};
-use crate::{Message, Timestamp};
+use crate::{Message, MessageParts, Timestamp};
 pub(crate) use unsettled::RetainedChange;
 use unsettled::Unsettled;
 
@@ -47,6 +48,8 @@ struct Expiry {
 #[derive(Debug, Default)]
 struct Kept {
     topics: TopicMap<Arc<Message>>,
+    /// Those on topics of the broker's own: in no store, and counted against no limit.
+    own: TopicMap<Arc<Message>>,
     bytes: usize,
     /// How many of them expire.
     expiring: usize,
@@ -114,9 +117,19 @@ impl RetainedMessages {
         Retained::Yes
     }
 
-    /// Puts back what a store kept.
+    /// Makes a message the retained one of a topic of the broker's own, or removes the one there is.
+    pub(crate) fn put_own(&self, topic: TopicName<'_>, parts: MessageParts<'_>) {
+        let message = (!parts.payload.is_empty()).then(|| Message::new(parts));
+        let own = &mut self.kept.write().own;
+        match message {
+            Some(message) => drop(own.insert(message)),
+            None => drop(own.remove(topic)),
+        }
+    }
+
+    /// Puts back what a store kept. What is retained on topics of the broker's own it says anew.
     pub(crate) fn restore(&self, message: Arc<Message>) {
-        if TopicName::new(message.topic()).is_ok() {
+        if TopicName::new(message.topic()).is_ok_and(|topic| !is_of_the_broker(topic)) {
             self.kept.write().insert(message);
         }
     }
@@ -130,15 +143,13 @@ impl RetainedMessages {
         found: &mut VecDeque<Arc<Message>>,
     ) -> Progress {
         let kept = self.kept.read();
+        let topics = kept.topics_for(filter);
         if let Some(topic) = filter.as_name() {
-            let message = kept
-                .topics
-                .get(topic)
-                .filter(|message| message.expires() > now);
+            let message = topics.get(topic).filter(|message| message.expires() > now);
             found.extend(message.cloned());
             return Progress::Done;
         }
-        kept.topics.matches_from(filter, cursor, STEP, |message| {
+        topics.matches_from(filter, cursor, STEP, |message| {
             if message.expires() > now {
                 found.push_back(Arc::clone(message));
             }
@@ -149,16 +160,15 @@ impl RetainedMessages {
     /// costs next to nothing where there is nothing; if they do not tell, the answer is yes.
     pub(crate) fn may_match(&self, filter: TopicFilter<'_>) -> bool {
         let kept = self.kept.read();
-        if kept.topics.is_empty() {
+        let topics = kept.topics_for(filter);
+        if topics.is_empty() {
             return false;
         }
         if let Some(topic) = filter.as_name() {
-            return kept.topics.get(topic).is_some();
+            return topics.get(topic).is_some();
         }
         let mut found = false;
-        let progress = kept
-            .topics
-            .matches_from(filter, &mut Cursor::new(), GLANCE, |_| found = true);
+        let progress = topics.matches_from(filter, &mut Cursor::new(), GLANCE, |_| found = true);
         found || progress == Progress::More
     }
 
@@ -240,6 +250,14 @@ impl RetainedMessages {
 }
 
 impl Kept {
+    /// Those among which the ones are that match `filter`.
+    fn topics_for(&self, filter: TopicFilter<'_>) -> &TopicMap<Arc<Message>> {
+        match asks_for_the_broker(filter) {
+            true => &self.own,
+            false => &self.topics,
+        }
+    }
+
     /// Returns what it replaces.
     fn insert(&mut self, message: Arc<Message>) -> Option<Arc<Message>> {
         self.bytes += message.size_bytes();
@@ -275,8 +293,6 @@ mod tests {
     use mqtt_codec::QoS;
 
     use super::*;
-    use crate::MessageParts;
-
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_millis(secs * 1_000)
     }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Broker;
+use crate::Timestamp;
+use crate::effects::Effects;
+use crate::own_topics::Announcement;
 use crate::session::{Filters, Held, HeldIter, Session};
 
 /// Filters that leave with their session at once. Most clients have no more.
@@ -47,10 +50,16 @@ impl Leaving {
 impl Broker {
     /// Takes the filters of a session that has ended out of the router: few of them at once, others
     /// by [`let_leave`](Self::let_leave).
-    pub(super) fn begin_to_leave(&self, session: &Arc<Session>, filters: Filters) {
+    pub(super) fn begin_to_leave(
+        &self,
+        session: &Arc<Session>,
+        filters: Filters,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
         let mut filters = filters.into_iter();
         for held in filters.by_ref().take(AT_ONCE) {
-            self.leave(session, held);
+            self.leave(session, held, now, effects);
         }
         let left = filters.len();
         if left == 0 {
@@ -59,7 +68,7 @@ impl Broker {
         if self.leaving.filters.fetch_add(left, Ordering::Relaxed) + left > FILTERS_MAX {
             self.leaving.filters.fetch_sub(left, Ordering::Relaxed);
             for held in filters {
-                self.leave(session, held);
+                self.leave(session, held, now, effects);
             }
             return;
         }
@@ -70,7 +79,7 @@ impl Broker {
     }
 
     /// One step. True if there is more to do.
-    pub(super) fn let_leave(&self) -> bool {
+    pub(super) fn let_leave(&self, now: Timestamp, effects: &mut Effects) -> bool {
         let mut room = STEP;
         while room > 0 {
             // With the lock given back meanwhile: whoever ends a session does not wait for us.
@@ -79,7 +88,7 @@ impl Broker {
             };
             let mut left = 0;
             for held in leaver.filters.by_ref().take(room) {
-                self.leave(&leaver.session, held);
+                self.leave(&leaver.session, held, now, effects);
                 left += 1;
             }
             self.leaving.filters.fetch_sub(left, Ordering::Relaxed);
@@ -91,12 +100,24 @@ impl Broker {
         self.leaving.filters() > 0
     }
 
-    fn leave(&self, session: &Session, held: Held) {
-        match held {
+    fn leave(&self, session: &Session, held: Held, now: Timestamp, effects: &mut Effects) {
+        let left = match held {
             Held::Own(id) => {
+                // Read as long as it is there, and not at all where nobody listens.
+                let filter = self
+                    .tells_of_unsubscribed()
+                    .then(|| self.subscriptions.filter(id));
                 self.subscriptions.remove_by_id(id, &session.id().into());
+                filter.flatten().map(|filter| filter.as_str().into())
             }
-            Held::Shared(text) => self.leave_group(session, &text),
+            Held::Shared(text) => {
+                self.leave_group(session, &text);
+                Some(text)
+            }
+        };
+        if let Some(filter) = left {
+            let announcement = Announcement::Unsubscribed(session.client(), &filter);
+            self.announce(announcement, now, effects);
         }
     }
 }
@@ -130,10 +151,11 @@ mod tests {
                 broker.route_to(&session, &mut filters, &text, asked, OPTIONS, 100);
             }
             broker.leaving.filters.store(others, Ordering::Relaxed);
-            broker.begin_to_leave(&session, filters);
+            let (now, effects) = (Timestamp::default(), &mut Effects::new());
+            broker.begin_to_leave(&session, filters, now, effects);
             assert_eq!(broker.subscriptions.len(), waiting);
             assert_eq!(broker.leaving.filters(), others + waiting);
-            while broker.let_leave() && broker.leaving.filters() > others {}
+            while broker.let_leave(now, effects) && broker.leaving.filters() > others {}
             assert_eq!(broker.subscriptions.len(), 0);
         }
     }

@@ -11,6 +11,7 @@ use super::Broker;
 use crate::Timestamp;
 use crate::close::CloseCause;
 use crate::effects::Effects;
+use crate::own_topics::Announcement;
 use crate::persistence::{ClientId, Operation};
 use crate::registry::Place;
 use crate::session::{Link, Remains, Session, State};
@@ -108,6 +109,7 @@ impl Broker {
         if let Some(will) = old_will {
             self.publish_will(now, &session, &will, effects);
         }
+        self.announce(Announcement::Connected(session.client()), now, effects);
         Ok(Attached {
             session,
             epoch,
@@ -326,7 +328,7 @@ impl Broker {
             });
         }
         drop(state);
-        self.begin_to_leave(session, filters);
+        self.begin_to_leave(session, filters, now, effects);
         self.inherit(now, session, shared, effects);
         if session.is_durable() {
             effects.batch.push(Operation::DropSession {

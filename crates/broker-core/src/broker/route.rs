@@ -10,6 +10,7 @@ use topic_trie::{TopicError, TopicName};
 
 use super::Broker;
 use crate::effects::{Effects, Scratch};
+use crate::own_topics::is_of_the_broker;
 use crate::persistence::SubscriptionIds;
 use crate::publication::{Frames, Publication};
 use crate::session::{DeliveryEffects, Session, SessionId, Terms};
@@ -60,7 +61,9 @@ impl Broker {
             let delivered = receiver
                 .session
                 .deliver(publication, &terms, rules, effects);
-            if let Err(refused) = delivered {
+            if let Err(refused) = delivered
+                && !publication.is_own()
+            {
                 rules.counters.count_refused(refused);
             }
         }
@@ -85,15 +88,32 @@ impl Broker {
             self.retained
                 .put(topic, message, options, counters, batch, releases);
         }
+        self.hand_out(topic, publisher, now, effects, |frames| {
+            Publication::of(message, frames, now)
+        });
+        self.notify_published(message.parts(), effects);
+        Ok(())
+    }
+
+    /// Finds the receivers of a message that no connection publishes, and hands it to them. True if there
+    /// are any.
+    pub(super) fn hand_out<'a>(
+        &self,
+        topic: TopicName<'_>,
+        publisher: Option<SessionId>,
+        now: Timestamp,
+        effects: &'a mut Effects,
+        make: impl FnOnce(&'a mut Frames) -> Publication<'a>,
+    ) -> bool {
         let (scratch, mut rest) = effects.split();
         let mut receivers = core::mem::take(scratch.receivers);
         self.receivers(topic, publisher, &mut receivers);
-        let mut publication = Publication::of(message, scratch.frames, now);
+        let mut publication = make(scratch.frames);
         self.deliver_to(&receivers, &mut publication, now, &mut rest);
+        let found = !receivers.is_empty();
         receivers.clear();
         *scratch.receivers = receivers;
-        self.notify_published(message.parts(), effects);
-        Ok(())
+        found
     }
 
     /// Hands a retained message to a session that has just subscribed.
@@ -107,7 +127,12 @@ impl Broker {
         effects: &mut Effects,
     ) {
         let (scratch, mut rest) = effects.split();
-        let mut publication = Publication::of(message, scratch.frames, now);
+        let mut publication = match TopicName::new(message.topic()) {
+            Ok(topic) if is_of_the_broker(topic) => {
+                Publication::own(message.parts(), scratch.frames, now)
+            }
+            _ => Publication::of(message, scratch.frames, now),
+        };
         publication.note_receivers(1);
         publication.limit_queueing(self.options.queued_message_expiry_secs);
         let terms = Terms {
@@ -117,7 +142,9 @@ impl Broker {
             share: None,
         };
         let rules = self.rules(now);
-        if let Err(refused) = session.deliver(&mut publication, &terms, rules, &mut rest) {
+        if let Err(refused) = session.deliver(&mut publication, &terms, rules, &mut rest)
+            && !publication.is_own()
+        {
             rules.counters.count_refused(refused);
         }
     }

@@ -203,7 +203,9 @@ impl Broker {
     ) {
         let search = Search::anybody(publication.parts().qos);
         let origin = Origin::Published;
-        if let Err(not_taken) = self.offer(group, search, origin, publication, rules, effects) {
+        if let Err(not_taken) = self.offer(group, search, origin, publication, rules, effects)
+            && !publication.is_own()
+        {
             rules.counters.count_refused(not_taken.first);
         }
     }

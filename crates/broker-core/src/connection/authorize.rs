@@ -4,10 +4,11 @@ use mqtt_codec::{OwnedPublish, PacketId, PubAck, Publish, QoS, ReasonCode, Versi
 use topic_trie::TopicName;
 
 use super::asking::Question;
-use super::publish::{Acknowledgement, is_of_the_broker};
+use super::publish::Acknowledgement;
 use super::{Connected, Context};
 use crate::close::CloseCause;
 use crate::hooks::{Failed, PublishRequest, PublishVerdict};
+use crate::own_topics::is_of_the_broker;
 
 impl Connected {
     /// Asks whether the client may publish, and goes on at once if that is known at once.

@@ -10,6 +10,7 @@ use crate::broker::Broker;
 use crate::close::CloseCause;
 use crate::effects::Effects;
 use crate::options::PACKET_SIZE_MAX;
+use crate::own_topics::Announcement;
 use crate::reason::put_explained;
 
 /// What a packet's handler needs besides the connection.
@@ -75,6 +76,11 @@ impl Context<'_> {
         if replies.len() - before > self.reply_bytes_max {
             replies.truncate(before);
         }
+    }
+
+    /// Says something of the client on a topic of the broker's own, if that is wanted.
+    pub(super) fn announce(&mut self, announcement: Announcement<'_>) {
+        self.broker.announce(announcement, self.now, self.effects);
     }
 
     /// Appends an acknowledgement: with `words` as its reason string, unless there are none, the

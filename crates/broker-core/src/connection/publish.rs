@@ -12,16 +12,12 @@ use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
 use crate::hooks::Event;
+use crate::own_topics::is_of_the_broker;
 use crate::persistence::Operation;
 use crate::publication::Publication;
 use crate::reason::of_publish;
 use crate::retained::Retained;
 use crate::{MessageParts, Timestamp};
-
-/// Whether only the broker publishes to the topic.
-pub(super) fn is_of_the_broker(topic: TopicName<'_>) -> bool {
-    topic.is_dollar() && topic.levels().next() == Some("$SYS")
-}
 
 /// Whether the payload is what its payload format indicator says, if that is checked (section
 /// 3.3.2.3.2). What is not is counted.

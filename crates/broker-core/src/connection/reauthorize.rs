@@ -14,6 +14,7 @@ use crate::close::CloseCause;
 use crate::hooks::{
     Event, Failed, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
+use crate::own_topics::Announcement;
 
 /// How far the questions have come.
 #[derive(Debug)]
@@ -215,6 +216,7 @@ impl Connected {
         context
             .broker
             .hand_over_unsent(context.now, &self.session, left, context.effects);
+        context.announce(Announcement::Unsubscribed(self.session.client(), filter));
         self.notify(
             context,
             |wanted| wanted.unsubscribed,

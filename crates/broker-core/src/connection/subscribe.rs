@@ -17,6 +17,7 @@ use crate::broker::{Asked, Broker, Subscribed};
 use crate::close::{CloseCause, Violation};
 use crate::hooks::{Event, Failed, SubscribeRequest, SubscribeVerdict};
 use crate::options::BrokerOptions;
+use crate::own_topics::Announcement;
 use crate::reason::of_subscription;
 use crate::subscription::SubscriptionOptions;
 
@@ -167,6 +168,8 @@ impl Connected {
         if code.is_error() {
             return self.refused(code);
         }
+        let announcement = Announcement::Subscribed(self.session.client(), subscription.filter);
+        context.announce(announcement);
         Ok(code)
     }
 

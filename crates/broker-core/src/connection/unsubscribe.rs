@@ -9,6 +9,7 @@ use super::{Connected, Context};
 use crate::broker::Asked;
 use crate::close::CloseCause;
 use crate::hooks::Event;
+use crate::own_topics::Announcement;
 
 impl Connected {
     pub(super) fn handle_unsubscribe(
@@ -53,6 +54,7 @@ impl Connected {
             if matches!(asked, Asked::Shared(_)) {
                 left.insert(text);
             }
+            context.announce(Announcement::Unsubscribed(self.session.client(), text));
             self.notify(
                 context,
                 |wanted| wanted.unsubscribed,

@@ -30,6 +30,7 @@ mod limits;
 mod long_queues;
 mod model;
 mod overlap;
+mod own_topics;
 mod payload_format;
 mod publish;
 mod queued;
