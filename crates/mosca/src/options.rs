@@ -1,6 +1,5 @@
 //! How a server is put together before it starts.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use broker_core::persistence::Persistence;
@@ -10,6 +9,8 @@ use crate::admission::{ConnectionLimits, MAX_CONNECTIONS};
 use crate::hooks::{Adapted, AsyncHooks};
 use crate::interface::Interface;
 use crate::ip_network::IpNetwork;
+use crate::own_topics::OwnTopics;
+use crate::random::random_hex;
 
 use crate::server::{Server, StartError};
 
@@ -21,6 +22,7 @@ pub struct ServerBuilder {
     pub(crate) max_streams: usize,
     pub(crate) connections: ConnectionLimits,
     pub(crate) broker: BrokerOptions,
+    pub(crate) own_topics: OwnTopics,
     pub(crate) persistence: Option<Arc<dyn Persistence>>,
 }
 
@@ -35,6 +37,7 @@ impl ServerBuilder {
             max_streams: MAX_CONNECTIONS,
             connections: ConnectionLimits::default(),
             broker,
+            own_topics: OwnTopics::default(),
             persistence: None,
         }
     }
@@ -139,10 +142,47 @@ impl ServerBuilder {
         self.hooks(Adapted(Arc::new(hooks)))
     }
 
+    /// The name of the server in its own topics, `$SYS/<id>/…`, and of those of a cluster among each other: one
+    /// level of a topic, or several. Default: eight random hexadecimal digits.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let server = mosca::Server::builder().id("gateway-7").start().await?;
+    /// assert_eq!(server.id(), "gateway-7");
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.own_topics.id = Some(id.into());
+        self
+    }
+
+    /// Whether the client identifier of each client that was let in is published to
+    /// `$SYS/<id>/new/clients`. Default: true. While nobody is subscribed to it, it costs next to nothing.
+    pub fn publish_new_client(mut self, publish: bool) -> Self {
+        self.own_topics.new_clients = publish;
+        self
+    }
+
+    /// Whether the client identifier of each client whose connection has ended is published to
+    /// `$SYS/<id>/disconnect/clients`. Default: true.
+    pub fn publish_client_disconnect(mut self, publish: bool) -> Self {
+        self.own_topics.disconnected_clients = publish;
+        self
+    }
+
+    /// Whether each subscription that was granted is published to `$SYS/<id>/new/subscribes`, and each that
+    /// has ended, also with its session, to `$SYS/<id>/new/unsubscribes`:
+    /// `{"clientId":"…","topic":"…"}`. Default: true.
+    pub fn publish_subscriptions(mut self, publish: bool) -> Self {
+        self.own_topics.subscriptions = publish;
+        self
+    }
+
     /// Loads what the store has, binds all interfaces, and starts to serve.
     ///
     /// # Errors
-    /// When an address cannot be bound or the store cannot be read. Nothing is left running then.
+    /// When an address cannot be bound, the store cannot be read, or the id is none. Nothing is left running then.
     ///
     /// # Panics
     /// Outside a tokio runtime with IO and time enabled.
@@ -161,6 +201,7 @@ impl std::fmt::Debug for ServerBuilder {
             .field("max_streams", &self.max_streams)
             .field("connections", &self.connections)
             .field("broker", &self.broker)
+            .field("own_topics", &self.own_topics)
             .field("has_persistence", &self.persistence.is_some())
             .finish()
     }
@@ -168,22 +209,7 @@ impl std::fmt::Debug for ServerBuilder {
 
 /// A client identifier that nobody can guess: 128 random bits.
 fn random_client_id() -> String {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        // A system without randomness has worse problems; the hasher's keys are what is left.
-        use std::hash::{BuildHasher, Hasher, RandomState};
-        let random = || RandomState::new().build_hasher().finish().to_be_bytes();
-        let (high, low) = bytes.split_at_mut(8);
-        high.copy_from_slice(&random());
-        low.copy_from_slice(&random());
-    }
-    let mut id = String::with_capacity(38);
-    id.push_str("mosca-");
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _written = write!(id, "{byte:02x}");
-    }
-    id
+    format!("mosca-{}", random_hex::<16>())
 }
 
 #[cfg(test)]

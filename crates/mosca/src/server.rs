@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
-use broker_core::{Broker, Counters, Effects, Message, Redirect, Sizes};
+use broker_core::{Broker, BrokerOptions, Counters, Effects, Message, Redirect, Sizes};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
@@ -33,6 +33,7 @@ const COMMITS_DUE_MAX: usize = 64;
 /// as the runtime lives.
 pub struct Server {
     shared: Arc<Shared>,
+    id: Arc<str>,
     addresses: Vec<SocketAddr>,
     urls: Vec<String>,
     streams: Streams,
@@ -59,6 +60,14 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The [id](ServerBuilder::id) cannot stand in a topic name, or has another meaning there.
+    #[error("{id:?} cannot be the server's id: {reason}")]
+    Id {
+        /// The id as it was given.
+        id: Arc<str>,
+        /// Why it is none.
+        reason: String,
+    },
     /// What the store has could not be loaded.
     #[error("cannot load what is stored: {0}")]
     Restore(#[from] PersistenceError),
@@ -84,7 +93,12 @@ impl Server {
 
     pub(crate) async fn start(builder: ServerBuilder) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let broker = Broker::new(builder.broker);
+        let announcements = builder.own_topics.announcements()?;
+        let id = announcements.id().into();
+        let broker = Broker::new(BrokerOptions {
+            announcements: Some(announcements),
+            ..builder.broker
+        });
         let store = builder.persistence;
         // Addresses first: who cannot listen should not have changed the store.
         let mut listeners = Vec::with_capacity(builder.interfaces.len());
@@ -119,11 +133,17 @@ impl Server {
         }
         Ok(Self {
             shared,
+            id,
             addresses,
             urls,
             streams,
             tasks,
         })
+    }
+
+    /// Its name in its own topics, `$SYS/<id>/…`; see [`ServerBuilder::id`].
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The addresses on the network on which it listens, in the order of the interfaces, with the ports
@@ -182,7 +202,9 @@ impl Server {
     /// says so. When it returns, QoS 1 and 2 messages for sessions that outlive their connections
     /// are stored. It does not wait until anyone has received it.
     ///
-    /// The limits on what clients publish do not apply, and `$SYS` topics are allowed.
+    /// The limits on what clients publish do not apply, and topics below `$SYS` are allowed: what is
+    /// published there goes at QoS 0 to those who are connected, waits in no queue, and is in no store;
+    /// what is retained of it is in memory alone.
     ///
     /// ```
     /// use mosca::{Message, MessageParts, QoS, Server, Timestamp};

@@ -4,7 +4,9 @@
 use mosca::{MessageParts, Server, Timestamp};
 use mqtt_codec::{OwnedPacket, Property, QoS, ReasonCode, Version};
 
-use crate::harness::{Client, Hello, Message, VERSIONS, WillMessage, each, id, options};
+use crate::harness::{
+    Client, Hello, Message, VERSIONS, WillMessage, each, each_with, id, options, silent,
+};
 
 const OWN: [&str; 4] = ["$SYS", "$SYS/", "$SYS/x", "$SYS/x/y"];
 
@@ -63,7 +65,7 @@ async fn is_refused(client: &mut Client, message: Message) {
 
 #[tokio::test]
 async fn no_client_writes_to_the_topics_of_the_server() {
-    each(&VERSIONS, async |server, version| {
+    each_with(&VERSIONS, silent, async |server, version| {
         let mut witness = witness(server, version).await;
         let mut publisher = publisher(server, version).await;
         for topic in OWN {
@@ -80,7 +82,7 @@ async fn no_client_writes_to_the_topics_of_the_server() {
 
 #[tokio::test]
 async fn an_alias_does_not_hide_a_topic_of_the_server() {
-    each(&[Version::V5], async |server, version| {
+    each_with(&[Version::V5], silent, async |server, version| {
         let mut witness = witness(server, version).await;
         let mut publisher = publisher(server, version).await;
         let with_alias =
@@ -167,7 +169,7 @@ async fn what_the_server_says_of_itself_comes_to_those_who_ask_for_it_alone() {
         "$share/g/$SYS/#",
         "$share/g/$SYS/+",
     ];
-    each(&VERSIONS, async |server, version| {
+    each_with(&VERSIONS, silent, async |server, version| {
         let mut client = Client::connect(server, version, "client").await;
         let filters = blind.iter().map(|filter| (filter, false));
         for (filter, sees) in filters.chain(seeing.iter().map(|filter| (filter, true))) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_codec::{OwnedPublish, PayloadFormat, Property, QoS, RetainHandling, SubscriptionOptions};
 
-use crate::harness::{Client, Hello, Message, NUMBERED, each, id, options};
+use crate::harness::{Client, Hello, Message, NUMBERED, each, each_with, id, options, silent};
 use mqtt_codec::Version;
 
 const V5: [Version; 1] = [Version::V5];
@@ -599,7 +599,7 @@ fn identifiers(publish: &OwnedPublish) -> Vec<u32> {
 /// MQTT 3.1.1: [MQTT-3.3.5-2]
 #[tokio::test]
 async fn a_message_that_is_not_allowed_is_acknowledged_all_the_same() {
-    each(&[Version::V311], async |server, version| {
+    each_with(&[Version::V311], silent, async |server, version| {
         let mut subscriber = Client::connect(server, version, "subscriber").await;
         subscriber.subscribe("$SYS/x", QoS::ExactlyOnce).await;
         let mut publisher = Client::connect(server, version, "publisher").await;

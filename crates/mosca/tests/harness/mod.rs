@@ -22,6 +22,15 @@ use mqtt_codec::Version;
 /// The two versions whose statements are numbered.
 pub(crate) const NUMBERED: [Version; 2] = [Version::V311, Version::V5];
 
+/// Options of a server that says nothing of its clients: all that comes below `$SYS` is what a test
+/// publishes there.
+pub(crate) fn silent() -> ServerBuilder {
+    Server::builder()
+        .publish_new_client(false)
+        .publish_client_disconnect(false)
+        .publish_subscriptions(false)
+}
+
 /// Runs `body` once for each version, each time with a server of its own. What fails says for which
 /// version it did.
 pub(crate) async fn each(versions: &[Version], body: impl AsyncFn(&Server, Version)) {

@@ -189,7 +189,7 @@ async fn the_program_publishes_like_any_client() {
         .await
         .unwrap();
     assert_eq!(server.sizes().retained_messages, 1);
-    client.subscribe("$SYS/#", QoS::AtMostOnce).await;
+    client.subscribe("$SYS/broker/#", QoS::AtMostOnce).await;
     server
         .publish(&message("$SYS/broker/load", QoS::AtMostOnce, false))
         .await
