@@ -52,7 +52,6 @@ use crate::close::{CloseCause, Violation};
 use crate::effects::Effects;
 use crate::hooks::Event;
 use crate::outbox::Outbox;
-use crate::own_topics::Announcement;
 use crate::session::{Session, State};
 
 use admission::Admitting;
@@ -287,11 +286,7 @@ impl Connection {
                 last.outbox = connected.greeting(cause);
                 last.farewell &= !last.outbox.is_empty() && !cause.is_of_the_store();
             }
-            connected.notify_end(&self.broker, cause, effects);
-            let Connected { session, epoch, .. } = connected;
-            self.broker.detach(now, session, *epoch, cause, effects);
-            let announcement = Announcement::Disconnected(session.client());
-            self.broker.announce(announcement, now, effects);
+            connected.end(&self.broker, now, cause, effects);
         }
         self.phase = Phase::Closing {
             cause,

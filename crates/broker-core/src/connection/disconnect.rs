@@ -1,11 +1,31 @@
-//! DISCONNECT from a client: the connection ends in order (section 3.14).
+//! The connection ends: in order, by DISCONNECT from the client (section 3.14), or otherwise.
+
+use std::sync::Arc;
 
 use mqtt_codec::Disconnect;
 
 use super::{Connected, Context};
+use crate::Timestamp;
+use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
+use crate::effects::Effects;
+use crate::own_topics::Announcement;
 
 impl Connected {
+    /// The session goes on without this connection, or ends with it; hooks and others hear of that.
+    pub(super) fn end(
+        &self,
+        broker: &Arc<Broker>,
+        now: Timestamp,
+        cause: CloseCause,
+        effects: &mut Effects,
+    ) {
+        self.notify_end(broker, cause, effects);
+        broker.detach(now, &self.session, self.epoch, cause, effects);
+        let announcement = Announcement::Disconnected(self.session.client());
+        broker.announce(announcement, now, effects);
+    }
+
     /// Returns what the connection closes with.
     pub(super) fn handle_disconnect(
         &self,
