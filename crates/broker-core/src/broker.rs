@@ -5,6 +5,7 @@
 //! groups of shared subscriptions, then one group's members, then one of router, deadlines or
 //! retained messages. Nothing takes a session's lock while it holds one of those behind it.
 
+mod clients;
 mod hooked;
 #[cfg(any(test, feature = "invariants"))]
 mod invariants;
@@ -37,6 +38,7 @@ use crate::session::{Rules, SessionId};
 use crate::subscription::{SubscriberId, Subscription};
 use crate::{Message, Redirect, Timestamp};
 
+pub use clients::{ConnectedClient, ConnectedClients};
 use leaving::Leaving;
 pub(crate) use lifecycle::{Refusal, Request};
 pub(crate) use load::Load;

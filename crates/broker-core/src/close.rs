@@ -1,6 +1,6 @@
 //! Why a connection ends, and what each side is told of it.
 
-use mqtt_codec::{DecodeError, ReasonCode};
+use mqtt_codec::{DecodeError, Disconnect, ReasonCode, Version};
 
 use crate::persistence::PersistenceError;
 
@@ -39,6 +39,9 @@ pub enum CloseCause {
     /// The client asked for what takes a larger SUBACK or UNSUBACK than its maximum packet size
     /// [MQTT-3.1.2-24], and would wait for it in vain. Nothing was subscribed or unsubscribed.
     ReplyTooLarge,
+    /// The program around the broker wants it so, for this reason
+    /// ([`Broker::disconnect`](crate::Broker::disconnect)).
+    Administrative(ReasonCode),
     /// The store did not accept what had to become durable, or could not be read.
     StoreFailed,
     /// The same, because it is full.
@@ -181,11 +184,22 @@ impl CloseCause {
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
-            Self::Redirected(reason) => Some(reason),
+            Self::Redirected(reason) | Self::Administrative(reason) => Some(reason),
             Self::ReplyTooLarge => Some(ReasonCode::PacketTooLarge),
             Self::StoreFailed => Some(ReasonCode::ImplementationSpecificError),
             Self::StoreFull => Some(ReasonCode::QuotaExceeded),
         }
+    }
+
+    /// The end that somebody wants, who says this reason. One that DISCONNECT of a server cannot carry
+    /// becomes 0x98.
+    pub(crate) fn administrative(reason: ReasonCode) -> Self {
+        let can_be_sent =
+            reason.is_error() && Disconnect::new(reason).encoded_len(Version::V5).is_ok();
+        Self::Administrative(match can_be_sent {
+            true => reason,
+            false => ReasonCode::AdministrativeAction,
+        })
     }
 
     /// Why a connection closes whose batch failed.
@@ -234,6 +248,7 @@ impl core::fmt::Display for CloseCause {
             Self::ServerShutdown => f.write_str("server shutting down"),
             Self::Redirected(reason) => write!(f, "server shutting down: {reason}"),
             Self::ReplyTooLarge => f.write_str("the reply is larger than the client's maximum"),
+            Self::Administrative(reason) => write!(f, "disconnected by the program: {reason}"),
             Self::StoreFailed => f.write_str("store failed"),
             Self::StoreFull => f.write_str("store full"),
         }
@@ -283,6 +298,18 @@ mod tests {
                 Some(ReasonCode::ServerMoved),
             ),
             (CloseCause::ReplyTooLarge, Some(ReasonCode::PacketTooLarge)),
+            (
+                CloseCause::administrative(ReasonCode::ServerBusy),
+                Some(ReasonCode::ServerBusy),
+            ),
+            (
+                CloseCause::administrative(ReasonCode::BadUserNameOrPassword),
+                Some(ReasonCode::AdministrativeAction),
+            ),
+            (
+                CloseCause::administrative(ReasonCode::Success),
+                Some(ReasonCode::AdministrativeAction),
+            ),
             (
                 CloseCause::StoreFailed,
                 Some(ReasonCode::ImplementationSpecificError),
@@ -389,6 +416,7 @@ mod tests {
                 | CloseCause::ServerShutdown
                 | CloseCause::Redirected(_)
                 | CloseCause::ReplyTooLarge
+                | CloseCause::Administrative(_)
                 | CloseCause::StoreFailed
                 | CloseCause::StoreFull => {}
             }

@@ -99,7 +99,7 @@ pub use authentication::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
     AuthenticationStep, Verdict,
 };
-pub use broker::{Broker, Sizes};
+pub use broker::{Broker, ConnectedClient, ConnectedClients, Sizes};
 pub use close::{CloseCause, Violation};
 pub use connection::{Connection, Output};
 pub use counters::{Counter, Counters};

@@ -97,6 +97,12 @@ impl Registry {
         }
     }
 
+    /// The sessions of one of the parts, which are counted from 0; `None` behind the last.
+    pub(crate) fn part_at(&self, part: usize) -> Option<Vec<Arc<Session>>> {
+        let part = self.parts.get(part)?;
+        Some(part.lock().iter().cloned().collect())
+    }
+
     #[expect(
         clippy::indexing_slicing,
         reason = "the remainder of a division by their number"

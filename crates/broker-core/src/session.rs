@@ -26,6 +26,7 @@ mod forward;
 mod incoming;
 mod outgoing;
 mod packet;
+mod presence;
 mod settled;
 mod terms;
 
@@ -52,6 +53,7 @@ pub(crate) use filters::{Filters, Held, HeldIter};
 pub(crate) use forward::Decision;
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Acknowledged, Candidate, Move, Outgoing, Parcel, QueueWindow, TailPage};
+pub(crate) use presence::Presence;
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
 
 /// The epoch of a connection with which its session has begun. One that finds a session has a later
@@ -136,6 +138,8 @@ pub(crate) struct Link {
     pub(crate) topic_aliases: Option<Box<OutboundAliases>>,
     /// The keep alive in seconds; 0 for none.
     pub(crate) keep_alive_secs: u16,
+    /// What else is known of who is connected.
+    pub(crate) presence: Box<Presence>,
     /// The connection's task, once it has asked what to send.
     pub(crate) waker: Option<Waker>,
     /// Whether the task had nothing to send when it asked last, and was not woken since.

@@ -46,10 +46,10 @@ pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup,
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
-    Counters, Escaped, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks,
-    LoginRequest, Message, MessageParts, PublishRequest, PublishVerdict, Quoted, Rate, Redirect,
-    ResponseInformation, ShareStrategy, Sizes, SubscribeRequest, SubscribeVerdict, Timestamp,
-    Verdict, persistence,
+    ConnectedClient, ConnectedClients, Counters, Escaped, Event, ForwardRequest, ForwardVerdict,
+    HookChain, HookSet, Hooks, Login, LoginRequest, Message, MessageParts, PublishRequest,
+    PublishVerdict, Quoted, Rate, Redirect, ResponseInformation, ShareStrategy, Sizes,
+    SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
 };
 pub use hooks::AsyncHooks;
 pub use interface::Interface;

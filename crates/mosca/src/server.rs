@@ -1,5 +1,7 @@
 //! The server: started with its interfaces, closed within a bound.
 
+mod clients;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;

@@ -19,7 +19,7 @@ use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
 use crate::own_topics::is_of_the_broker;
 use crate::reason::of_refusal;
-use crate::session::Link;
+use crate::session::{Link, Presence};
 use crate::topic_aliases::{InboundAliases, OutboundAliases};
 use crate::will::Will;
 use crate::{Message, MessageParts, Timestamp};
@@ -206,6 +206,7 @@ impl Connection {
         mut admission: Option<Box<Admission>>,
         effects: &mut Effects,
     ) -> Result<(Connected, bool), Refusal> {
+        let origin = self.take_origin();
         let options = self.broker.options();
         let assigned_client_id = match assigned(&mut admission) {
             None => assign_client_id(connect, options)?,
@@ -227,17 +228,17 @@ impl Connection {
             response_information: response_information(connect, &client, options),
             assigned_client_id,
         };
+        let presence = origin.presence(now, connect, &client, admission.as_deref());
         let request = Request {
             client,
             clean_start: connect.clean_start,
             expiry_interval_secs: expiry,
-            link: link(connect, options, keep_alive),
+            link: link(connect, options, keep_alive, presence),
             will,
         };
         let version = connect.version;
         let granted = admission.as_ref();
         let granted = granted.and_then(|admission| admission.granted.as_ref());
-        let reply_bytes_max = request.link.maximum_packet_size as usize;
         let properties =
             connack_properties(version, options, &settled, granted).unwrap_or_default();
         let connack = ConnAck {
@@ -245,10 +246,9 @@ impl Connection {
             ..ConnAck::new(false, ReasonCode::Success)
         };
         // A client that takes no packet as large as what it has to be told cannot be served.
-        if connack
-            .encoded_len(version)
-            .is_ok_and(|bytes| bytes > reply_bytes_max)
-        {
+        let bytes_max = request.link.maximum_packet_size as usize;
+        let encoded = connack.encoded_len(version);
+        if encoded.is_ok_and(|bytes| bytes > bytes_max) {
             return Err(Refusal(ReasonCode::PacketTooLarge));
         }
         let greet = |flat: &mut Vec<u8>, session_present: bool| {
@@ -265,7 +265,7 @@ impl Connection {
             version,
             begun: 0,
             greeted: false,
-            extras: extras(connect, admission, self.take_origin().certified),
+            extras: extras(connect, admission, origin.certified),
         };
         Ok((connected, attached.present))
     }
@@ -323,7 +323,12 @@ fn extras(
 }
 
 /// What the session has to know of the connection.
-fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) -> Link {
+fn link(
+    connect: &Connect<'_>,
+    options: &BrokerOptions,
+    keep_alive_secs: u16,
+    presence: Presence,
+) -> Link {
     let receive_maximum = connect
         .properties
         .receive_maximum()
@@ -346,6 +351,7 @@ fn link(connect: &Connect<'_>, options: &BrokerOptions, keep_alive_secs: u16) ->
                 }),
         ),
         keep_alive_secs,
+        presence: Box::new(presence),
         waker: None,
         asleep: false,
         close: None,

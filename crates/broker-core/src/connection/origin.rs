@@ -4,7 +4,14 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
+use mqtt_codec::Connect;
+
+use super::admission::Admission;
+use super::authenticate::Granted;
 use super::{Connection, Phase};
+use crate::Timestamp;
+use crate::hooks::Client;
+use crate::session::Presence;
 
 /// What is known before CONNECT.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +19,29 @@ pub(super) struct Origin {
     /// Who the client is, if what carries the connection has shown it.
     pub(super) certified: Option<Arc<str>>,
     pub(super) address: Option<SocketAddr>,
+}
+
+impl Origin {
+    /// What those see who look the client up that has come so.
+    pub(super) fn presence(
+        &self,
+        now: Timestamp,
+        connect: &Connect<'_>,
+        client_id: &Arc<str>,
+        admission: Option<&Admission>,
+    ) -> Presence {
+        let (keep_alive, clean_start) = (connect.keep_alive, connect.clean_start);
+        let granted = admission.and_then(|admission| admission.granted.as_ref());
+        let user = granted.and_then(Granted::user).or(self.certified.as_ref());
+        let by_hooks = admission.and_then(|admission| admission.client.clone());
+        let known = by_hooks.or_else(|| {
+            let client = Client::new(Arc::clone(client_id), connect.version)
+                .with_user(Arc::clone(user?))
+                .with_connection(self.address, clean_start, keep_alive);
+            Some(Arc::new(client))
+        });
+        Presence::new(now, known, self.address, keep_alive, clean_start)
+    }
 }
 
 impl Connection {

@@ -154,6 +154,11 @@ impl Outgoing {
         self.entries.len() - (self.admitted - self.inflight) + behind
     }
 
+    /// Messages that are under way: they have a packet identifier.
+    pub(crate) fn inflight(&self) -> usize {
+        self.inflight
+    }
+
     /// Bytes of the messages that are kept, in memory and behind.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.tail.as_ref().map_or(0, |tail| tail.bytes)

@@ -18,6 +18,7 @@ mod aliases;
 mod authentication;
 mod backpressure;
 mod bad_input;
+mod clients;
 mod commit_failure;
 mod connect;
 mod disconnect;

@@ -25,6 +25,7 @@ mod authentication;
 mod bad_input;
 mod connection_limits;
 mod durable;
+mod embedding;
 mod fairness;
 mod forward;
 mod http;

@@ -259,15 +259,21 @@ impl Net {
         net.run();
     }
 
-    /// What clients may do has changed.
-    pub(crate) fn reauthorize(&self) {
+    /// The program around the broker has it do something.
+    pub(crate) fn program<T>(&self, act: impl FnOnce(&Arc<Broker>, &mut Effects) -> T) -> T {
         let mut net = self.0.borrow_mut();
         let Inner {
             broker, effects, ..
         } = &mut *net;
-        broker.reauthorize(effects);
+        let done = act(broker, effects);
         effects.wake();
         net.run();
+        done
+    }
+
+    /// What clients may do has changed.
+    pub(crate) fn reauthorize(&self) {
+        self.program(|broker, effects| broker.reauthorize(effects));
     }
 
     pub(crate) fn shut_down(&self) {

@@ -1,0 +1,3 @@
+//! The broker as a part of somebody's program, which has a word in it.
+
+mod clients;
