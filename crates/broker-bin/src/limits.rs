@@ -344,7 +344,8 @@ mod tests {
     }
 
     /// What a program alone can give.
-    const OF_PROGRAMS: [&str; 6] = [
+    const OF_PROGRAMS: [&str; 7] = [
+        "announcements",
         "authentication_methods",
         "require_enhanced_authentication",
         "redirect",
