@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, value_parser};
 
+use crate::client::{PublishArgs, SubscribeArgs};
+
 /// An MQTT 3.1, 3.1.1 and 5.0 broker.
 #[derive(Debug, Parser)]
 #[command(name = "mosca", version, disable_version_flag = true)]
@@ -187,6 +189,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Publish a message to a server
+    Pub(PublishArgs),
+    /// Subscribe at a server, and print what comes
+    Sub(SubscribeArgs),
     /// Add a user to a users file, or give one that is there a new password
     Adduser {
         /// Name of the user

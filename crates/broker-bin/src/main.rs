@@ -3,12 +3,12 @@
 //!
 //! SIGHUP reads the certificates and the users again.
 //!
-//! Exit codes: 0 after SIGINT or SIGTERM, 1 if the broker cannot start, 2 for a wrong command line.
-//! The other commands have 0, 1 and 2 in the same sense, and say which more they have.
+//! The exit codes of all commands are a table in the README.
 
 mod access;
 mod args;
 mod bundle;
+mod client;
 mod config;
 #[cfg(feature = "fjall")]
 mod db;
@@ -97,6 +97,8 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
             users::add(credentials, user, password.as_deref(), patterns)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Pub(args) => client::publish(args),
+        Command::Sub(args) => client::subscribe(args),
         Command::Rmuser { user, credentials } => {
             users::remove(credentials, user)?;
             Ok(ExitCode::SUCCESS)

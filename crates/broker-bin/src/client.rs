@@ -1,0 +1,119 @@
+//! `mosca pub` and `mosca sub`: a client in the same binary.
+
+mod args;
+mod publish;
+mod show;
+mod subscribe;
+
+use std::io::Read as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use args::{ConnectionArgs, ProtocolVersion, quality};
+pub(crate) use args::{PublishArgs, SubscribeArgs};
+use mqtt_client::{Client, ClientError, Options, OwnedWill, PropertiesBuf, Property};
+
+/// The server was reached, and says no.
+const REFUSED: u8 = 4;
+/// The time that was set is over.
+const TIME_IS_OVER: u8 = 5;
+
+/// Runs `mosca pub`.
+pub(crate) fn publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
+    run(publish::run(args))
+}
+
+/// Runs `mosca sub`.
+pub(crate) fn subscribe(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
+    run(subscribe::run(args))
+}
+
+/// What a server refuses has an exit code of its own.
+fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = crate::runtime(1).context("cannot start the runtime")?;
+    match runtime.block_on(work) {
+        Err(error) if is_refusal(&error) => {
+            crate::complain(&error);
+            Ok(ExitCode::from(REFUSED))
+        }
+        other => other,
+    }
+}
+
+fn is_refusal(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(ClientError::Refused(..) | ClientError::Disconnected(..))
+    )
+}
+
+/// Connects as the arguments say.
+async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
+    let options = options(args)?;
+    let connected = Client::connect(&options).await;
+    connected.with_context(|| format!("cannot connect to {}", options.address))
+}
+
+fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
+    let mut address = args.url.clone();
+    if let Some(host) = &args.host {
+        address.host.clone_from(host);
+    }
+    if let Some(port) = args.port {
+        address.port = port;
+    }
+    let mut options = Options::new(address);
+    options.version = args.protocol_version.into();
+    if let Some(id) = &args.id {
+        options.client_id.clone_from(id);
+    }
+    options.clean_start = !args.keep_session;
+    if args.keep_session {
+        options.session_expiry_secs = args.session_expiry.unwrap_or(u32::MAX);
+    }
+    options.keep_alive_secs = args.keep_alive;
+    options.timeout = Duration::from_secs(args.timeout);
+    options.user_name.clone_from(&args.user_name);
+    options.password = password(args)?;
+    options.tls.ca_file.clone_from(&args.ca_file);
+    options.tls.identity = args.cert.clone().zip(args.key.clone());
+    options.tls.insecure = args.insecure;
+    options.will = args.will_topic.as_ref().map(|topic| OwnedWill {
+        qos: quality(args.will_qos),
+        retain: args.will_retain,
+        topic: topic.clone(),
+        payload: args.will_payload.clone().unwrap_or_default().into(),
+        properties: PropertiesBuf::new(),
+    });
+    for (name, value) in args.connect_property.iter() {
+        options
+            .properties
+            .push(Property::UserProperty(name, value))?;
+    }
+    Ok(options)
+}
+
+/// From the command line, or the first line of the file that it names, where others cannot see it.
+fn password(args: &ConnectionArgs) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(path) = &args.password_file else {
+        return Ok(args.password.clone().map(String::into_bytes));
+    };
+    // A password longer than MQTT has room for is refused when it is sent.
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(1 << 20).read_to_string(&mut text))
+        .with_context(|| path.display().to_string())?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(Some(first.as_bytes().to_vec()))
+}
+
+impl From<ProtocolVersion> for mqtt_client::Version {
+    fn from(version: ProtocolVersion) -> Self {
+        match version {
+            ProtocolVersion::V31 => Self::V31,
+            ProtocolVersion::V311 => Self::V311,
+            ProtocolVersion::V5 => Self::V5,
+        }
+    }
+}
