@@ -5,14 +5,15 @@ mod publish;
 mod show;
 mod subscribe;
 
-use std::io::Read as _;
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use args::{ConnectionArgs, ProtocolVersion, quality};
 pub(crate) use args::{PublishArgs, SubscribeArgs};
-use mqtt_client::{Client, ClientError, Options, OwnedWill, PropertiesBuf, Property};
+use mqtt_client::{Client, ClientError, Options, OwnedWill, PropertiesBuf, Property, Version};
 
 /// The server was reached, and says no.
 const REFUSED: u8 = 4;
@@ -52,7 +53,19 @@ fn is_refusal(error: &anyhow::Error) -> bool {
 async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
     let options = options(args)?;
     let connected = Client::connect(&options).await;
-    connected.with_context(|| format!("cannot connect to {}", options.address))
+    let client = connected.with_context(|| format!("cannot connect to {}", options.address))?;
+    args.debug(format_args!("connected to {}", options.address));
+    Ok(client)
+}
+
+impl ConnectionArgs {
+    /// A line on stderr, for who asks for it.
+    fn debug(&self, what: fmt::Arguments<'_>) {
+        if self.debug {
+            // Nothing is left to be done if stderr is gone.
+            let _written = writeln!(io::stderr(), "mosca: {what}");
+        }
+    }
 }
 
 fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
@@ -65,9 +78,12 @@ fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
     }
     let mut options = Options::new(address);
     options.version = args.protocol_version.into();
-    if let Some(id) = &args.id {
-        options.client_id.clone_from(id);
-    }
+    options.client_id = match (&args.id, options.version) {
+        (Some(id), _) => id.clone(),
+        // A server that speaks 3.1 gives none.
+        (None, Version::V31) => own_client_id(),
+        (None, Version::V311 | Version::V5) => String::new(),
+    };
     options.clean_start = !args.keep_session;
     if args.keep_session {
         options.session_expiry_secs = args.session_expiry.unwrap_or(u32::MAX);
@@ -94,6 +110,13 @@ fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
     Ok(options)
 }
 
+/// One that no other process on this machine has at this time, of 23 characters at most.
+fn own_client_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = now.map_or(0, |now| now.subsec_nanos());
+    format!("mosca-{:x}-{nanos:x}", std::process::id())
+}
+
 /// From the command line, or the first line of the file that it names, where others cannot see it.
 fn password(args: &ConnectionArgs) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(path) = &args.password_file else {
@@ -108,7 +131,7 @@ fn password(args: &ConnectionArgs) -> anyhow::Result<Option<Vec<u8>>> {
     Ok(Some(first.as_bytes().to_vec()))
 }
 
-impl From<ProtocolVersion> for mqtt_client::Version {
+impl From<ProtocolVersion> for Version {
     fn from(version: ProtocolVersion) -> Self {
         match version {
             ProtocolVersion::V31 => Self::V31,

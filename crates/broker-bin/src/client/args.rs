@@ -94,6 +94,10 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, requires = "will_topic")]
     pub(super) will_retain: bool,
 
+    /// Say on stderr when the server has answered
+    #[arg(short, long)]
+    pub(super) debug: bool,
+
     /// User property of CONNECT (MQTT 5); may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(super) connect_property: Vec<(String, String)>,

@@ -76,6 +76,8 @@ async fn subscribe(client: &mut Client, args: &SubscribeArgs) -> anyhow::Result<
             let error = ClientError::Refused(code, None);
             return Err(error).with_context(|| format!("cannot subscribe to {filter:?}"));
         }
+        let connection = &args.connection;
+        connection.debug(format_args!("subscribed to {filter:?}: {}", code.as_str()));
     }
     Ok(())
 }
