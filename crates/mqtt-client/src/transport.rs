@@ -99,7 +99,7 @@ impl Transport {
     pub(crate) async fn shut_down(&mut self) -> io::Result<()> {
         match self {
             Self::Stream(stream) => stream.shutdown().await,
-            Self::WebSocket(socket) => socket.close().await.map_err(broken),
+            Self::WebSocket(socket) => (**socket).close(None).await.map_err(broken),
         }
     }
 }
