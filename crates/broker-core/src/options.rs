@@ -19,7 +19,7 @@ use crate::{Announcements, Rate, Redirect};
 /// use broker_core::BrokerOptions;
 ///
 /// let options = BrokerOptions { max_inflight: 20, ..BrokerOptions::default() };
-/// assert_eq!(options.max_packet_size_bytes, 268_435_460);
+/// assert_eq!(options.max_packet_size_bytes, 2_000_000);
 /// ```
 #[derive(Clone)]
 pub struct BrokerOptions {
@@ -58,20 +58,20 @@ pub struct BrokerOptions {
     pub hook_timeout: Duration,
 
     /// Largest packet accepted from a client, whole packet with its fixed header, in bytes.
-    /// Default and maximum: 268,435,460, all that MQTT can express. A larger one closes the
+    /// Default: 2,000,000; maximum: 268,435,460, all that MQTT can express. A larger one closes the
     /// connection as soon as its fixed header has arrived: MQTT 5 clients get reason code 0x95,
     /// and have been told the limit in CONNACK where it is below the maximum (MQTT 5.0 3.2.2.3.6).
     pub max_packet_size_bytes: u32,
 
-    /// Largest CONNECT, whole packet, in bytes. Default: 1 MiB; identifier, will, user name and
-    /// password take 320 KiB at most, the rest is for user properties. It comes from someone who has
+    /// Largest CONNECT, whole packet, in bytes. Default: 262,144; identifier, will, user name and
+    /// password take 202,000 at most with the other defaults, the rest is for user properties. It comes from someone who has
     /// not said who he is, so the limit is lower than that of other packets; where
     /// [`max_packet_size_bytes`](Self::max_packet_size_bytes) is lower still, that one counts. A
     /// larger one closes the connection as soon as its fixed header has arrived; MQTT 5 clients get
     /// CONNACK with 0x95 if what has arrived names their version.
     pub max_connect_size_bytes: u32,
 
-    /// Longest client identifier in bytes. Default: 65,535. A longer one is refused with 0x85
+    /// Longest client identifier in bytes. Default: 1,024. A longer one is refused with 0x85
     /// (3.x: return code 2).
     pub max_client_id_bytes: usize,
 
@@ -80,11 +80,11 @@ pub struct BrokerOptions {
     /// 2. Raise it for clients that speak 3.1 and do not keep to it.
     pub max_client_id_chars_v31: usize,
 
-    /// Sessions known at one time, connected or not. Default: 10,000,000. The next new one is
+    /// Sessions known at one time, connected or not. Default: 1,000,000. The next new one is
     /// refused with 0x97 (3.x: return code 3).
     pub max_sessions: usize,
 
-    /// Longest topic name or topic filter in bytes. Default: 65,535. A longer topic name closes
+    /// Longest topic name or topic filter in bytes. Default: 4,096. A longer topic name closes
     /// the connection with 0x90; a longer filter is refused in SUBACK with 0x8F (3.x: 0x80).
     pub max_topic_bytes: usize,
 
@@ -92,7 +92,7 @@ pub struct BrokerOptions {
     /// them. Answered like [`max_topic_bytes`](Self::max_topic_bytes).
     pub max_topic_levels: usize,
 
-    /// Subscriptions that one session may hold. Default: 100,000. One more is refused in SUBACK
+    /// Subscriptions that one session may hold. Default: 20,000. One more is refused in SUBACK
     /// with 0x97 (3.x: 0x80).
     pub max_subscriptions_per_session: usize,
 
@@ -138,7 +138,7 @@ pub struct BrokerOptions {
 
     /// Topic aliases that one client may set on a connection (MQTT 5.0 3.2.2.3.8), told in CONNACK
     /// where it is above 0. Default: 256; 0 accepts none. What one connection's aliases can make the
-    /// broker keep is this many topic names of [`max_topic_bytes`](Self::max_topic_bytes), 16 MiB
+    /// broker keep is this many topic names of [`max_topic_bytes`](Self::max_topic_bytes), 1 MiB
     /// with the defaults; a connection that sets none owns nothing. An alias above it closes the
     /// connection with 0x94 and is counted (`protocol_errors`).
     pub topic_alias_maximum: u16,
@@ -154,7 +154,7 @@ pub struct BrokerOptions {
     /// ones are dropped for this session alone and counted (`dropped_queue_full`).
     pub max_queued_messages: usize,
 
-    /// The same in bytes of topic, properties and payload. Default: 256 MiB. A message that is
+    /// The same in bytes of topic, properties and payload. Default: 64 MiB. A message that is
     /// shared by many sessions counts in full for each.
     pub max_queued_bytes: usize,
 
@@ -187,12 +187,12 @@ pub struct BrokerOptions {
     /// the session's queue. A single message may go past the limit, so large ones get through.
     pub max_outbox_bytes: usize,
 
-    /// Retained messages. Default: 10,000,000. A further PUBLISH that would retain a message on
+    /// Retained messages. Default: 1,000,000. A further PUBLISH that would retain a message on
     /// a new topic is delivered but not retained, and counted (`refused_retained`); MQTT 5
     /// clients see 0x97 in PUBACK or PUBREC.
     pub max_retained_messages: usize,
 
-    /// The same in bytes of topic, properties and payload. Default: 1 GiB.
+    /// The same in bytes of topic, properties and payload. Default: 256 MiB.
     pub max_retained_bytes: usize,
 
     /// Longest session expiry interval granted, in seconds. Default: 4,294,967,295, which stands
@@ -294,14 +294,14 @@ impl Default for BrokerOptions {
             hooks: None,
             announcements: None,
             hook_timeout: Duration::from_secs(30),
-            max_packet_size_bytes: PACKET_SIZE_MAX,
-            max_connect_size_bytes: 1 << 20,
-            max_client_id_bytes: 65_535,
+            max_packet_size_bytes: 2_000_000,
+            max_connect_size_bytes: 256 << 10,
+            max_client_id_bytes: 1_024,
             max_client_id_chars_v31: 23,
-            max_sessions: 10_000_000,
-            max_topic_bytes: 65_535,
+            max_sessions: 1_000_000,
+            max_topic_bytes: 4_096,
             max_topic_levels: 201,
-            max_subscriptions_per_session: 100_000,
+            max_subscriptions_per_session: 20_000,
             max_qos: QoS::ExactlyOnce,
             max_inflight: 1_024,
             receive_maximum: 1_024,
@@ -310,14 +310,14 @@ impl Default for BrokerOptions {
             topic_alias_maximum: 256,
             outbound_topic_alias_maximum: 32,
             max_queued_messages: 100_000,
-            max_queued_bytes: 256 << 20,
+            max_queued_bytes: 64 << 20,
             queued_message_expiry_secs: u32::MAX,
             queue_qos_0: false,
             queue_window_messages: 2_000,
             queue_window_bytes: 4 << 20,
             max_outbox_bytes: 16 << 20,
-            max_retained_messages: 10_000_000,
-            max_retained_bytes: 1 << 30,
+            max_retained_messages: 1_000_000,
+            max_retained_bytes: 256 << 20,
             max_session_expiry_secs: u32::MAX,
             legacy_session_expiry_secs: u32::MAX,
             max_keep_alive_secs: u16::MAX,

@@ -21,6 +21,10 @@ use crate::ip_network::IpNetwork;
 /// Connections of a server that says nothing else.
 pub(crate) const MAX_CONNECTIONS: usize = 200_000;
 
+/// Connections of an interface that says nothing else, where each takes ten times the memory: with TLS,
+/// or while requests for files are answered.
+pub(crate) const MAX_LARGE_CONNECTIONS: usize = 50_000;
+
 /// The limits of a server that hold across its interfaces.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLimits {

@@ -19,7 +19,7 @@ use broker_core::Rate;
 use bytes::Bytes;
 use mqtt_websocket::Terms;
 
-use crate::admission::MAX_CONNECTIONS;
+use crate::admission::{MAX_CONNECTIONS, MAX_LARGE_CONNECTIONS};
 use crate::http::Site;
 use crate::server::StartError;
 use crate::tls::Tls;
@@ -45,7 +45,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Interface {
     location: Location,
     transport: Transport,
-    max_connections: usize,
+    max_connections: Option<usize>,
     connect_rate: Option<Rate>,
     tls: Option<Tls>,
     handshake_timeout: Duration,
@@ -193,7 +193,7 @@ impl Interface {
         Self {
             location,
             transport,
-            max_connections: MAX_CONNECTIONS,
+            max_connections: None,
             connect_rate: Some(CONNECT_RATE),
             tls: None,
             handshake_timeout: HANDSHAKE_TIMEOUT,
@@ -315,12 +315,13 @@ impl Interface {
         self
     }
 
-    /// Connections at one time on this interface, with or without CONNECT; default 200,000. Further ones are closed as
+    /// Connections at one time on this interface, with or without CONNECT; default 200,000, and 50,000 where they
+    /// take more memory, with [`tls`](Self::tls) or made by [`http`](Self::http). Further ones are closed as
     /// soon as they are accepted; the first of a series is logged as a warning. How many there may be on all
     /// interfaces together, and from one address, is the server's
     /// ([`ServerBuilder::max_connections`](crate::ServerBuilder::max_connections)).
     pub fn max_connections(mut self, max_connections: usize) -> Self {
-        self.max_connections = max_connections;
+        self.max_connections = Some(max_connections);
         self
     }
 
@@ -338,6 +339,17 @@ impl Interface {
     pub fn connect_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
         self.connect_rate = rate.into();
         self
+    }
+
+    /// Connections that there may be at one time.
+    fn connections(&self) -> usize {
+        let is_large = self.tls.is_some() || matches!(self.transport, Transport::Http);
+        let default = if is_large {
+            MAX_LARGE_CONNECTIONS
+        } else {
+            MAX_CONNECTIONS
+        };
+        self.max_connections.unwrap_or(default)
     }
 
     /// Looks whether there is a folder where files are to be served from one.

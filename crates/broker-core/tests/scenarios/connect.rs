@@ -113,7 +113,11 @@ fn connack_tells_what_the_server_does_not_grant() {
 
 #[test]
 fn connack_is_silent_about_what_is_granted_as_asked() {
-    let net = Net::new();
+    let options = BrokerOptions {
+        max_packet_size_bytes: 268_435_460,
+        ..BrokerOptions::default()
+    };
+    let net = Net::with(options);
     let client = net.dial("client").expiry(61).keep_alive(31).connect();
     let told = client.connack.properties.as_properties();
     assert_eq!(told.maximum_qos(), None);

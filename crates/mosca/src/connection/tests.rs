@@ -233,7 +233,11 @@ async fn packets_around_the_size_of_the_buffer_come_through_wherever_they_are_cu
 /// A large packet gets memory for what has come of it, not for what it announces.
 #[tokio::test]
 async fn an_announced_packet_owns_no_more_than_twice_what_has_come() {
-    let shared = shared();
+    let options = BrokerOptions {
+        max_packet_size_bytes: u32::MAX,
+        ..BrokerOptions::default()
+    };
+    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
     let version = Version::V5;
     let mut input = Vec::new();
     let connect = Connect::new(version, "client");

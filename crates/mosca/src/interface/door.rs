@@ -60,7 +60,7 @@ impl Door {
     /// Whether one more connection may come, from this address where it has one. Behind a load balancer
     /// that is found out later.
     pub(super) fn check(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        let max = self.interface.max_connections;
+        let max = self.interface.connections();
         if self.shared.open_on(self.number) >= max {
             return Err(Refusal::InterfaceFull(max));
         }

@@ -334,7 +334,12 @@ async fn names_and_filters_of_65535_bytes_are_whole() {
     let wild = format!("{}/+", "c".repeat(65_533));
     let longest = [&*flat, &*deep, &*long, &*wild].map(str::len);
     assert_eq!(longest, [65_535; 4]);
-    let allow = || Server::builder().broker(|options| options.max_topic_levels = 65_536);
+    let allow = || {
+        Server::builder().broker(|options| {
+            options.max_topic_bytes = 65_535;
+            options.max_topic_levels = 65_536;
+        })
+    };
     each_with(&NUMBERED, allow, async |server, version: Version| {
         let mut client = Client::connect(server, version, "client").await;
         let mut publisher = Client::connect(server, version, "publisher").await;

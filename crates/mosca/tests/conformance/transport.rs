@@ -1,9 +1,10 @@
 //! Section 4.2 (3.1.1 also 7.1.1): a network connection carries bytes in order and loses none, both
 //! ways.
 
+use mosca::Server;
 use mqtt_codec::{OwnedPacket, QoS};
 
-use crate::harness::{Client, Message, NUMBERED, each, encoded, id};
+use crate::harness::{Client, Message, NUMBERED, each, each_with, encoded, id};
 
 /// Bytes that are different at every place for longer than any buffer.
 fn noise(seed: u32, length: usize) -> Vec<u8> {
@@ -60,7 +61,8 @@ async fn a_stream_of_bytes_arrives_in_order_and_whole_however_it_is_cut() {
 /// MQTT 5.0: [MQTT-4.2.0-1]
 #[tokio::test]
 async fn both_directions_carry_much_at_the_same_time() {
-    each(&NUMBERED, async |server, version| {
+    let allow = || Server::builder().broker(|options| options.max_packet_size_bytes = 16 << 20);
+    each_with(&NUMBERED, allow, async |server, version| {
         let mut client = Client::connect(server, version, "client").await;
         client.subscribe("echo", QoS::AtMostOnce).await;
         let large = noise(1, 8 << 20);

@@ -179,7 +179,8 @@ async fn a_bad_packet_leaves_one_line_at_debug_with_the_client_in_it() {
 #[tokio::test]
 async fn a_long_client_identifier_makes_no_long_line() {
     let (log, _guard) = Log::begin();
-    let server = start(Server::builder()).await;
+    let builder = Server::builder().broker(|options| options.max_client_id_bytes = 65_535);
+    let server = start(builder).await;
     let client_id = "x".repeat(65_535);
     drop(Client::connect(&server, Version::V311, &client_id).await);
     wait_for_connections(&server, 0).await;

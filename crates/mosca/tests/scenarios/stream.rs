@@ -75,7 +75,8 @@ async fn bytes_that_come_one_by_one_make_packets() {
 
 #[tokio::test]
 async fn large_messages_pass_through_small_socket_buffers() {
-    let server = plain_server().await;
+    let builder = Server::builder().broker(|options| options.max_packet_size_bytes = 32 << 20);
+    let server = start(builder).await;
     let pair = Pair::start(&server).await;
     let mut subscriber = Client::over(narrow(&server, 64 << 10).await, Version::V5);
     subscriber

@@ -36,7 +36,7 @@ async fn clients_are_served_over_both_versions_of_tls() {
             let mut client = hello.connect(&server, version, "client").await;
             client.subscribe("a", QoS::ExactlyOnce).await;
             // More than a record, and more than what TLS keeps to itself.
-            let payload: Vec<u8> = (0..3_000_000_u32)
+            let payload: Vec<u8> = (0..1_900_000_u32)
                 .map(|at| (at.wrapping_mul(at) >> 7) as u8)
                 .collect();
             client.publish("a", &payload).await;
