@@ -50,10 +50,18 @@ pub struct Counters {
     pub refused_payload_format: Counter,
     /// Connections refused because there were too many sessions.
     pub refused_sessions: Counter,
+    /// Connections refused because of what their CONNECT asks for: a client identifier that is too long
+    /// ([`max_client_id_bytes`](crate::BrokerOptions::max_client_id_bytes),
+    /// [`max_client_id_chars_v31`](crate::BrokerOptions::max_client_id_chars_v31)) or missing, or a will
+    /// that its client may not publish.
+    pub refused_connects: Counter,
     /// Connections refused because clients are sent to another server
     /// ([`Broker::redirect`](crate::Broker::redirect)).
     pub redirected: Counter,
-    /// Subscriptions refused because their session had too many.
+    /// Subscriptions refused because their session had too many
+    /// ([`max_subscriptions_per_session`](crate::BrokerOptions::max_subscriptions_per_session)), or because
+    /// of their filter: too long, too deep, or of a kind that is switched off. That an MQTT 5 client
+    /// uses what it was told not to be there is a protocol error.
     pub refused_subscriptions: Counter,
     /// Clients that were not let in, or not kept, because they did not show who they are: refused
     /// by their authentication method or with one that is not known, without one where it is

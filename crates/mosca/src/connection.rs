@@ -394,7 +394,10 @@ impl<S: Network> Driver<S> {
         self.connection.handle_lost(now, &mut worker.effects);
         // That the system has lost a connection is said in one way, whatever the system says.
         match error.filter(|error| error.kind() == io::ErrorKind::InvalidData) {
-            Some(error) => self.log_end(error),
+            Some(error) => {
+                self.shared.refused.note_broken();
+                self.log_end(error);
+            }
             None => self.log_close(),
         }
         self.settle(now, worker);

@@ -243,6 +243,7 @@ pub(crate) struct Refused {
     requests: AtomicU64,
     bad_requests: AtomicU64,
     http_timeouts: AtomicU64,
+    broken: AtomicU64,
     loose: AtomicU64,
 }
 
@@ -275,6 +276,9 @@ pub struct NetworkCounters {
     /// a response ([`Interface::response_timeout`](crate::Interface::response_timeout)). Those that
     /// ended because nothing more was asked for do not count.
     pub http_timeouts: u64,
+    /// Connections closed because what carries MQTT was broken: a request for a WebSocket that was
+    /// refused, such as one of more than 8 KiB, a frame that breaks the rules, or TLS that cannot be read.
+    pub transport_errors: u64,
     /// Calls of [`Hooks::notify`](crate::Hooks::notify) that were not run to their end, because 10,000 of
     /// those that nobody waits for (disconnections, messages of the server's own) were under way.
     pub dropped_notices: u64,
@@ -297,6 +301,10 @@ impl Refused {
         self.http_timeouts.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn note_broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn note_loose(&self) {
         self.loose.fetch_add(1, Ordering::Relaxed);
     }
@@ -310,6 +318,7 @@ impl Refused {
             http_requests: self.requests.load(Ordering::Relaxed),
             http_bad_requests: self.bad_requests.load(Ordering::Relaxed),
             http_timeouts: self.http_timeouts.load(Ordering::Relaxed),
+            transport_errors: self.broken.load(Ordering::Relaxed),
             dropped_notices: self.loose.load(Ordering::Relaxed),
         }
     }

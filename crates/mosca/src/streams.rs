@@ -141,19 +141,20 @@ impl Streams {
         if self.shared.broker.is_shutting_down() {
             return Err(StreamRefused::Closing);
         }
-        if self.open() >= self.max {
-            return Err(StreamRefused::TooMany(self.max));
-        }
         let now = self.shared.clock.now();
-        let Err(refusal) = self.shared.check_connection(peer.ip(), now) else {
+        let checked = if self.open() < self.max {
+            self.shared.check_connection(peer.ip(), now)
+        } else {
+            Err(Refusal::InterfaceFull(self.max))
+        };
+        let Err(refusal) = checked else {
             return Ok(());
         };
         let refused = &self.shared.refused.connections;
         refused.note(refusal, peer, &"streams of the program", now);
         Err(match refusal {
-            Refusal::InterfaceFull(max) | Refusal::ServerFull(max) => {
-                StreamRefused::ServerFull(max)
-            }
+            Refusal::InterfaceFull(max) => StreamRefused::TooMany(max),
+            Refusal::ServerFull(max) => StreamRefused::ServerFull(max),
             Refusal::AddressFull(max) => StreamRefused::AddressFull(max),
             Refusal::AddressRate(_) | Refusal::InterfaceRate(_) => StreamRefused::TooFast,
         })

@@ -79,7 +79,7 @@ impl Connection {
     ) {
         let assigned_client_id = match assign_client_id(connect, self.broker.options()) {
             Ok(assigned) => assigned,
-            Err(Refusal(reason)) => return self.refuse(reason, None, bytes_max(connect)),
+            Err(refusal) => return self.refuse_connect(refusal, connect),
         };
         let origin = self.take_origin();
         let questions = Questions {

@@ -126,8 +126,23 @@ impl Connection {
                 }
                 self.phase = Phase::Connected(connected);
             }
-            Err(Refusal(reason)) => self.refuse(reason, None, bytes_max(connect)),
+            Err(refusal) => self.refuse_connect(refusal, connect),
         }
+    }
+
+    /// Refuses a CONNECT for what it asks for, or because there are too many.
+    pub(super) fn refuse_connect(&mut self, refusal: Refusal, connect: &Connect<'_>) {
+        let Refusal(reason) = refusal;
+        let is_of_the_server = matches!(
+            reason,
+            ReasonCode::QuotaExceeded
+                | ReasonCode::ServerUnavailable
+                | ReasonCode::ServerShuttingDown
+        );
+        if !is_of_the_server {
+            self.broker.counters().refused_connects.add(1);
+        }
+        self.refuse(reason, None, bytes_max(connect));
     }
 
     /// CONNECT cannot be decoded. The client hears of it where its version has a word for it.

@@ -207,7 +207,10 @@ impl Connected {
         let text = subscription.filter;
         let asked = match check_filter(text, options) {
             Ok(asked) => asked,
-            Err(reason) => return reason,
+            Err(reason) => {
+                context.broker.counters().refused_subscriptions.add(1);
+                return reason;
+            }
         };
         let granted = SubscriptionOptions {
             qos: subscription.options.qos.min(options.max_qos),

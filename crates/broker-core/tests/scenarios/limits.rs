@@ -66,6 +66,9 @@ fn a_client_identifier_may_be_as_long_as_the_limit_and_no_longer() {
     let reason = ReasonCode::ClientIdentifierNotValid;
     assert_eq!(net.dial("123456").refused().0, Some(reason));
     assert_eq!(net.dial("123456").v5().refused().0, Some(reason));
+    assert_eq!(net.dial("123456").v31().refused().0, Some(reason));
+    assert_eq!(net.broker().counters().refused_connects.get(), 3);
+    assert_eq!(net.broker().counters().protocol_errors.get(), 0);
 }
 
 #[test]
@@ -120,6 +123,13 @@ fn a_topic_may_be_as_long_and_deep_as_the_limits() {
     client.expect_disconnected(ReasonCode::TopicNameInvalid);
     old.send_publish(qos1("123456789", "x"));
     assert!(old.closed().is_some());
+    let dial = net.dial("with-a-will").v5().will(qos0("a/b/c/d", "x"));
+    assert_eq!(dial.refused().0, Some(ReasonCode::TopicNameInvalid));
+    let broker = net.broker();
+    let counters = broker.counters();
+    assert_eq!(counters.refused_subscriptions.get(), 3);
+    assert_eq!(counters.protocol_errors.get(), 2);
+    assert_eq!(counters.refused_connects.get(), 1);
 }
 
 #[test]

@@ -92,6 +92,7 @@ async fn no_more_streams_are_served_than_may_be() {
     let mut first = connect(&server, Version::V5, "first", 64).await;
     let refused = streams.serve(duplex(64).1, "second");
     assert_eq!(refused, Err(StreamRefused::TooMany(1)));
+    assert_eq!(server.network_counters().refused_connections, 1);
     first.ping().await;
     drop(first);
     wait_for_connections(&server, 0).await;

@@ -91,6 +91,7 @@ async fn whoever_does_not_ask_for_mqtt_over_websocket_is_told_why_not() {
         Version::V5,
     );
     let connect = String::from_utf8(connect).unwrap();
+    let mut refused = 0;
     for (request, status, what) in [
         (request("/", &[]), "400", "no subprotocol"),
         (
@@ -144,8 +145,10 @@ async fn whoever_does_not_ask_for_mqtt_over_websocket_is_told_why_not() {
         assert_eq!(rest.pop(), Some(b'\n'), "{what}");
         let length = format!("Content-Length: {}\r\n", rest.len() + 1);
         assert!(response.contains(&length), "{what}: {response}");
+        refused += 1;
     }
     wait_for_connections(&server, 0).await;
+    assert_eq!(server.network_counters().transport_errors, refused);
 }
 
 #[tokio::test]
