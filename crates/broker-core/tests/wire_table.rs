@@ -72,7 +72,10 @@ struct Line {
 
 impl Line {
     fn answer(case: &Case) -> Answer {
-        let broker: Arc<Broker> = Broker::new(BrokerOptions::default());
+        let broker: Arc<Broker> = Broker::new(BrokerOptions {
+            max_topic_bytes: 65_535,
+            ..BrokerOptions::default()
+        });
         let mut line = Self {
             connection: Connection::new(&broker, NOW),
             effects: Effects::new(),

@@ -422,3 +422,17 @@ impl fmt::Display for Location {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_connection_takes_more_memory_there_may_be_fewer() {
+        let plain = [Interface::mqtt("a:1"), Interface::websocket("a:1")];
+        assert_eq!(plain.map(|it| it.connections()), [200_000; 2]);
+        let files = Interface::http("a:1");
+        assert_eq!(files.connections(), 50_000);
+        assert_eq!(files.max_connections(100_000).connections(), 100_000);
+    }
+}

@@ -19,11 +19,12 @@ mod harness;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use mosca::Server;
 use mqtt_codec::{OwnedPacket, QoS, ReasonCode, Version};
 use tokio::io::AsyncReadExt;
 use wire_table::{Before, Case, Outcome};
 
-use harness::{Client, Hello, plain_server, within};
+use harness::{Client, Hello, start, within};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -44,7 +45,8 @@ fn run(case: &Case) -> Result<(), Failed> {
 }
 
 async fn check(case: &Case) {
-    let server = plain_server().await;
+    let builder = Server::builder().broker(|options| options.max_topic_bytes = 65_535);
+    let server = start(builder).await;
     let version = version(case);
     let mut client = match case.before {
         Before::Nothing => Client::open(&server, version).await,

@@ -257,7 +257,7 @@ fn a_connect_that_breaks_the_format_closes_without_a_session() {
 fn half_a_packet_holds_its_connection_only_until_keep_alive() {
     let net = Net::new();
     let client = net.dial("client").keep_alive(10).connect();
-    client.send_raw(b"\x30\xFF\xFF\x7F\x00\x01a");
+    client.send_raw(b"\x30\xFF\xFF\x40\x00\x01a");
     net.advance(Duration::from_secs(15));
     client.expect_closed(CloseCause::KeepAliveTimeout);
 }

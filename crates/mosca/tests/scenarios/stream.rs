@@ -229,7 +229,7 @@ async fn half_packets_that_drip_do_not_keep_a_connection_alive() {
         hello.keep_alive = 1;
         let mut client = Client::connect_with(&server, &hello).await;
         let since = Instant::now();
-        client.write(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1]).await;
+        client.write(&[0x30, 0xFF, 0xFF, 0x40, 0, 1]).await;
         let dripping = async {
             loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
