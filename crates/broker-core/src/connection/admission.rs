@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::{Awaiting, Connection, Phase};
 use crate::Timestamp;
 use crate::authentication::AuthenticationRefusal;
-use crate::broker::{Broker, Refusal};
+use crate::broker::Broker;
 use crate::effects::Effects;
 use crate::hooks::{
     Authentication, Client, Failed, HookSet, LoginRequest, PublishRequest, PublishVerdict,
