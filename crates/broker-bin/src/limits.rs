@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use mosca::{BrokerOptions, IpNetwork, QoS, Rate, ServerBuilder, ShareStrategy};
+use mosca::{
+    BrokerOptions, IpNetwork, QoS, Rate, ServerBuilder, ShareStrategy, SlowConsumerPolicy,
+};
 #[cfg(test)]
 use tests::ToGiven as _;
 
@@ -149,6 +151,8 @@ static TABLE: LazyLock<Vec<Limit>> = LazyLock::new(|| {
             queue_window_messages: number(1, COUNT_MAX),
             queue_window_bytes: bytes(1, BYTES_MAX),
             max_outbox_bytes: bytes(1, BYTES_MAX),
+            slow_consumer_policy: Kind::Words(POLICIES),
+            write_timeout: TIMEOUT,
             max_retained_messages: number(0, COUNT_MAX),
             max_retained_bytes: bytes(0, BYTES_MAX),
             retain_available: Kind::Flag,
@@ -168,6 +172,8 @@ static TABLE: LazyLock<Vec<Limit>> = LazyLock::new(|| {
 });
 
 const STRATEGIES: &[&str] = &["roundRobin", "random", "sticky", "leastInflight"];
+
+const POLICIES: &[&str] = &["drop", "disconnect"];
 
 /// A value of some option's type; `None` if what was given is of another kind, or out of range.
 trait FromGiven: Sized {
@@ -219,6 +225,16 @@ impl FromGiven for ShareStrategy {
             Given::Word("random") => Some(Self::Random),
             Given::Word("sticky") => Some(Self::Sticky),
             Given::Word("leastInflight") => Some(Self::LeastInflight),
+            _ => None,
+        }
+    }
+}
+
+impl FromGiven for SlowConsumerPolicy {
+    fn from_given(given: &Given) -> Option<Self> {
+        match *given {
+            Given::Word("drop") => Some(Self::Drop),
+            Given::Word("disconnect") => Some(Self::Disconnect),
             _ => None,
         }
     }
@@ -423,10 +439,19 @@ mod tests {
         Option<Rate>: |rate| Given::Rate(*rate);
         QoS: |qos| Given::Number(qos.as_u8().into());
         Duration: |time| Given::Number(time.as_millis() as u64);
-        ShareStrategy: |strategy| {
-            let name = format!("{strategy:?}");
-            Given::Word(STRATEGIES.iter().find(|it| it.eq_ignore_ascii_case(&name)).unwrap())
-        };
+        ShareStrategy: |strategy| word(STRATEGIES, strategy);
+        SlowConsumerPolicy: |policy| word(POLICIES, policy);
+    }
+
+    /// The one of `words` by which `value` is known.
+    fn word(words: &'static [&'static str], value: &dyn std::fmt::Debug) -> Given {
+        let name = format!("{value:?}");
+        Given::Word(
+            words
+                .iter()
+                .find(|it| it.eq_ignore_ascii_case(&name))
+                .unwrap(),
+        )
     }
 
     #[test]

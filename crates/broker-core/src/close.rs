@@ -30,6 +30,12 @@ pub enum CloseCause {
     AuthenticationTimeout,
     /// Nothing came for one and a half times the keep alive.
     KeepAliveTimeout,
+    /// The network connection has taken nothing for as long as it may
+    /// ([`write_timeout`](crate::BrokerOptions::write_timeout)). It would not take a DISCONNECT either.
+    SlowReader,
+    /// The client does not read as fast as messages come for it
+    /// ([`SlowConsumerPolicy::Disconnect`](crate::SlowConsumerPolicy::Disconnect)).
+    OutboxFull,
     /// Another connection came with the same client identifier.
     TakenOver,
     /// The server is going down.
@@ -172,7 +178,8 @@ impl CloseCause {
             Self::Disconnected(_)
             | Self::ConnectionLost
             | Self::Refused(_)
-            | Self::ConnectTimeout => None,
+            | Self::ConnectTimeout
+            | Self::SlowReader => None,
             Self::Malformed(error) => Some(match error.reason_code() {
                 // For CONNACK alone; here it comes from a second CONNECT.
                 ReasonCode::UnsupportedProtocolVersion => ReasonCode::ProtocolError,
@@ -182,6 +189,7 @@ impl CloseCause {
             Self::AuthenticationFailed(reason) => Some(reason),
             Self::AuthenticationTimeout | Self::NotAuthorized => Some(ReasonCode::NotAuthorized),
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
+            Self::OutboxFull => Some(ReasonCode::QuotaExceeded),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
             Self::Redirected(reason) | Self::Administrative(reason) => Some(reason),
@@ -215,6 +223,11 @@ impl CloseCause {
         matches!(self, Self::StoreFailed | Self::StoreFull)
     }
 
+    /// Whether the client takes less than is sent to it.
+    pub(crate) fn is_slow_reader(self) -> bool {
+        matches!(self, Self::SlowReader | Self::OutboxFull)
+    }
+
     /// Whether the client has not shown who it is.
     pub(crate) fn is_failed_authentication(self) -> bool {
         matches!(
@@ -244,6 +257,8 @@ impl core::fmt::Display for CloseCause {
             Self::ConnectTimeout => f.write_str("no CONNECT in time"),
             Self::AuthenticationTimeout => f.write_str("not authenticated in time"),
             Self::KeepAliveTimeout => f.write_str("keep alive timeout"),
+            Self::SlowReader => f.write_str("nothing taken in time"),
+            Self::OutboxFull => f.write_str("more messages than the client takes"),
             Self::TakenOver => f.write_str("session taken over"),
             Self::ServerShutdown => f.write_str("server shutting down"),
             Self::Redirected(reason) => write!(f, "server shutting down: {reason}"),
@@ -284,6 +299,8 @@ mod tests {
                 CloseCause::KeepAliveTimeout,
                 Some(ReasonCode::KeepAliveTimeout),
             ),
+            (CloseCause::SlowReader, None),
+            (CloseCause::OutboxFull, Some(ReasonCode::QuotaExceeded)),
             (CloseCause::TakenOver, Some(ReasonCode::SessionTakenOver)),
             (
                 CloseCause::ServerShutdown,
@@ -412,6 +429,8 @@ mod tests {
                 | CloseCause::AuthenticationTimeout
                 | CloseCause::NotAuthorized
                 | CloseCause::KeepAliveTimeout
+                | CloseCause::SlowReader
+                | CloseCause::OutboxFull
                 | CloseCause::TakenOver
                 | CloseCause::ServerShutdown
                 | CloseCause::Redirected(_)

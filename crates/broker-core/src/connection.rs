@@ -35,6 +35,7 @@ mod pace;
 mod publish;
 mod reauthorize;
 mod replay;
+mod slow_reader;
 mod subscribe;
 mod timeout;
 mod topic_cache;
@@ -176,14 +177,6 @@ impl Connection {
         }
     }
 
-    /// Whether there is room for the replies to more input. Where there is none the client does
-    /// not read what it is sent, and reading from it can wait.
-    pub fn accepts_input(&self) -> bool {
-        self.connected().is_none_or(|connected| {
-            connected.session.state().outbox.len() < self.broker.options().max_outbox_bytes
-        })
-    }
-
     /// Whether nothing but CONNECT may come: no whole one has come yet.
     pub fn awaits_connect(&self) -> bool {
         matches!(self.phase, Phase::Awaiting(_))
@@ -259,6 +252,9 @@ impl Connection {
         }
         if cause.is_failed_authentication() {
             self.broker.counters().authentication_failures.add(1);
+        }
+        if cause.is_slow_reader() {
+            self.broker.counters().slow_readers_closed.add(1);
         }
         let mut last = LastWords::new(self.version());
         match &self.phase {

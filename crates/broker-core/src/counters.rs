@@ -13,6 +13,10 @@ pub struct Counters {
     /// QoS 0 messages dropped because the receiver's outbox was full
     /// ([`max_outbox_bytes`](crate::BrokerOptions::max_outbox_bytes)).
     pub dropped_slow_reader: Counter,
+    /// Connections closed because the client took nothing for too long
+    /// ([`write_timeout`](crate::BrokerOptions::write_timeout)), or less than was sent to it
+    /// ([`SlowConsumerPolicy::Disconnect`](crate::SlowConsumerPolicy::Disconnect)).
+    pub slow_readers_closed: Counter,
     /// QoS 1 and 2 messages dropped because the session's queue was full
     /// ([`max_queued_messages`](crate::BrokerOptions::max_queued_messages)).
     pub dropped_queue_full: Counter,

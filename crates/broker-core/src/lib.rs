@@ -109,7 +109,7 @@ pub use hooks::{
     Hooks, Login, LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
 pub use message::{Message, MessageParts};
-pub use options::{BrokerOptions, ResponseInformation, ShareStrategy};
+pub use options::{BrokerOptions, ResponseInformation, ShareStrategy, SlowConsumerPolicy};
 pub use outbox::Outbox;
 pub use outside::{Escaped, Quoted};
 pub use own_topics::Announcements;

@@ -187,6 +187,15 @@ pub struct BrokerOptions {
     /// the session's queue. A single message may go past the limit, so large ones get through.
     pub max_outbox_bytes: usize,
 
+    /// What else becomes of a client for which a QoS 0 message comes when
+    /// [`max_outbox_bytes`](Self::max_outbox_bytes) wait for it. Default: nothing.
+    pub slow_consumer_policy: SlowConsumerPolicy,
+
+    /// How long a client's socket may take no byte while something waits for it. Default: 60 s. After
+    /// that the connection is closed, without a word since none would be taken, and counted
+    /// (`slow_readers_closed`). The session goes on as after any lost connection.
+    pub write_timeout: Duration,
+
     /// Retained messages. Default: 1,000,000. A further PUBLISH that would retain a message on
     /// a new topic is delivered but not retained, and counted (`refused_retained`); MQTT 5
     /// clients see 0x97 in PUBACK or PUBREC.
@@ -316,6 +325,8 @@ impl Default for BrokerOptions {
             queue_window_messages: 2_000,
             queue_window_bytes: 4 << 20,
             max_outbox_bytes: 16 << 20,
+            slow_consumer_policy: SlowConsumerPolicy::default(),
+            write_timeout: Duration::from_secs(60),
             max_retained_messages: 1_000_000,
             max_retained_bytes: 256 << 20,
             max_session_expiry_secs: u32::MAX,
@@ -368,6 +379,22 @@ pub enum ShareStrategy {
     /// The one with the fewest QoS 1 and 2 messages under way or waiting, of the 256 connected members
     /// whose turn is next; in turn among equals.
     LeastInflight,
+}
+
+/// What becomes of a client that does not take what is sent to it as fast as it comes, when it is to get
+/// one more message at QoS 0 than may wait for its socket. Messages at QoS 1 and 2 wait in its session's
+/// queue in either case. Of a shared subscription another member gets the message, and nobody is
+/// disconnected for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SlowConsumerPolicy {
+    /// The message is dropped for this client, who does not learn of it.
+    #[default]
+    Drop,
+    /// The message is dropped, and the client is disconnected, so that it learns of it: with 0x97 in
+    /// DISCONNECT (MQTT 5), if it takes that within the time for last words. Counted
+    /// (`slow_readers_closed`). The session goes on as after any lost connection.
+    Disconnect,
 }
 
 /// The largest packet that MQTT can express: a remaining length of 268,435,455 bytes (section
@@ -433,6 +460,8 @@ mod tests {
             queue_window_messages: number,
             queue_window_bytes: number,
             max_outbox_bytes: number,
+            slow_consumer_policy: |value: &SlowConsumerPolicy| format!("`{value:?}`"),
+            write_timeout: |value: &Duration| number(&value.as_millis()),
             max_retained_messages: number,
             max_retained_bytes: number,
             max_session_expiry_secs: number,

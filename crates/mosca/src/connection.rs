@@ -21,23 +21,24 @@ mod partial;
 mod parting;
 mod reading;
 mod receivers_first;
+mod writing;
 
 use std::fmt::Display;
 use std::future::Future;
-use std::io::{self, IoSlice};
-use std::mem;
+use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use broker_core::{CloseCause, Connection, Escaped, Outbox, Output, Timestamp};
+use broker_core::{CloseCause, Connection, Escaped, Outbox, Timestamp};
 use tokio::time::{Instant, Sleep};
 
 use self::giving_way::{GivingWay, let_others_run};
 use self::partial::Partial;
 use self::parting::discard;
+use self::writing::Written;
 use crate::lobby::Place;
 use crate::log;
 use crate::network::Network;
@@ -80,7 +81,8 @@ enum Stage {
     Serving,
     /// The same, but before its next turn it goes to the end of the line once more.
     LettingPass,
-    /// The same while a re-authentication goes on, hooks think, or reading pauses: until then at most.
+    /// The same while a re-authentication goes on, hooks think, reading pauses, or the socket takes nothing:
+    /// until then at most.
     Timed(Pin<Box<Sleep>>),
     /// The connection is closing: its last words are being written. They have until then, if they are not
     /// out at once.
@@ -96,18 +98,6 @@ struct Awaiting {
     until: Timestamp,
     place: Place,
     giving_way: GivingWay,
-}
-
-/// How far writing has come.
-enum Written {
-    /// All of it; there is nothing more to say for now.
-    All,
-    /// The socket takes no more for now.
-    Blocked,
-    /// All of it, and the connection is to be closed.
-    Close(CloseCause),
-    /// The socket is broken.
-    Lost,
 }
 
 impl<S: Network> Driver<S> {
@@ -180,7 +170,8 @@ impl<S: Network> Driver<S> {
                 }
             };
             if !was_timed && matches!(self.stage, Stage::Timed(_)) {
-                // Hooks think about what is to be written next, and their time is to be watched.
+                // Hooks think about what is to be written next, or the socket takes nothing: the time is
+                // to be watched.
                 continue;
             }
             match self.after_writing(blocked, was_open, now, worker, context) {
@@ -269,14 +260,6 @@ impl<S: Network> Driver<S> {
         ControlFlow::Continue(true)
     }
 
-    /// Asks whether the broker wants the connection closed. While the socket takes nothing nobody
-    /// else does: there is no next output yet.
-    fn ask_whether_to_close(&mut self, now: Timestamp, worker: &mut Worker, waker: &Waker) {
-        let effects = &mut worker.effects;
-        self.connection.handle_woken(now, waker, effects);
-        self.settle(now, worker);
-    }
-
     /// Looks whether CONNECT took too long, the server closes, or the time for last words began.
     fn keep_time(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) {
         if let Stage::Awaiting(awaiting) = &mut self.stage {
@@ -321,8 +304,8 @@ impl<S: Network> Driver<S> {
         true
     }
 
-    /// A re-authentication has a time limit, and so have hooks, and a pause in reading; nothing else has
-    /// one here.
+    /// A re-authentication has a time limit, and so have hooks, a pause in reading, and a socket that takes
+    /// nothing; nothing else has one here.
     fn set_time(&mut self, now: Timestamp) {
         match (self.connection.poll_timeout(), &mut self.stage) {
             (Some(until), Stage::Serving) => {
@@ -342,50 +325,6 @@ impl<S: Network> Driver<S> {
             }
             (None, Stage::Timed(_)) => self.stage = Stage::Serving,
             _ => {}
-        }
-    }
-
-    /// Writes until there is nothing more to write or the socket takes no more. While it is waited for
-    /// the store it writes what is there and asks for no more, since that could need another commit.
-    fn write(&mut self, now: Timestamp, worker: &mut Worker, context: &mut Context<'_>) -> Written {
-        loop {
-            if self.writing.is_empty() {
-                worker.effects.recycle(mem::take(&mut self.writing));
-                if self.waits_for_store() {
-                    return self.flushed(Written::All, context);
-                }
-                let waker = context.waker();
-                let output = self.connection.poll_output(now, waker, &mut worker.effects);
-                self.settle(now, worker);
-                match output {
-                    Output::Write(outbox) => self.writing = outbox,
-                    Output::Idle => return self.flushed(Written::All, context),
-                    Output::Close(cause) => return self.flushed(Written::Close(cause), context),
-                }
-            }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = self.writing.slices(&mut slices);
-            let slices = slices.get(..filled).unwrap_or_default();
-            let stream = Pin::new(&mut self.stream);
-            let result = match slices {
-                [only] => stream.poll_write(context, only),
-                several => stream.poll_write_vectored(context, several),
-            };
-            match result {
-                Poll::Pending => return Written::Blocked,
-                Poll::Ready(Ok(written)) if written > 0 => self.writing.advance(written),
-                Poll::Ready(_) => return Written::Lost,
-            }
-        }
-    }
-
-    /// What writing has come to, now that the stream has taken everything: it may keep some of it to
-    /// itself, as TLS does while the socket takes nothing. For TCP there is nothing to be done.
-    fn flushed(&mut self, written: Written, context: &mut Context<'_>) -> Written {
-        match Pin::new(&mut self.stream).poll_flush(context) {
-            Poll::Ready(Ok(())) => written,
-            Poll::Pending => Written::Blocked,
-            Poll::Ready(Err(_)) => Written::Lost,
         }
     }
 

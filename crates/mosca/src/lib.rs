@@ -49,7 +49,7 @@ pub use broker_core::{
     ConnectedClient, ConnectedClients, Counters, Escaped, Event, ForwardRequest, ForwardVerdict,
     HookChain, HookSet, Hooks, Login, LoginRequest, Message, MessageParts, PublishRequest,
     PublishVerdict, Quoted, Rate, Redirect, ResponseInformation, ShareStrategy, Sizes,
-    SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
+    SlowConsumerPolicy, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
 };
 pub use hooks::AsyncHooks;
 pub use interface::Interface;

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 pub use self::websocket_service::WebSocketService;
 use crate::admission::Refusal;
 use crate::connection::Driver;
-use crate::network::Boxed;
+use crate::network::{Boxed, Noted};
 use crate::peer::{Peer as _, StreamPeer};
 use crate::shared::Shared;
 
@@ -104,7 +104,7 @@ impl Streams {
     {
         let peer = peer.into();
         self.check(&peer)?;
-        let stream: Boxed = Box::new(stream);
+        let stream: Boxed = Box::new(Noted::new(stream));
         let driver = Driver::new(stream, peer, Arc::clone(&self.shared), self.number);
         self.runtime.spawn(driver);
         Ok(())
@@ -125,7 +125,7 @@ impl Streams {
     {
         let peer = peer.into();
         self.check(&peer)?;
-        let stream: Boxed = Box::new(stream);
+        let stream: Boxed = Box::new(Noted::new(stream));
         let stream = WebSocket::new(stream, &self.terms);
         let driver = Driver::new(stream, peer, Arc::clone(&self.shared), self.number);
         self.runtime.spawn(driver);

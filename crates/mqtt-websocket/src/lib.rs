@@ -142,6 +142,11 @@ impl<S> WebSocket<S> {
         self.gone
     }
 
+    /// The stream beneath. To write to it or to read from it breaks the WebSocket.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Bytes of memory that it has besides its own: up to some 24 KiB until the request is answered, or
     /// what was read with the request until it is taken; then half a kilobyte for control frames, and
     /// none between frames when nothing waits to be sent.

@@ -327,6 +327,7 @@ fn extras(
             topic_aliases: InboundAliases::default(),
             refill: None,
             forwarding: None,
+            blocked_until: None,
             authenticated: granted.map(Granted::into_authenticated),
             certified,
             client,

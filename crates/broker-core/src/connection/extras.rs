@@ -8,6 +8,7 @@ use super::forward::Forwarding;
 use super::in_steps::Unfinished;
 use super::pace::Pace;
 use super::topic_cache::TopicCache;
+use crate::Timestamp;
 use crate::broker::Load;
 use crate::hooks::Client;
 use crate::topic_aliases::InboundAliases;
@@ -39,6 +40,8 @@ pub(super) struct Extras {
     pub(super) refill: Option<Load>,
     /// What is about to be sent, and hooks think about.
     pub(super) forwarding: Option<Box<Forwarding>>,
+    /// Until when the socket has to take something, while something waits for it.
+    pub(super) blocked_until: Option<Timestamp>,
 }
 
 impl Extras {

@@ -1,4 +1,5 @@
-//! What a connection waits for no longer than it should: CONNECT, verdicts, and the end of a pause.
+//! What a connection waits for no longer than it should: CONNECT, verdicts, the end of a pause, and a
+//! socket that takes nothing.
 
 use super::{Connection, Phase};
 use crate::Timestamp;
@@ -7,8 +8,8 @@ use crate::effects::Effects;
 
 impl Connection {
     /// Until when CONNECT has to be there and decided on; later, until when a re-authentication has
-    /// to be over, or hooks have to know, or reading [pauses](Self::is_pausing), if any of that goes on.
-    /// Keep alive is watched by [`Broker::handle_timeout`].
+    /// to be over, or hooks have to know, or reading [pauses](Self::is_pausing), or the socket has to
+    /// [take something](Self::handle_blocked), if any of that goes on. Keep alive is watched by [`Broker::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Awaiting(awaiting) => Some(awaiting.until),
@@ -20,7 +21,8 @@ impl Connection {
                 let pause = connected.paused_until();
                 let reauthentication = connected.reauthentication_until();
                 let until = asking.into_iter().chain(pause).chain(reauthentication);
-                until.chain(connected.forwarding_until()).min()
+                let until = until.chain(connected.forwarding_until());
+                until.chain(connected.blocked_until()).min()
             }
             Phase::Closing { .. } => None,
         }
@@ -41,6 +43,9 @@ impl Connection {
             if let Err(cause) = connected.give_up_asking(&mut context) {
                 self.close(now, cause, effects);
             }
+            return;
+        }
+        if self.check_blocked(now, effects) {
             return;
         }
         if self.poll_timeout().is_some_and(|until| until <= now) {

@@ -12,8 +12,10 @@ use super::outgoing::Next;
 use super::packet::{entry_head, naming_that_fits, put_publish};
 use super::terms::{Origin, Refused, Rules, Share, Terms};
 use super::{Link, QueueWindow, Session, State};
+use crate::close::CloseCause;
 use crate::effects::{Change, Effects, Release};
 use crate::frame::put_pubrel;
+use crate::options::SlowConsumerPolicy;
 use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication};
 use crate::topic_aliases::Naming;
@@ -307,11 +309,24 @@ impl State {
             return Err(Refused::Away);
         }
         if self.outbox.len() >= rules.options.max_outbox_bytes {
+            if terms.share.is_none() {
+                self.meet_slow_reader(rules.options.slow_consumer_policy, effects);
+            }
             return Err(Refused::SlowReader);
         }
         let packet = self.packet_that_fits(publication, terms)?;
         self.put(publication, terms, packet, None, effects);
         Ok(())
+    }
+
+    /// The client is to get more than may wait for it.
+    #[cold]
+    fn meet_slow_reader(&mut self, policy: SlowConsumerPolicy, effects: &mut DeliveryEffects<'_>) {
+        let is_asked = self.link.as_ref().is_none_or(|link| link.close.is_some());
+        if policy == SlowConsumerPolicy::Disconnect && !is_asked {
+            let waker = self.ask_to_close(CloseCause::OutboxFull);
+            effects.wakes.extend(waker);
+        }
     }
 
     /// QoS 1 and 2 in a session that ends with its connection.

@@ -46,6 +46,7 @@ mod tests {
 
     use super::super::tests::shared;
     use super::*;
+    use crate::network::Stream;
     use crate::peer::Address;
 
     /// A client that says its pieces, one for each read; what it is sent is noted, with its name, where all
@@ -88,6 +89,8 @@ mod tests {
             Poll::Ready(Ok(()))
         }
     }
+
+    impl Stream for Client {}
 
     impl Network for Client {
         type Peer = Address;

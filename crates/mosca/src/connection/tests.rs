@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::task::Waker;
 
@@ -20,6 +21,7 @@ use super::input::version_named;
 use super::reading::LARGE_PACKET;
 use super::*;
 use crate::clock::Clock;
+use crate::network::Stream;
 use crate::peer::Address;
 use crate::worker::READ_BYTES_MAX;
 
@@ -30,8 +32,8 @@ struct Script {
     pieces: VecDeque<Vec<u8>>,
     written: Vec<u8>,
     takes: usize,
-    /// It takes nothing, and never will.
-    full: bool,
+    /// Bytes that it takes until it takes no more.
+    room: usize,
 }
 
 impl AsyncRead for Script {
@@ -58,10 +60,11 @@ impl AsyncWrite for Script {
         _context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.full {
+        if self.room == 0 {
             return Poll::Pending;
         }
-        let taken = bytes.len().min(self.takes);
+        let taken = bytes.len().min(self.takes).min(self.room);
+        self.room -= taken;
         self.written.extend_from_slice(&bytes[..taken]);
         Poll::Ready(Ok(taken))
     }
@@ -74,6 +77,8 @@ impl AsyncWrite for Script {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Stream for Script {}
 
 impl Network for Script {
     type Peer = Address;
@@ -92,6 +97,7 @@ fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Sc
     let script = Script {
         pieces: pieces.into(),
         takes,
+        room: usize::MAX,
         ..Script::default()
     };
     let peer = Address::from(SocketAddr::from(([127, 0, 0, 1], 1)));
@@ -465,7 +471,7 @@ async fn a_client_that_does_not_take_the_last_words_is_left_in_time() {
     assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
     assert!(!driver.stream.written.is_empty(), "CONNACK");
 
-    driver.stream.full = true;
+    driver.stream.room = 0;
     shared.broker.shut_down(&mut broker_core::Effects::new());
     // A task of its own: the test's own timer must not wake it.
     let task = tokio::spawn(driver);
@@ -529,7 +535,7 @@ async fn a_client_that_has_not_taken_its_first_packet_is_left_in_time() {
     };
     auth.encode(version, &mut input[1]).unwrap();
     let mut driver = driver(&shared, input, usize::MAX);
-    driver.stream.full = true;
+    driver.stream.room = 0;
 
     let task = tokio::spawn(driver);
     for _ in 0..100 {
@@ -542,4 +548,67 @@ async fn a_client_that_has_not_taken_its_first_packet_is_left_in_time() {
     let left = tokio::time::timeout(Duration::from_secs(10), task).await;
     left.expect("it does not wait for ever").unwrap();
     assert_eq!(shared.open_connections(), 0);
+}
+
+/// A client that is connected and has so many bytes to take, of which it takes none.
+fn blocked(shared: &Arc<Shared>, waiting: usize) -> Driver<Script> {
+    let version = Version::V311;
+    let mut input = Vec::new();
+    let connect = Packet::Connect(Connect::new(version, "client"));
+    connect.encode(version, &mut input).unwrap();
+    let mut driver = driver(shared, vec![input], usize::MAX);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+    driver.stream.room = 0;
+    let pings = [0xC0, 0].repeat(waiting / 2);
+    driver.stream.pieces.push_back(pings);
+    while !driver.stream.pieces.is_empty() {
+        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+    }
+    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+    driver
+}
+
+/// Any byte begins the time anew, and there is a timer only while something waits.
+#[tokio::test]
+async fn the_time_for_writing_runs_only_while_the_socket_takes_nothing() {
+    let shared = shared();
+    let mut driver = blocked(&shared, 1_000);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut last = driver.connection.poll_timeout().unwrap();
+    for room in [0, 1, 0, 500, 0] {
+        // The clock counts in milliseconds.
+        let before = shared.clock.now();
+        while shared.clock.now() == before {
+            tokio::task::yield_now().await;
+        }
+        driver.stream.room = room;
+        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+        assert!(matches!(driver.stage, Stage::Timed(_)));
+        let until = driver.connection.poll_timeout().unwrap();
+        assert_eq!(until > last, room > 0, "{room} bytes taken");
+        last = until;
+    }
+    driver.stream.room = usize::MAX;
+    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+    assert_eq!(driver.connection.poll_timeout(), None);
+    assert!(matches!(driver.stage, Stage::Serving));
+    assert_eq!(driver.stream.written.len(), CONNACK.len() + 1_000);
+}
+
+/// Its task is woken by nothing but the timer.
+#[tokio::test]
+async fn a_client_that_takes_nothing_in_time_is_left_without_last_words() {
+    let options = BrokerOptions {
+        write_timeout: Duration::from_millis(20),
+        ..BrokerOptions::default()
+    };
+    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
+    let driver = blocked(&shared, 2);
+    let task = tokio::spawn(driver);
+    let left = tokio::time::timeout(Duration::from_secs(30), task).await;
+    left.expect("it does not wait for ever").unwrap();
+    assert_eq!(shared.open_connections(), 0);
+    assert_eq!(shared.broker.sizes().sessions, 0);
+    assert_eq!(shared.broker.counters().slow_readers_closed.get(), 1);
 }

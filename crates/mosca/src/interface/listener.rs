@@ -10,7 +10,7 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::Location;
-use crate::network::Boxed;
+use crate::network::{Boxed, Noted};
 use crate::peer::{Address, Peer as _, StreamPeer};
 
 #[cfg(unix)]
@@ -116,7 +116,7 @@ impl Listener {
                     |_| "a process of this machine".to_owned(),
                     |peer| format!("a process of the user {}", peer.uid()),
                 );
-                Ok(Accepted::Other(Box::new(stream), peer.into()))
+                Ok(Accepted::Other(Box::new(Noted::new(stream)), peer.into()))
             }
         }
     }

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::{StreamRefused, Streams};
 use crate::connection::Driver;
-use crate::network::Boxed;
+use crate::network::{Boxed, Noted};
 use crate::peer::{Peer as _, StreamPeer};
 use crate::shared::Counted;
 
@@ -137,7 +137,7 @@ impl Streams {
             };
             let failure = match upgraded {
                 Ok(Ok(upgraded)) => {
-                    let stream: Boxed = Box::new(TokioIo::new(upgraded));
+                    let stream: Boxed = Box::new(Noted::new(TokioIo::new(upgraded)));
                     // What was read behind the request is a part of it.
                     let stream = WebSocket::upgraded(stream, &[]);
                     runtime.spawn(Driver::new(stream, peer, Arc::clone(&shared), number));

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{CertificateUser, Tls, subject};
-use crate::network::{Stream, part};
+use crate::network::{Noted, Stream, part};
 
 /// How long a client that was refused may go on before it is cut off.
 const REFUSED_TIME: Duration = Duration::from_secs(1);
@@ -30,13 +30,13 @@ impl Tls {
         &self,
         stream: S,
         protocol: Protocol,
-    ) -> io::Result<(TlsStream<S>, Option<Arc<str>>)> {
+    ) -> io::Result<(TlsStream<Noted<S>>, Option<Arc<str>>)> {
         let configs = self.current();
         let acceptor = TlsAcceptor::from(match protocol {
             Protocol::Mqtt => configs.mqtt,
             Protocol::Http => configs.http,
         });
-        let mut stream = match acceptor.accept(stream).into_fallible().await {
+        let mut stream = match acceptor.accept(Noted::new(stream)).into_fallible().await {
             Ok(stream) => stream,
             Err((error, stream)) => {
                 part(stream, REFUSED_TIME).await;

@@ -2,12 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use test_servers::certificates::{Authority, Subject};
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::server::TlsStream;
 
 use super::*;
+use crate::network::{Noted, Stream as _};
 
 fn complaint(options: TlsOptions) -> String {
     Tls::load(options).unwrap_err().to_string()
@@ -164,4 +171,46 @@ fn names_are_found_in_certificates() {
             }
         }
     }
+}
+
+/// A socket that takes nothing is found out although TLS still takes something.
+#[tokio::test]
+async fn what_tls_keeps_to_itself_has_not_been_taken() {
+    let authority = Authority::new("Test CA");
+    let issued = authority.issue("server", &Subject::server("localhost"));
+    let tls = Tls::load(TlsOptions::new(&issued.certificate, &issued.key)).unwrap();
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(&authority.certificate).unwrap();
+    roots.add(authority).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let (client, stream) = tokio::io::duplex(4_096);
+    let name = ServerName::try_from("localhost").unwrap();
+    let (client, accepted) = tokio::join!(
+        connector.connect(name, client),
+        tls.accept(Noted::new(stream), Protocol::Mqtt)
+    );
+    let (mut client, (mut stream, _)) = (client.unwrap(), accepted.unwrap());
+
+    let write = |stream: &mut TlsStream<_>, bytes: usize| {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut pinned = Pin::new(&mut *stream);
+        let written = pinned.as_mut().poll_write(&mut context, &vec![7; bytes]);
+        assert!(matches!(written, Poll::Ready(Ok(written)) if written == bytes));
+        let flushed = pinned.poll_flush(&mut context);
+        (stream.has_moved(true), flushed.is_ready())
+    };
+    assert_eq!(write(&mut stream, 10_000), (true, false));
+    assert_eq!(write(&mut stream, 1), (false, false));
+    assert_eq!(write(&mut stream, 1_000), (false, false));
+    let mut read = [0; 10_000];
+    let (read, flushed) = tokio::join!(client.read_exact(&mut read), stream.flush());
+    assert_eq!(read.unwrap(), 10_000);
+    flushed.unwrap();
+    assert!(stream.has_moved(false));
+    assert!(!stream.has_moved(true), "nothing since then");
 }

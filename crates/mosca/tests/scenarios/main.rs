@@ -35,6 +35,7 @@ mod log;
 mod proxied;
 mod rates;
 mod scram;
+mod slow_readers;
 mod stream;
 mod streams;
 mod tls;

@@ -13,8 +13,8 @@ use mqtt_codec::{Connect, PropertiesBuf, Property, QoS, Version};
 use test_servers::certificates::{Authority, Subject};
 use tokio_rustls::rustls::version;
 
-pub(crate) use self::client::Hello;
-use self::client::{options, start};
+use self::client::start;
+pub(crate) use self::client::{Hello, options};
 use crate::client::{Client, VERSIONS, wait_for_connections};
 
 #[tokio::test]

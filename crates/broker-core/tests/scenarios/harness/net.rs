@@ -643,6 +643,12 @@ impl Line {
             if !self.writing.is_empty() {
                 if !self.reads {
                     self.woken.0.store(false, Ordering::SeqCst);
+                    let connection = self.connection();
+                    connection.handle_blocked(now, false);
+                    // Who takes nothing takes no last words.
+                    self.closed = connection
+                        .closing()
+                        .filter(|cause| *cause == CloseCause::SlowReader);
                     return;
                 }
                 let outbox = core::mem::take(&mut self.writing);
@@ -656,7 +662,10 @@ impl Line {
             let output = connection.poll_output(now, &waker, effects);
             self.settle(now, store, effects);
             match output {
-                Output::Idle => return,
+                Output::Idle => {
+                    self.connection().handle_drained();
+                    return;
+                }
                 Output::Write(outbox) => {
                     assert!(
                         !outbox.is_empty(),
