@@ -1,7 +1,7 @@
 //! Writes the seeds into `corpus/`, where `cargo fuzz run` looks for them.
 
 use mosca_fuzz::codec_seeds::seeds;
-use mosca_fuzz::{records_decode, users_file, websocket_frames};
+use mosca_fuzz::{jwt, records_decode, users_file, websocket_frames};
 
 /// Target, and how many bytes of choice it wants in front of a packet.
 const TARGETS: &[(&str, usize)] = &[
@@ -26,6 +26,7 @@ fn main() -> std::io::Result<()> {
         }
     }
     let others = [
+        ("jwt", jwt::seeds()),
         ("records_decode", records_decode::seeds()),
         ("users_file", users_file::seeds()),
         ("websocket_frames", websocket_frames::seeds()),

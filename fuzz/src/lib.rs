@@ -8,6 +8,7 @@ pub mod codec_roundtrip;
 pub mod codec_seeds;
 pub mod core_packets;
 pub mod glob_containment;
+pub mod jwt;
 pub mod proxy_header;
 pub mod records_decode;
 pub mod scram;

@@ -5,6 +5,7 @@ use mosca_fuzz::{
     codec_chunks, codec_decode, codec_roundtrip,
     codec_seeds::{packets, seeds},
     glob_containment::glob_containment,
+    jwt::{self, jwt},
     proxy_header::proxy_header,
     records_decode,
     scram::scram,
@@ -207,12 +208,22 @@ fn grants_and_filters() {
     }
 }
 
-/// Users files: seeds, and seeds that were changed in a few places.
+/// Users files.
 #[test]
 fn users_files() {
-    let seeds = users_file::seeds();
-    for seed in &seeds {
-        users_file(seed);
+    run_text(users_file, &users_file::seeds());
+}
+
+/// Tokens and their claims.
+#[test]
+fn tokens() {
+    run_text(jwt, &jwt::seeds());
+}
+
+/// Seeds, and seeds that were changed in a few places as one changes JSON.
+fn run_text(property: impl Fn(&[u8]), seeds: &[Vec<u8>]) {
+    for seed in seeds {
+        property(seed);
     }
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for _ in 0..ROUNDS {
@@ -226,7 +237,7 @@ fn users_files() {
                 _ => input[at] = random.byte(),
             }
         }
-        users_file(&input);
+        property(&input);
     }
 }
 

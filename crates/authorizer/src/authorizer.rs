@@ -177,7 +177,7 @@ struct Snapshot {
 }
 
 struct Account {
-    /// All but nobody have one.
+    /// Who has none comes in by something else than a password.
     secret: Option<Arc<Secret>>,
     source: Vec<Rule>,
     /// The rules, if they are the same for all clients.
@@ -205,14 +205,13 @@ impl Snapshot {
                 let kind = kinds.entry(secret.kind());
                 kind.or_insert_with(|| (0, Arc::clone(secret))).0 += 1;
             }
-            let is_nobody = secret.is_none();
             let fixed = Rules::are_fixed(&account.rules);
             let compiled = Account {
                 secret,
                 fixed: fixed.then(|| Rules::new(&account.rules, Some(account.name), "")),
                 source: account.rules,
             };
-            if is_nobody {
+            if account.is_anonymous {
                 nobody = Some(compiled);
             } else {
                 found.insert(Arc::from(account.name), compiled);
@@ -312,8 +311,11 @@ impl Authorizer {
         })
     }
 
-    pub(crate) fn has_user(&self, name: &str) -> bool {
-        self.snapshot().users.contains_key(name)
+    /// Whether somebody of this name can log in by a password.
+    pub(crate) fn has_password_of(&self, name: &str) -> bool {
+        let snapshot = self.snapshot();
+        let account = snapshot.users.get(name);
+        account.is_some_and(|account| account.secret.is_some())
     }
 
     pub(crate) fn has_anonymous(&self) -> bool {

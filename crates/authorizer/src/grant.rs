@@ -87,6 +87,18 @@ impl TryFrom<RawAcl> for Acl {
 }
 
 impl Acl {
+    /// Allows all that `**` allows in a users file.
+    #[must_use]
+    pub fn everything() -> Self {
+        let rule = Rule {
+            allows: true,
+            action: Action::All,
+            pattern: "**".to_owned(),
+            with_names: false,
+        };
+        Self { rules: vec![rule] }
+    }
+
     /// What a client of this user may do.
     #[must_use]
     pub fn permissions(&self, user: Option<Arc<str>>, client_id: &str) -> Permissions {
@@ -116,6 +128,11 @@ impl Grant {
     #[must_use]
     pub const fn permissions(&self) -> Option<&Permissions> {
         self.permissions.as_ref()
+    }
+
+    /// Whether nothing is said of rights, or they are what is asked for.
+    pub(crate) fn may(&self, ask: impl FnOnce(&Permissions) -> bool) -> bool {
+        self.permissions.as_ref().is_none_or(ask)
     }
 
     /// When the client has to go; `None` for never.

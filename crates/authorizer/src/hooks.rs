@@ -20,7 +20,7 @@ use crate::grant::Grant;
 /// are judged by who they are according to whom has let them in:
 ///
 /// - who has come by a certificate, or by an authentication method such as SCRAM, may do what the file says
-///   of the user of that name; if it has none, what clients without a name may do, where `%u` is that name;
+///   of the user of that name, who needs no password there; if it has none, what clients without a name may do, where `%u` is that name;
 ///   and if there is no such entry, nothing;
 /// - the same holds for who was let in by other hooks, unless these have left a [`Grant`] with rights
 ///   of their own: then those hold, and the file is not asked.
@@ -68,8 +68,8 @@ impl AuthorizerHooks {
         }
     }
 
-    /// Leaves who is not among the users to the next hooks of a
-    /// [`HookChain`](broker_core::HookChain): at once, so that the time that the answer takes tells who is
+    /// Leaves who is not among the users that have a password, and who has a password and no name, to the next
+    /// hooks of a [`HookChain`](broker_core::HookChain): at once, so that the time that the answer takes tells who is
     /// among them. Without others behind it this would let everybody in.
     #[must_use]
     pub fn passing_strangers(self) -> Self {
@@ -135,8 +135,9 @@ impl Hooks for AuthorizerHooks {
             return Verdict::Ready(self.certified(name, login.client_id));
         }
         let is_known = match login.user_name {
-            Some(name) => self.authorizer.has_user(name),
-            None => self.authorizer.has_anonymous(),
+            Some(name) => self.authorizer.has_password_of(name),
+            // A password without a name may be something that others know, such as a token.
+            None => login.password.is_none() && self.authorizer.has_anonymous(),
         };
         if !is_known && self.passes_strangers {
             return Verdict::Ready(Authentication::Pass);

@@ -8,7 +8,7 @@
 //! - [`Authorizer`] finds out who a client is, without holding up a thread and slower the more often it
 //!   fails, and answers with [`Permissions`].
 //! - [`AuthorizerHooks`] is an authorizer that a broker asks, [`Acl`] and [`Grant`] are what others may say
-//!   of a client in the same words.
+//!   of a client in the same words, and [`Grants`] holds clients to it.
 //!
 //! ```
 //! use authorizer::{Authorizer, AuthorizerOptions, Users};
@@ -56,6 +56,8 @@
 //!
 //! - `hash` is mosca's (PBKDF2-HMAC-SHA1, 10,000 iterations, 64 bytes of `salt`, 128 bytes, both in
 //!   base64), or one of argon2id without a `salt` beside it.
+//! - An entry without `hash` that is no group is a user who comes in by a certificate alone, or by something else
+//!   that is not a password of this file.
 //! - `rules` are read from the first to the last, then `authorizePublish` and `authorizeSubscribe`, which
 //!   allow, then the rules of the `groups` in their order. **The first rule that is about a topic decides;
 //!   if none is, the answer is no.** A rule is for `publish`, `subscribe` or `all`.
@@ -78,6 +80,7 @@ mod authorizer;
 mod failures;
 mod glob;
 mod grant;
+mod grants;
 mod hooks;
 mod password;
 mod rules;
@@ -87,6 +90,7 @@ pub use authorizer::{Authorizer, AuthorizerOptions, Changes, Login, Permissions,
 pub use failures::FailureLimits;
 pub use glob::{GLOB_BYTES_MAX, GLOB_LEVELS_MAX, Glob, GlobError};
 pub use grant::{ACL_RULES_MAX, Acl, Grant};
+pub use grants::Grants;
 pub use hooks::AuthorizerHooks;
 pub use password::{HashCost, PasswordError};
 pub use users::{Users, UsersError};

@@ -119,10 +119,7 @@ impl Users {
         }
         let known = self.entries.iter().position(|(known, _)| known == name);
         let known = known.and_then(|at| self.entries.get_mut(at));
-        if known
-            .as_ref()
-            .is_some_and(|(_, entry)| entry.secret.is_none())
-        {
+        if known.as_ref().is_some_and(|(_, entry)| !entry.is_user()) {
             return Err(UsersError::NoUser(name.to_owned()));
         }
         let secret = Secret::new(password, cost)?;
@@ -162,7 +159,7 @@ impl Users {
         if self
             .entries
             .get(at)
-            .is_some_and(|(_, entry)| entry.secret.is_none())
+            .is_some_and(|(_, entry)| !entry.is_user())
         {
             return Err(UsersError::NoUser(name.to_owned()));
         }
@@ -170,12 +167,9 @@ impl Users {
         Ok(true)
     }
 
-    /// The names of those who can log in, in the order of the file.
+    /// The names of the users, those without a password among them, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let users = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.secret.is_some());
+        let users = self.entries.iter().filter(|(_, entry)| entry.is_user());
         users.map(|(name, _)| name.as_str())
     }
 
@@ -187,6 +181,7 @@ impl Users {
             .map(|(name, entry)| Account {
                 name,
                 secret: entry.secret.as_ref(),
+                is_anonymous: entry.is_anonymous,
                 rules: self.rules(entry),
             })
     }
@@ -205,10 +200,12 @@ impl Users {
     }
 }
 
-/// One entry that clients may be, the one without a name among them: that has no secret.
+/// One entry that clients may be.
 pub(crate) struct Account<'a> {
     pub(crate) name: &'a str,
     pub(crate) secret: Option<&'a Secret>,
+    /// Whether it is that of clients without a name.
+    pub(crate) is_anonymous: bool,
     pub(crate) rules: Vec<Rule>,
 }
 

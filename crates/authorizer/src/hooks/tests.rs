@@ -190,6 +190,29 @@ async fn who_shows_a_certificate_needs_no_password_and_has_the_rights_of_its_nam
 }
 
 #[tokio::test]
+async fn a_user_without_a_hash_comes_in_by_a_certificate_alone() {
+    let text = r#"{"adam": {"authorizePublish": "a/*"}}"#;
+    let hooks = hooks(&users(text, Some(("**", "**"))));
+    let adam: Arc<str> = "adam".into();
+    for password in ["pencil", ""] {
+        let refused = come(&hooks, &login(Some("adam"), password)).await;
+        assert_eq!(refused.unwrap_err(), ReasonCode::BadUserNameOrPassword);
+    }
+    let mut certified = LoginRequest::new(Version::V5, "c");
+    certified.certified = Some(&adam);
+    let adams = come(&hooks, &certified).await.unwrap();
+    assert!(may_publish(&hooks, &adams, "a/x").await && !may_publish(&hooks, &adams, "b").await);
+    assert!(!may_subscribe(&hooks, &adams, "a/x").await);
+    // Others may know him by something else.
+    let first = hooks.passing_strangers();
+    let passed = settled(first.authenticate(&login(Some("adam"), "a token"))).await;
+    assert!(matches!(passed, Authentication::Pass));
+    // Without him nobody of that name has rights here.
+    first.authorizer.replace(&users("{}", Some(("**", "**"))));
+    assert!(!may_stay(&first, &adams).await);
+}
+
+#[tokio::test]
 async fn who_was_let_in_by_others_has_the_rights_of_its_name_unless_it_brings_its_own() {
     let hooks = hooks(&users(GUEST, Some(("a/**", "a/**"))));
     let client = Client::new("c", Version::V5);
@@ -234,4 +257,12 @@ async fn strangers_are_refused_or_left_to_others_as_the_program_says() {
     let refused = come(&first, &login(Some("eve"), "chalk")).await;
     assert_eq!(refused.unwrap_err(), ReasonCode::BadUserNameOrPassword);
     assert!(come(&first, &login(Some("eve"), "pencil")).await.is_ok());
+    // A password without a name is no guest's, if others may know it.
+    let guests = users(GUEST, None);
+    let (alone, first) = (hooks(&guests), hooks(&guests).passing_strangers());
+    let with_password = login(None, "a token");
+    let without = LoginRequest::new(Version::V5, "c");
+    assert!(come(&alone, &with_password).await.is_ok() && come(&first, &without).await.is_ok());
+    let passed = settled(first.authenticate(&with_password)).await;
+    assert!(matches!(passed, Authentication::Pass));
 }

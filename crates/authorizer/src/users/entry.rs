@@ -13,7 +13,7 @@ use crate::password::Secret;
 /// A user, a group, or what clients without a name are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Users alone have one.
+    /// Users alone may have one; those without it come in by something else, such as a certificate.
     pub(super) secret: Option<Secret>,
     pub(super) publish: Option<String>,
     pub(super) subscribe: Option<String>,
@@ -43,6 +43,11 @@ pub(crate) enum Action {
 }
 
 impl Entry {
+    /// Whether clients log in by its name.
+    pub(super) const fn is_user(&self) -> bool {
+        !self.is_group && !self.is_anonymous
+    }
+
     /// Those of the entry itself, in the order in which they are asked.
     pub(super) fn own_rules(&self) -> Vec<Rule> {
         let mut rules = self.rules.clone().unwrap_or_default();
@@ -148,8 +153,8 @@ impl Entry {
                 (Some(_), None) => return Err("there is a `salt`, but no `hash`"),
             };
         let kinds = [secret.is_some(), raw.anonymous, raw.group];
-        if kinds.iter().filter(|kind| **kind).count() != 1 {
-            return Err("an entry has either a `hash`, or `anonymous`, or `group`");
+        if kinds.iter().filter(|kind| **kind).count() > 1 {
+            return Err("an entry has one of `hash`, `anonymous` and `group` at most");
         }
         if raw.group && raw.groups.is_some() {
             return Err("a group is in no other groups");

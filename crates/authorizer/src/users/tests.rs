@@ -66,13 +66,30 @@ fn patterns_that_are_null_or_missing_allow_everything_in_entries_as_mosca_has_th
 }
 
 #[test]
+fn a_user_without_a_hash_has_the_rights_that_are_said_and_may_get_a_password() {
+    let text = r#"{"bare": {}, "ruled": {"groups": ["g"], "authorizePublish": "p"},
+        "g": {"group": true, "authorizeSubscribe": "s"}}"#;
+    let mut users = Users::from_json(text).unwrap();
+    assert_eq!(users.names().collect::<Vec<_>>(), ["bare", "ruled"]);
+    assert_eq!(rules_of(&users, "bare"), [""; 0]);
+    assert_eq!(rules_of(&users, "ruled"), ["+Publish p", "+Subscribe s"]);
+    assert_eq!(Users::from_json(&users.to_json()).unwrap(), users);
+    users
+        .set_password("ruled", b"new", CHEAP, None, None)
+        .unwrap();
+    assert_eq!(rules_of(&users, "ruled"), ["+Publish p", "+Subscribe s"]);
+    assert!(users.remove("bare").unwrap());
+    assert_eq!(users.names().collect::<Vec<_>>(), ["ruled"]);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     let ok = format!(r#""hash": "{HASH}""#);
     for (text, what) in [
         ("", "line 1 column 0"),
         ("[]", "an object of users at line 1 column 0"),
         ("{\n  \"a\": 1\n}", "line 2 column 8"),
-        (r#"{"a": {}} x"#, "either a `hash`"),
+        (r#"{"a": {}} x"#, "trailing characters"),
         (
             r#"{"a": {"hash": "x"}}"#,
             "\"a\": `hash` without `salt` is not one of argon2id at line 1 column",
@@ -81,7 +98,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (r#"{"a": {"salt": "eA==", "hash": "eA=="}}"#, "PBKDF2"),
         (
             r#"{"a": {"group": true, "anonymous": true}}"#,
-            "either a `hash`",
+            "one of `hash`",
         ),
         (r#"{"a": {"group": true, "groups": []}}"#, "no other groups"),
         (
@@ -258,13 +275,13 @@ fn the_file_is_its_owner_s_alone_and_nothing_else_stays_behind() {
 fn a_file_that_is_corrupt_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("credentials.json");
-    for corrupt in [&b""[..], b"{", b"{\n  \"a\": {}\n}", b"\xFF"] {
+    for corrupt in [&b""[..], b"{", b"{\n  \"a\": 1\n}", b"\xFF"] {
         fs::write(&path, corrupt).unwrap();
         let error = add(&path, "one").unwrap_err().to_string();
         assert!(error.contains("credentials.json"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), corrupt);
     }
-    fs::write(&path, "{\n  \"a\": {}\n}").unwrap();
+    fs::write(&path, r#"{"a": {"group": true, "anonymous": true}}"#).unwrap();
     let error = Users::load(&path).unwrap_err();
     assert!(error.to_string().contains("\"a\": an entry has"), "{error}");
 }
