@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Parser, Subcommand, value_parser};
 
 use crate::client::{PublishArgs, SubscribeArgs};
+use crate::log::LogFormat;
 
 /// An MQTT 3.1, 3.1.1 and 5.0 broker.
 #[derive(Debug, Parser)]
@@ -126,6 +127,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) very_verbose: bool,
 
+    /// What the lines of the log look like
+    #[arg(long, value_name = "FORMAT", default_value = "pretty")]
+    pub(crate) log_format: LogFormat,
+
     /// Print the version
     #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -189,6 +194,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Print the completions of the command line for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
     /// Publish a message to a server
     Pub(PublishArgs),
     /// Subscribe at a server, and print what comes

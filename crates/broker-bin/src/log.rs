@@ -1,15 +1,31 @@
 //! The log on its way to stderr: by a thread of its own. Whoever reads stderr slowly, or has stopped
 //! to read it, must not stop the connections whose tasks log.
 
+mod lines;
+
 use std::io::{self, IsTerminal as _};
 
 use ::log::LevelFilter;
+use clap::ValueEnum;
+use lines::Lines;
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 /// Lines that may wait for stderr. Further ones are lost and counted. Room for all of them is taken at the
 /// start, 32 bytes for each.
 const LINES_MAX: usize = 2_000;
+
+/// What the lines look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people; coloured on a terminal
+    #[default]
+    Pretty,
+    /// An object of JSON on each line
+    Json,
+    /// The same with the names of pino, for its tools
+    Pino,
+}
 
 /// The log, as long as it is written. When it is dropped it waits until all lines are out, for about
 /// a second at most.
@@ -20,19 +36,23 @@ pub(crate) struct Log {
 
 impl Log {
     /// Logs up to `level` to stderr from now on.
-    pub(crate) fn start(level: Level) -> Self {
+    pub(crate) fn start(level: Level, format: LogFormat) -> Self {
         let (lines, worker) = NonBlockingBuilder::default()
             .buffered_lines_limit(LINES_MAX)
             .lossy(true)
             .thread_name("log")
             .finish(io::stderr());
         let lost = lines.error_counter();
-        tracing_subscriber::fmt()
+        let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_writer(lines)
             .with_target(false)
-            .with_ansi(io::stderr().is_terminal())
-            .init();
+            .with_ansi(io::stderr().is_terminal());
+        match format {
+            LogFormat::Pretty => log.init(),
+            LogFormat::Json => log.event_format(Lines::Json).init(),
+            LogFormat::Pino => log.event_format(Lines::pino()).init(),
+        }
         ::log::set_max_level(of_libraries(level));
         Self {
             lost,

@@ -30,6 +30,7 @@ mod settings;
 mod store;
 mod users;
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ use args::{Args, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use interfaces::Interfaces;
-use log::Log;
+use log::{Log, LogFormat};
 use mosca::{Escaped, Server, ServerBuilder};
 use settings::{Settings, SettingsError};
 use tokio::runtime::{self, Runtime};
@@ -57,7 +58,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(without_start(std::env::args_os()));
     if let Some(command) = &args.command {
         return match other(command) {
             Ok(code) => code,
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
             .error(ErrorKind::ValueValidation, error)
             .exit(),
         Err(SettingsError::Config(error)) => complain(&error.into()),
-        Ok(settings) => match run(&settings) {
+        Ok(settings) => match run(&settings, args.log_format) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
@@ -97,6 +98,16 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
             users::add(credentials, user, password.as_deref(), patterns)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "mosca", &mut script);
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            print(&page)
+        }
         Command::Pub(args) => client::publish(args),
         Command::Sub(args) => client::subscribe(args),
         Command::Rmuser { user, credentials } => {
@@ -108,12 +119,26 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
             into,
             session_expiry,
         } => {
-            let _log = Log::start(tracing::Level::WARN);
+            let _log = Log::start(tracing::Level::WARN, LogFormat::default());
             let runtime = runtime(1).context("cannot start the runtime")?;
             let expiry_secs = session_expiry.unwrap_or(u32::MAX);
             runtime.block_on(import::run(source, into.as_deref(), expiry_secs))
         }
     }
+}
+
+fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text).and_then(|()| stdout.flush());
+    written.context("cannot write to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `mosca start` is what mosca calls `mosca`.
+fn without_start(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let is_start = |(index, argument): &(usize, OsString)| *index == 1 && argument == "start";
+    let rest = arguments.enumerate().filter(move |it| !is_start(it));
+    rest.map(|(_, argument)| argument)
 }
 
 fn complain(error: &anyhow::Error) -> ExitCode {
@@ -122,11 +147,11 @@ fn complain(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run(settings: &Settings) -> anyhow::Result<()> {
+fn run(settings: &Settings, format: LogFormat) -> anyhow::Result<()> {
     // Before there is a second thread.
     let descriptors = descriptors::prepare();
     // Held to the end, for the last lines.
-    let _log = Log::start(settings.level);
+    let _log = Log::start(settings.level, format);
     if let Err(error) = descriptors {
         tracing::warn!(error = %Escaped(&error), "cannot raise the limit of open files");
     }

@@ -242,6 +242,35 @@ fn the_version_is_one_line() {
 }
 
 #[test]
+fn start_is_what_is_done_without_it() {
+    let mut process = mosca(&["start", "-p", "0", "--host", "127.0.0.1"]);
+    port_of_first_line(&mut process);
+    process.signal(Signal::Terminate);
+    process.succeed();
+}
+
+#[test]
+fn shells_and_man_are_told_what_there_is() {
+    for (arguments, words) in [
+        (&["completions", "bash"][..], ["_mosca()", "--http-static"]),
+        (&["completions", "zsh"], ["#compdef mosca", "--http-static"]),
+        (
+            &["completions", "fish"],
+            ["complete -c mosca", "http-static"],
+        ),
+        (&["man"], [".TH mosca 1", "http\\-static"]),
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, err.len()), (Some(0), 0), "{err:?}");
+        let out = out.join("\n");
+        for word in words {
+            assert!(out.contains(word), "{arguments:?} has no {word}");
+        }
+    }
+    assert_eq!(run(&["completions", "csh"]).0, Some(2));
+}
+
+#[test]
 fn the_help_names_the_flags() {
     for flag in ["-h", "--help"] {
         let (code, out, err) = run(&[flag]);

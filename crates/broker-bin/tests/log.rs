@@ -142,3 +142,37 @@ fn clients_write_no_lines_of_their_own_into_the_log() {
         "no line has the long one: {lines:#?}"
     );
 }
+
+/// The same hostile clients, for whom JSON has its own quotes.
+#[test]
+fn for_programs_each_line_is_an_object() {
+    for (format, names) in [
+        ("json", ["time", "level", "message"]),
+        ("pino", ["time", "level", "msg"]),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
+        let arguments = ["-p", "0", "--host", "127.0.0.1", "--very-verbose"];
+        command.args(arguments).args(["--log-format", format]);
+        let mut process = Process::start("mosca", &mut command);
+        let port = process.port("mqtt");
+        for text in HOSTILE {
+            for bytes in conversations(text, Version::V5) {
+                say(port, &bytes);
+            }
+        }
+        process.signal(Signal::Terminate);
+        let (status, lines) = process.finish();
+        assert!(status.success(), "{status}");
+        let lines: Vec<serde_json::Value> = lines
+            .iter()
+            .filter_map(|line| match line {
+                Line::Err(line) => Some(serde_json::from_str(line).unwrap()),
+                Line::Out(_) => None,
+            })
+            .collect();
+        assert!(lines.len() > HOSTILE.len(), "{lines:#?}");
+        for line in &lines {
+            assert!(names.iter().all(|name| line.get(name).is_some()), "{line}");
+        }
+    }
+}
