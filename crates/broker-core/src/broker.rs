@@ -267,6 +267,7 @@ impl Broker {
             now,
             has_lasting_store: self.has_lasting_store(),
             asks: self.asks_to_forward(),
+            keeps_sent: self.wants(|wanted| wanted.delivered),
         }
     }
 

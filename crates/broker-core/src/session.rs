@@ -52,7 +52,9 @@ pub(crate) use delivery::DeliveryEffects;
 pub(crate) use filters::{Filters, Held, HeldIter};
 pub(crate) use forward::Decision;
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Acknowledged, Candidate, Move, Outgoing, Parcel, QueueWindow, TailPage};
+pub(crate) use outgoing::{
+    Acknowledged, Candidate, Delivery, Move, Outgoing, Parcel, QueueWindow, TailPage,
+};
 pub(crate) use presence::Presence;
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
 

@@ -135,14 +135,15 @@ pub trait AsyncHooks: Send + Sync + 'static {
         async {}
     }
 
-    /// A client has acknowledged a message at QoS 1 or 2; `None` if it is not in memory any more. The
-    /// client's next packet waits for this. Not told yet.
+    /// A client has acknowledged a message at QoS 1 or 2; see [`Event::Delivered`]. The client's next packet
+    /// waits for this.
     fn on_delivered(
         &self,
         client: Arc<Client>,
-        message: Option<Arc<Message>>,
+        message: Arc<Message>,
+        qos: QoS,
     ) -> impl Future<Output = ()> + Send {
-        let _ = (client, message);
+        let _ = (client, message, qos);
         async {}
     }
 
@@ -247,9 +248,13 @@ impl<H: AsyncHooks> Hooks for Adapted<H> {
                 let (client, message) = (client.cloned(), Message::new(message));
                 self.later(|hooks| async move { hooks.on_published(client, message).await })
             }
-            Event::Delivered { client, message } => {
-                let (client, message) = (Arc::clone(client), message.cloned());
-                self.later(|hooks| async move { hooks.on_delivered(client, message).await })
+            Event::Delivered {
+                client,
+                message,
+                qos,
+            } => {
+                let (client, message) = (Arc::clone(client), Arc::clone(message));
+                self.later(|hooks| async move { hooks.on_delivered(client, message, qos).await })
             }
             Event::Subscribed {
                 client,

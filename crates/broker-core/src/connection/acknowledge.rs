@@ -6,8 +6,9 @@ use mqtt_codec::{PubAck, PubComp, PubRec, PubRel, ReasonCode};
 use super::{Connected, Context};
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
+use crate::hooks::Event;
 use crate::persistence::{InflightStage, Operation};
-use crate::session::{Acknowledged, State};
+use crate::session::{Acknowledged, Delivery, Outgoing, State};
 
 /// The reason string for a packet identifier that is not under way.
 const UNKNOWN: &str = "no QoS 2 message is under way with this packet identifier";
@@ -19,7 +20,26 @@ impl Connected {
         puback: &PubAck<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
+        if context.broker.wants(|wanted| wanted.delivered) {
+            return self.tell_puback(puback, context);
+        }
         self.complete(context, |outgoing| outgoing.puback(puback.packet_id))
+    }
+
+    /// The same, and hooks hear of the message.
+    #[cold]
+    fn tell_puback(
+        &mut self,
+        puback: &PubAck<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let mut delivery = None;
+        self.complete(context, |outgoing| {
+            delivery = outgoing.delivery(puback.packet_id);
+            outgoing.puback(puback.packet_id)
+        })?;
+        self.notify_delivered(puback.reason_code, delivery, context);
+        Ok(())
     }
 
     /// The client has let go of a QoS 2 message of ours: it is complete.
@@ -34,7 +54,7 @@ impl Connected {
     fn complete(
         &self,
         context: &mut Context<'_>,
-        acknowledge: impl FnOnce(&mut crate::session::Outgoing) -> Acknowledged,
+        acknowledge: impl FnOnce(&mut Outgoing) -> Acknowledged,
     ) -> Result<(), CloseCause> {
         let mut state = self.session.state();
         if !state.is_current(self.epoch) {
@@ -59,11 +79,63 @@ impl Connected {
         self.session.advance(state, rules, context.effects);
     }
 
+    /// Hooks hear of a message that the client has got, unless it refuses it with this reason code.
+    fn notify_delivered(
+        &mut self,
+        reason_code: ReasonCode,
+        delivery: Option<Delivery>,
+        context: &Context<'_>,
+    ) {
+        let Some(Delivery { message, qos }) = delivery.filter(|_| !reason_code.is_error()) else {
+            return;
+        };
+        let message = &message;
+        self.notify(
+            context,
+            |wanted| wanted.delivered,
+            |hooks, client| {
+                hooks.notify(&Event::Delivered {
+                    client,
+                    message,
+                    qos,
+                })
+            },
+        );
+    }
+
     /// The client has received a QoS 2 message of ours, or refuses it.
     pub(super) fn handle_pubrec(
         &mut self,
         pubrec: &PubRec<'_>,
         context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        if context.broker.wants(|wanted| wanted.delivered) {
+            return self.tell_pubrec(pubrec, context);
+        }
+        self.receive(pubrec, context, |_| ())
+    }
+
+    /// The same, and hooks hear of the message.
+    #[cold]
+    fn tell_pubrec(
+        &mut self,
+        pubrec: &PubRec<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseCause> {
+        let mut delivery = None;
+        self.receive(pubrec, context, |outgoing| {
+            delivery = outgoing.delivery(pubrec.packet_id);
+        })?;
+        self.notify_delivered(pubrec.reason_code, delivery, context);
+        Ok(())
+    }
+
+    /// PUBREC has come. `look` is shown what is under way before it takes effect.
+    fn receive(
+        &mut self,
+        pubrec: &PubRec<'_>,
+        context: &mut Context<'_>,
+        look: impl FnOnce(&Outgoing),
     ) -> Result<(), CloseCause> {
         let refused = pubrec.reason_code.is_error();
         let durable = self.session.is_durable();
@@ -71,6 +143,7 @@ impl Connected {
         if !state.is_current(self.epoch) {
             return Ok(());
         }
+        look(&state.outgoing);
         let reason = match state.outgoing.pubrec(pubrec.packet_id, refused, durable) {
             Acknowledged::Done(sequence) => {
                 self.finish(sequence, &mut state, context);

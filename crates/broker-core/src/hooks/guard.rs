@@ -19,7 +19,7 @@ pub(crate) struct Hooked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failed;
 
-/// A future of a hook, which may panic.
+/// A future of a hook, which may panic: when it is polled, and when it is dropped.
 pub(crate) struct Guarded<T>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
 
 /// A verdict of a hook that may panic.
@@ -68,8 +68,24 @@ impl<T> Future for Guarded<T> {
             Ok(Poll::Ready(verdict)) => Ok(verdict),
             Err(_) => Err(Failed),
         };
-        guarded.0 = None;
-        Poll::Ready(result)
+        Poll::Ready(guarded.discard().and(result))
+    }
+}
+
+impl<T> Guarded<T> {
+    /// Drops the future, which runs somebody else's code once more.
+    fn discard(&mut self) -> Result<(), Failed> {
+        let future = self.0.take();
+        catch_unwind(AssertUnwindSafe(|| drop(future))).map_err(|_| Failed)
+    }
+}
+
+impl<T> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            // Nobody waits for what it would have come to.
+            let _dropped = self.discard();
+        }
     }
 }
 

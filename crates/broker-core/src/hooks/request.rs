@@ -35,7 +35,8 @@ pub struct HookSet {
     pub disconnected: bool,
     /// [`notify`](crate::Hooks::notify) of [`Event::Published`].
     pub published: bool,
-    /// [`notify`](crate::Hooks::notify) of [`Event::Delivered`], which no broker tells yet.
+    /// [`notify`](crate::Hooks::notify) of [`Event::Delivered`]. With this a message stays in memory until it
+    /// is acknowledged, also in a session that ends with its connection.
     pub delivered: bool,
     /// [`notify`](crate::Hooks::notify) of [`Event::Subscribed`].
     pub subscribed: bool,
@@ -438,13 +439,20 @@ pub enum Event<'a> {
         /// The message as it was published.
         message: MessageParts<'a>,
     },
-    /// A client has acknowledged a message at QoS 1 or 2. Its next packet waits for the verdict. No broker
-    /// tells this yet.
+    /// A client has got a message: it has answered PUBLISH with PUBACK or, at QoS 2, with PUBREC, and no
+    /// reason code of 0x80 or above. Its next packet waits for the verdict. At QoS 0 nobody knows, and
+    /// nothing is told.
+    ///
+    /// Told once for each delivery. After a failed commit, or a crash, a message may be delivered again,
+    /// and is then told again.
     Delivered {
         /// Which.
         client: &'a Arc<Client>,
-        /// The message; `None` if it is not in memory any more.
-        message: Option<&'a Arc<Message>>,
+        /// The message as it was sent: [another one](ForwardVerdict::Replace) than was published, if hooks
+        /// have said so.
+        message: &'a Arc<Message>,
+        /// The quality of service at which it was sent.
+        qos: QoS,
     },
     /// A client has subscribed. Its next packet waits for the verdict.
     Subscribed {

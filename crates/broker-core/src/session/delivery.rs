@@ -216,7 +216,7 @@ impl Session {
             return false;
         };
         let mut receive_maximum = usize::from(link.receive_maximum);
-        let mut dropped = false;
+        let (durable, mut dropped) = (self.is_durable(), false);
         while outbox.len() < outbox_max {
             let Some((next, entry)) = outgoing.next(receive_maximum) else {
                 break;
@@ -236,7 +236,7 @@ impl Session {
                         continue;
                     };
                     let at_most_once = entry.qos == QoS::AtMostOnce;
-                    let entry_moves = entry.is_shared() && entry.qos == QoS::AtLeastOnce;
+                    let moves = entry.is_shared() && entry.qos == QoS::AtLeastOnce;
                     let head = entry_head(entry, &message, id, link.version, rules.now);
                     let properties = &mut effects.scratch.frames.properties;
                     let counters = rules.counters;
@@ -262,7 +262,7 @@ impl Session {
                         self.note_dequeued(sequence, &mut effects.batch);
                         dropped = true;
                     } else {
-                        outgoing.emitted(sequence, self.is_durable() || entry_moves);
+                        outgoing.emitted(sequence, durable || moves || rules.keeps_sent);
                     }
                 }
             }
@@ -351,6 +351,9 @@ impl State {
                 _ => None,
             };
             let id = self.outgoing.push_sent(terms.qos, kept);
+            if rules.keeps_sent {
+                self.outgoing.keep_last(publication);
+            }
             self.put(publication, terms, packet, Some(id), effects);
             return Ok(());
         }

@@ -43,7 +43,7 @@ use super::Terms;
 use crate::on_demand::Empty;
 use crate::share::Group;
 use crate::{Message, Timestamp};
-pub(crate) use acknowledged::Acknowledged;
+pub(crate) use acknowledged::{Acknowledged, Delivery};
 use asked::Unsent;
 pub(crate) use asked::{AtMostOnce, Candidate, Place};
 use identifiers::packet_id;

@@ -64,6 +64,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) has_lasting_store: bool,
     /// Whether somebody has to be asked before a message goes out.
     pub(crate) asks: bool,
+    /// Whether somebody wants to know which message it was that a client has acknowledged.
+    pub(crate) keeps_sent: bool,
 }
 
 impl Terms<'_> {

@@ -1,8 +1,11 @@
 //! What PUBACK, PUBREC and PUBCOMP do to the message that they are about (section 4.3).
 
+use std::sync::Arc;
+
 use mqtt_codec::{PacketId, QoS};
 
 use super::{Outgoing, Stage};
+use crate::Message;
 
 /// What an acknowledgement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,24 @@ pub(crate) enum Acknowledged {
     OutOfOrder,
 }
 
+/// A message that is acknowledged now for the first time.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: QoS,
+}
+
 impl Outgoing {
+    /// What PUBACK or PUBREC with this identifier acknowledges, if it is
+    /// [kept](crate::session::Rules::keeps_sent).
+    pub(crate) fn delivery(&self, id: PacketId) -> Option<Delivery> {
+        let (index, Stage::Publish, qos) = self.find(id)? else {
+            return None;
+        };
+        let message = Arc::clone(self.entries.get(index)?.packet_message()?);
+        Some(Delivery { message, qos })
+    }
+
     /// PUBACK.
     #[inline]
     pub(crate) fn puback(&mut self, id: PacketId) -> Acknowledged {

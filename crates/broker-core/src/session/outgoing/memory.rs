@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Entry, Outgoing};
 use crate::Message;
 use crate::persistence::SubscriptionIds;
+use crate::publication::Publication;
 
 /// With room for so many entries the sequence grows in smaller steps, and gives back what it does not
 /// need.
@@ -62,6 +63,19 @@ impl Outgoing {
             self.entries.reserve_exact(more.max(1));
         }
         self.entries.push_back(entry);
+    }
+
+    /// Keeps the message that was appended last, if it is not kept already: somebody wants to know which
+    /// it was when it is acknowledged.
+    #[cold]
+    pub(crate) fn keep_last(&mut self, publication: &mut Publication<'_>) {
+        if let Some(last) = self.entries.back_mut()
+            && last.message.is_none()
+        {
+            let message = publication.message();
+            self.bytes += message.size_bytes();
+            last.message = Some(message);
+        }
     }
 
     /// Gives memory back while a long queue becomes short.
