@@ -28,6 +28,7 @@ mod durable;
 mod embedding;
 mod fairness;
 mod forward;
+mod hooks;
 mod http;
 mod lifetimes;
 mod listening;
