@@ -3,8 +3,8 @@
 //!
 //! The list is `xtask/parity/mosca.tsv`, tab-separated: the suite; the number in it; what mosca's test asks,
 //! in our words; our tests, by the names that `docs/conformance.md` would give them, with `; ` between
-//! them; and a remark, without which a row needs a test. The tests that `docs/migrating-from-mosca.md` names
-//! are looked for as well. A name that no test has is an error; that the tests pass is seen where all tests
+//! them; and a remark, without which a row needs a test. The tests that `docs/migrating-from-mosca.md` and
+//! `docs/limits.md` name are looked for as well. A name that no test has is an error; that the tests pass is seen where all tests
 //! are run.
 
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ use crate::workspace::Workspace;
 
 const LIST: &str = "xtask/parity/mosca.tsv";
 const PAGE: &str = "docs/mosca-parity.md";
-/// Tables in it that end with this column name tests in it.
-const GUIDE: &str = "docs/migrating-from-mosca.md";
+/// Tables in them that end with this column name tests in it.
+const GUIDES: [&str; 2] = ["docs/migrating-from-mosca.md", "docs/limits.md"];
 const GUIDES_COLUMN: &str = "shown by";
 /// The cases that every store has to pass are functions in these files.
 const CONTRACT: &str = "crates/broker-core/src/persistence/contract";
@@ -33,11 +33,13 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<bool> {
     let (tests, _) = markers::find(&workspace.root)?;
     let mut titles: BTreeSet<String> = tests.iter().map(markers::Test::title).collect();
     titles.extend(contract_titles(&workspace.root)?);
-    let guide = std::fs::read_to_string(workspace.root.join(GUIDE))
-        .with_context(|| format!("cannot read {GUIDE}"))?;
     let mut complaints = unknown(&rows, &titles);
-    let of_guide = named_in_guide(&guide).filter(|(_, test)| !titles.contains(*test));
-    complaints.extend(of_guide.map(|(line, test)| format!("{GUIDE}:{line}: no test `{test}`")));
+    for guide in GUIDES {
+        let text = std::fs::read_to_string(workspace.root.join(guide))
+            .with_context(|| format!("cannot read {guide}"))?;
+        let dead = named_in_guide(&text).filter(|(_, test)| !titles.contains(*test));
+        complaints.extend(dead.map(|(line, test)| format!("{guide}:{line}: no test `{test}`")));
+    }
     let page = render(&rows);
     let path = workspace.root.join(PAGE);
     if !check {

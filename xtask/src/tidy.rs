@@ -4,6 +4,7 @@
 mod banned;
 mod headers;
 mod layers;
+mod limits;
 mod logged;
 mod paths;
 mod purity;
@@ -35,6 +36,7 @@ fn check(workspace: &Workspace) -> Result<Vec<String>> {
         layers::check(&tree, &workspace.packages),
         purity::check(&tree, &workspace.packages),
         headers::check(&tree),
+        limits::check(&tree),
         logged::check(&tree),
         sizes::check(&tree),
         banned::check(&tree),

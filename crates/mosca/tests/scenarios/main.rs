@@ -33,6 +33,7 @@ mod http;
 mod lifetimes;
 mod listening;
 mod log;
+mod notices;
 mod proxied;
 mod rates;
 mod scram;

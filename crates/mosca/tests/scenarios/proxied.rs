@@ -87,7 +87,18 @@ async fn whoever_has_no_header_or_half_of_one_is_closed() {
     let connect = Connect::new(Version::V311, "client");
     let plain = encoded(Packet::Connect(connect), Version::V311);
     let malformed = b"PROXY TCP4 192.0.2.7 192.0.2.1 40000\r\n";
-    for said in [&plain[..], malformed, b"", &HEADER[..30], &BINARY[..20]] {
+    // A header of 4,097 bytes, and one that ends no line within 107.
+    let long = [&BINARY[..14], &[0x0F, 0xF1], &[0; 4_081]].concat();
+    let endless = [b"PROXY TCP4 ", &[b'1'; 100][..]].concat();
+    for said in [
+        &plain[..],
+        malformed,
+        &long,
+        &endless,
+        b"",
+        &HEADER[..30],
+        &BINARY[..20],
+    ] {
         let mut stream = bare(&server).await;
         stream.write_all(said).await.unwrap();
         let mut answer = Vec::new();
@@ -95,7 +106,7 @@ async fn whoever_has_no_header_or_half_of_one_is_closed() {
         assert_eq!(answer, [], "{said:?}");
     }
     wait_for_connections(&server, 0).await;
-    assert_eq!(server.network_counters().failed_handshakes, 5);
+    assert_eq!(server.network_counters().failed_handshakes, 7);
 }
 
 #[tokio::test]
