@@ -1,6 +1,9 @@
 //! `cargo xtask bench`: runs the criterion benches, or with `--peers` the comparison with other
-//! brokers, or with `--stores` that of brokers over stores. Each bench is a workspace of its own, because they compile other people's crates, and
-//! these must not reach our lock file.
+//! brokers, with `--stores` that of brokers over stores, or with `--silent` mosca beside clients that say
+//! nothing. Each bench is a workspace of its own, because they compile other people's crates, and these
+//! must not reach our lock file.
+
+pub mod silent;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -55,23 +58,8 @@ pub fn compare(
 ) -> Result<bool> {
     let needed = Needed::by(arguments);
     let is_over_stores = comparison == Comparison::Stores;
-    let built = workspace.target.join("benches");
-    let mut mosca = None;
-    if needed.mosca {
-        let arguments = ["build", "--release", "--locked", "-p", "broker-bin"];
-        let status = workspace.cargo(&arguments).status()?;
-        ensure!(status.success(), "cannot build mosca");
-        mosca = Some(workspace.target.join("release/mosca"));
-    }
-    let build = |name: &str| -> Result<PathBuf> {
-        let mut command = workspace.cargo(&["build", "--release", "--locked", "--target-dir"]);
-        command
-            .arg(&built)
-            .current_dir(workspace.root.join("benches").join(name));
-        let status = command.status()?;
-        ensure!(status.success(), "cannot build benches/{name}");
-        Ok(built.join("release").join(name))
-    };
+    let mosca = needed.mosca.then(|| build_mosca(workspace)).transpose()?;
+    let build = |name: &str| build_bench(workspace, name);
     let load = needed.load.then(|| build("load")).transpose()?;
     let over_stores = (is_over_stores && needed.measures)
         .then(|| OverStores::install(workspace, needed.engines, &build))
@@ -92,6 +80,26 @@ pub fn compare(
     }
     let status = command.status().context("cannot run benches/peers")?;
     Ok(status.success())
+}
+
+/// Builds the command as it is shipped, and says where it is.
+fn build_mosca(workspace: &Workspace) -> Result<PathBuf> {
+    let arguments = ["build", "--release", "--locked", "-p", "broker-bin"];
+    let status = workspace.cargo(&arguments).status()?;
+    ensure!(status.success(), "cannot build mosca");
+    Ok(workspace.target.join("release/mosca"))
+}
+
+/// Builds an instrument below `benches/`, and says where it is.
+fn build_bench(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let built = workspace.target.join("benches");
+    let mut command = workspace.cargo(&["build", "--release", "--locked", "--target-dir"]);
+    command
+        .arg(&built)
+        .current_dir(workspace.root.join("benches").join(name));
+    let status = command.status()?;
+    ensure!(status.success(), "cannot build benches/{name}");
+    Ok(built.join("release").join(name))
 }
 
 /// What only the comparison over stores needs.

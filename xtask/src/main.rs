@@ -77,6 +77,9 @@ enum Command {
         comparison: Comparison,
         arguments: Vec<String>,
     },
+    Silent {
+        arguments: Vec<String>,
+    },
 }
 
 impl Command {
@@ -94,6 +97,10 @@ impl Command {
                     comparison,
                     arguments,
                 });
+            }
+            ["bench", "--silent", rest @ ..] if !rest.contains(&"--help") => {
+                let arguments = rest.iter().map(|&argument| argument.to_owned()).collect();
+                return Ok(Self::Silent { arguments });
             }
             [_, rest @ ..] if rest.contains(&"--help") => return Ok(Self::Help),
             [command, rest @ ..] => (*command, rest),
@@ -138,6 +145,7 @@ impl Command {
                 comparison,
                 arguments,
             } => bench::compare(&Workspace::find()?, comparison, &arguments),
+            Self::Silent { arguments } => bench::silent::run(&Workspace::find()?, &arguments),
         }
     }
 }
@@ -240,7 +248,9 @@ Usage: cargo xtask <command>
   bench --peers [ARGS]                   compare mosca with other brokers on this machine and write
                                          docs/benchmarks.md; `bench --peers --help` has the rest
   bench --stores [ARGS]                  the same over stores: disk, Redis and MongoDB; writes
-                                         docs/benchmarks-stores.md";
+                                         docs/benchmarks-stores.md
+  bench --silent [MANNER] [ARGS]         what clients notice of 10,000 others that say nothing, or half
+                                         of what they should; ARGS are for `load silent`";
 
 #[cfg(test)]
 mod tests {
@@ -319,7 +329,14 @@ mod tests {
                     arguments: vec!["--small".to_owned()],
                 },
             ),
+            (
+                &["bench", "--silent", "publish", "--rounds", "1"],
+                Command::Silent {
+                    arguments: ["publish", "--rounds", "1"].map(str::to_owned).to_vec(),
+                },
+            ),
             (&["bench", "--help"], Command::Help),
+            (&["bench", "--silent", "--help"], Command::Help),
         ];
         for (arguments, expected) in cases {
             assert_eq!(Command::parse(arguments), Ok(expected), "{arguments:?}");

@@ -47,12 +47,16 @@ impl Latency {
         self.histogram.reset();
     }
 
+    /// What so large a part of them did not take longer than, in microseconds.
+    pub fn quantile_us(&mut self, quantile: f64) -> f64 {
+        self.settle();
+        self.histogram.value_at_quantile(quantile) as f64 / 1000.0
+    }
+
     /// Adds `p50_us`, `p99_us`, `p999_us` and `max_us` with `prefix` before the names.
     pub fn report(&mut self, figures: &mut Figures, prefix: &str) {
-        self.settle();
         for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
-            let micros = self.histogram.value_at_quantile(quantile) as f64 / 1000.0;
-            figures.number(&format!("{prefix}{name}_us"), micros);
+            figures.number(&format!("{prefix}{name}_us"), self.quantile_us(quantile));
         }
     }
 }

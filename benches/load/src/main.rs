@@ -1,6 +1,6 @@
 //! `load`: puts a load on an MQTT broker from outside, measures it, and checks every delivery.
 //!
-//! One thread and one event loop (`net.rs`). The way of a message: encoded beforehand (`block.rs`),
+//! One thread and one event loop (`net.rs`); only a crowd that is there to disturb (`crowd.rs`) has others. The way of a message: encoded beforehand (`block.rs`),
 //! sent when the window allows it (`closed_loop.rs`), received and entered into the books
 //! (`parties.rs`, `sequences.rs`), judged at the end. Each scenario is a file below `scenario/`.
 
@@ -10,6 +10,7 @@ mod city;
 mod cli;
 mod closed_loop;
 mod connection;
+mod crowd;
 mod dial;
 mod failure;
 mod feed;
@@ -19,6 +20,7 @@ mod latency;
 mod meter;
 mod nap;
 mod net;
+mod open_loop;
 mod packet_ids;
 mod parties;
 mod process;
@@ -38,8 +40,8 @@ use crate::cli::Common;
 use crate::failure::Failure;
 use crate::figures::Figures;
 use crate::scenario::{
-    churn, durable, fanin, fanout, idle, offline, pairs, rate, retained, slow_reader, stored,
-    subscribe_storm, unsubscribe, wildcards,
+    churn, durable, fanin, fanout, idle, offline, pairs, rate, retained, silent, slow_reader,
+    stored, subscribe_storm, unsubscribe, wildcards,
 };
 
 /// A load generator that measures MQTT brokers from outside and checks every delivery
@@ -79,6 +81,8 @@ enum Scenario {
     Unsubscribe(unsubscribe::Arguments),
     /// A client that never reads among fast ones: what do they notice?
     SlowReader(slow_reader::Arguments),
+    /// Pairs beside many connections that say nothing, or half of what they should: what do they notice?
+    Silent(silent::Arguments),
     /// Publishes to persistent sessions, there or away: how many are acknowledged?
     Durable(durable::Arguments),
     /// Leave retained messages and sessions in the broker's store, or see whether they are there
@@ -100,6 +104,7 @@ impl Scenario {
             Self::SubscribeStorm(arguments) => &arguments.common,
             Self::Unsubscribe(arguments) => &arguments.common,
             Self::SlowReader(arguments) => &arguments.common,
+            Self::Silent(arguments) => &arguments.common,
             Self::Durable(arguments) => &arguments.common,
             Self::Stored(arguments) => &arguments.common,
         }
@@ -119,6 +124,7 @@ impl Scenario {
             Self::SubscribeStorm(arguments) => subscribe_storm::run(arguments),
             Self::Unsubscribe(arguments) => unsubscribe::run(arguments),
             Self::SlowReader(arguments) => slow_reader::run(arguments),
+            Self::Silent(arguments) => silent::run(arguments),
             Self::Durable(arguments) => durable::run(arguments),
             Self::Stored(arguments) => stored::run(arguments),
         }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::figures::Figures;
 use crate::process::{self, Broker, BrokerTime, MachineTime, Memory};
 
-const MB: f64 = 1024.0 * 1024.0;
+/// Bytes in a MiB.
+pub const MB: f64 = 1024.0 * 1024.0;
 
 /// Reads the clocks.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,19 @@ pub struct Reading {
     broker: BrokerTime,
     own_ns: u64,
     machine: MachineTime,
+}
+
+/// Shares of the processors; 100 is one of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Shares {
+    /// 0 if the broker's process is not known.
+    pub broker_pct: f64,
+    /// Our own.
+    pub load_pct: f64,
+    /// That of all others, with the broker's if it is not known.
+    pub other_pct: f64,
+    /// The hypervisor's.
+    pub steal_pct: f64,
 }
 
 impl Meter {
@@ -52,8 +66,7 @@ impl Meter {
         per: (u64, &str),
     ) {
         let (before, after) = between;
-        let wall_s = seconds(before, after);
-        let percent = |ns: u64| ns as f64 / 1e7 / wall_s;
+        let shares = self.shares(between);
         let each_us = |ns: u64| ns as f64 / 1e3 / per.0 as f64;
         let broker_ns = after.broker.total_ns.saturating_sub(before.broker.total_ns);
         let own_ns = after.own_ns.saturating_sub(before.own_ns);
@@ -64,22 +77,35 @@ impl Meter {
             figures.number(&format!("{prefix}broker_cpu_s"), broker_ns as f64 / 1e9);
             figures.number(&format!("{prefix}broker_user_s"), user_ns as f64 / 1e9);
             figures.number(&format!("{prefix}broker_sys_s"), sys_ns as f64 / 1e9);
-            figures.number(&format!("{prefix}broker_cpu_pct"), percent(broker_ns));
+            figures.number(&format!("{prefix}broker_cpu_pct"), shares.broker_pct);
             let name = format!("{prefix}broker_cpu_us_per_{unit}");
             figures.number(&name, each_us(broker_ns));
         }
-        figures.number(&format!("{prefix}load_cpu_pct"), percent(own_ns));
+        figures.number(&format!("{prefix}load_cpu_pct"), shares.load_pct);
         figures.number(&format!("{prefix}load_cpu_us_per_{unit}"), each_us(own_ns));
+        if self.broker.is_some() {
+            figures.number(&format!("{prefix}other_cpu_pct"), shares.other_pct);
+        }
+        figures.number(&format!("{prefix}steal_pct"), shares.steal_pct);
+    }
+
+    /// Who took how much of the processors between two readings.
+    pub fn shares(&self, (before, after): (&Reading, &Reading)) -> Shares {
+        let wall_s = seconds(before, after);
+        let percent = |ns: u64| ns as f64 / 1e7 / wall_s;
+        let broker_ns = after.broker.total_ns.saturating_sub(before.broker.total_ns);
+        let own_ns = after.own_ns.saturating_sub(before.own_ns);
         let busy_ns = after.machine.busy_ns.saturating_sub(before.machine.busy_ns);
         let steal_ns = after
             .machine
             .steal_ns
             .saturating_sub(before.machine.steal_ns);
-        if self.broker.is_some() {
-            let others_ns = busy_ns.saturating_sub(broker_ns + own_ns);
-            figures.number(&format!("{prefix}other_cpu_pct"), percent(others_ns));
+        Shares {
+            broker_pct: percent(broker_ns),
+            load_pct: percent(own_ns),
+            other_pct: percent(busy_ns.saturating_sub(broker_ns + own_ns)),
+            steal_pct: percent(steal_ns),
         }
-        figures.number(&format!("{prefix}steal_pct"), percent(steal_ns));
     }
 
     /// Adds only the broker's processor time for each of `count` things, in microseconds.

@@ -83,7 +83,7 @@ impl Net {
 
     /// Begins to connect as number `id`, from `source` if given.
     pub fn open(&mut self, id: usize, source: Option<Ipv4Addr>) -> Result<(), Failure> {
-        let mut stream = self.dial(source).map_err(|error| {
+        let mut stream = dial(self.address, source).map_err(|error| {
             Failure::Broken(format!("cannot connect to {}: {error}", self.address))
         })?;
         self.poll
@@ -99,28 +99,6 @@ impl Net {
         }
         self.connections[id] = Some(Connection::new(stream, self.version));
         Ok(())
-    }
-
-    fn dial(&self, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
-        let socket = Socket::new(
-            Domain::for_address(self.address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        if let Some(source) = source {
-            // Otherwise a port is searched that no connection from this address has, whatever its
-            // other end, and each that was closed in the last minute makes the search longer.
-            setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
-            socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
-        }
-        match socket.connect(&self.address.into()) {
-            Err(error) if error.raw_os_error() != Some(nix::errno::Errno::EINPROGRESS as i32) => {
-                Err(error)
-            }
-            _ => Ok(TcpStream::from_std(socket.into())),
-        }
     }
 
     /// The connection of this number, if it is open.
@@ -204,5 +182,28 @@ impl Net {
             }
         }
         Ok(timer)
+    }
+}
+
+/// Begins to connect, from `source` if given.
+pub fn dial(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(source) = source {
+        // Otherwise a port is searched that no connection from this address has, whatever its
+        // other end, and each that was closed in the last minute makes the search longer.
+        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+        socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(nix::errno::Errno::EINPROGRESS as i32) => {
+            Err(error)
+        }
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }

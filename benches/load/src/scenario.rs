@@ -9,6 +9,7 @@ pub mod offline;
 pub mod pairs;
 pub mod rate;
 pub mod retained;
+pub mod silent;
 pub mod slow_reader;
 pub mod stored;
 pub mod subscribe_storm;

@@ -168,6 +168,20 @@ fn a_slow_reader_among_fast_ones() {
 }
 
 #[test]
+fn those_who_say_nothing_or_half_of_what_they_should() {
+    let expected = "alone_p50_us alone_p99_us alone_load_lag_p99_us p50_us p99_us p99_ratio \
+                    broker_cpu_pct load_cpu_pct rss_before_mb rss_crowd_mb rss_after_mb given_back_s";
+    for manner in ["nothing", "connect", "publish", "upgrade"] {
+        let crowd = "--conns 50 --conns-per-s 10000 --crowd-seconds 0.3 --rounds 2";
+        let arguments = format!("silent --manner {manner} {crowd} --qos 1 --pairs 3 {SHORT}");
+        let result = run(&arguments, expected);
+        assert_eq!(result["conns_present"], 50, "{manner}");
+        let answered = if manner == "publish" { 100 } else { 0 };
+        assert_eq!(result["conns_answered"], answered, "{manner}");
+    }
+}
+
+#[test]
 fn persistent_sessions_that_are_there_or_away() {
     let expected = "acked_per_s ack_p50_us ack_p99_us broker_cpu_us_per_msg rss_after_mb";
     for manner in [
