@@ -18,6 +18,7 @@ mod interfaces;
 mod limits;
 mod listening;
 mod log;
+mod memory;
 #[cfg_attr(
     not(all(feature = "fjall", feature = "redis")),
     expect(
@@ -218,6 +219,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     };
     let server = settings.limits.apply(server).start().await?;
     announce(&server).context("cannot write to stdout")?;
+    let _ends_with_the_runtime = tokio::spawn(memory::give_back());
 
     loop {
         tokio::select! {

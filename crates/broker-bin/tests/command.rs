@@ -17,6 +17,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use process::{Line, PATIENCE, Process, Signal};
 
@@ -113,6 +114,52 @@ fn there_is_room_for_many_descriptors_from_the_start() {
     let limit = limit.unwrap().split_whitespace().nth(3).unwrap();
     let limit = limit.parse().unwrap_or(u64::MAX);
     assert!(room >= limit.min(65_536), "room for {room} of {limit}");
+}
+
+/// Memory of a process that no other has, in bytes.
+#[cfg(target_os = "linux")]
+fn resident(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kilobytes = resident.unwrap().trim().split_once(' ').unwrap().0;
+    kilobytes.parse::<u64>().unwrap() << 10
+}
+
+/// The allocator keeps what is freed, and a broker that has become quiet asks for nothing that would make
+/// it look what it has.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_of_clients_that_have_left_goes_back_to_the_system() {
+    const CLIENTS: u64 = 100;
+    const HALF: usize = 500_000;
+    let mut process = mosca(&["-p", "0", "--host", "127.0.0.1"]);
+    let port = port_of_first_line(&mut process);
+    let before = resident(&process);
+    // CONNECT of MQTT 3.1.1 without a keep alive, and half of a PUBLISH of a million bytes.
+    let mut words = b"\x10\x0C\0\x04MQTT\x04\x02\0\0\0\0\x30\xC0\x84\x3D\0\x01a".to_vec();
+    words.resize(HALF, b'x');
+    let clients: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            client.write_all(&words).unwrap();
+            client
+        })
+        .collect();
+    let wait_for = |what: &str, is_so: &dyn Fn(u64) -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(resident(&process).saturating_sub(before)) {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let taken = CLIENTS * HALF as u64;
+    wait_for("what the clients have said is kept", &|grown| {
+        grown >= taken
+    });
+    drop(clients);
+    wait_for("it is given back", &|grown| grown <= taken / 5);
 }
 
 /// With one thread the runtime is of another kind.
