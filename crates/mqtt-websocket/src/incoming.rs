@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::mem;
 
 use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 /// Bytes of the longest head of a frame.
 const HEAD_BYTES: usize = 14;
@@ -18,6 +18,9 @@ const PROTOCOL_ERROR: u16 = 1002;
 
 /// A kind of data that we do not take.
 const UNSUPPORTED: u16 = 1003;
+
+/// What a frame carries is not what its kind has to: here, a reason that is not UTF-8.
+const INVALID_DATA: u16 = 1007;
 
 /// How far reading has come. All that is kept of the input is the start of a head and what a control
 /// frame carries.
@@ -64,17 +67,36 @@ impl End {
     }
 
     /// The client's close frame: it gets its own code back.
-    fn by_client(reason: &[u8]) -> Self {
-        let given = |bytes| CloseCode::from(u16::from_be_bytes(bytes));
-        let code = match reason.first_chunk().copied().map(given) {
-            Some(code) if code.is_allowed() => Some(code.into()),
-            None if reason.is_empty() => None,
-            _ => Some(PROTOCOL_ERROR),
+    fn by_client(body: &[u8]) -> Self {
+        let code = match body.split_first_chunk() {
+            None if body.is_empty() => None,
+            Some((code, reason)) => match u16::from_be_bytes(*code) {
+                code if !may_be_sent(code) => Some(PROTOCOL_ERROR),
+                _ if str::from_utf8(reason).is_err() => Some(INVALID_DATA),
+                code => Some(code),
+            },
+            None => Some(PROTOCOL_ERROR),
         };
         Self {
             code,
             why: "the client has closed the WebSocket",
         }
+    }
+}
+
+/// Whether a close frame may have this code: one that is registered, but not those for what is no close
+/// frame (1005, 1006, 1015), or one that is free for libraries and applications. RFC 6455, section 7.4, and
+/// IANA's registry of close codes.
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// Whether a head says a length in as few bytes as it can. RFC 6455, section 5.2.
+fn is_minimal(head: &[u8], length: u64) -> bool {
+    match head.get(1).map(|byte| byte & 0x7F) {
+        Some(126) => length >= 126,
+        Some(127) => length > u64::from(u16::MAX),
+        _ => true,
     }
 }
 
@@ -153,6 +175,9 @@ impl Incoming {
         match parsed {
             Ok(Some((header, length))) => {
                 self.head_len = 0;
+                if !is_minimal(&self.head, length) {
+                    return Err(End::broken("a WebSocket frame whose length is too long"));
+                }
                 self.frame = Some(self.check(&header, length)?);
                 Ok(len.saturating_sub(had))
             }

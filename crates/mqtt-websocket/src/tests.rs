@@ -110,6 +110,68 @@ fn what_frames_carry_does_not_depend_on_how_the_network_cuts_them() {
     }
 }
 
+/// RFC 6455, section 5.2: "the minimal number of bytes MUST be used to encode the length".
+#[test]
+fn a_length_in_more_bytes_than_it_needs_ends_the_connection() {
+    let with_16 = |length: u16| [&[0x82, 0xFE][..], &length.to_be_bytes(), &[0; 4]].concat();
+    let with_64 = |length: u64| [&[0x82, 0xFF][..], &length.to_be_bytes(), &[0; 4]].concat();
+    for (head, is_minimal) in [
+        (vec![0x82, 0xFD, 0, 0, 0, 0], true),
+        (with_16(0), false),
+        (with_16(125), false),
+        (with_16(126), true),
+        (with_16(u16::MAX), true),
+        (with_64(0), false),
+        (with_64(126), false),
+        (with_64(65_535), false),
+        (with_64(65_536), true),
+    ] {
+        for size in 1..=head.len() {
+            let mut incoming = Incoming::default();
+            let ends = head
+                .chunks(size)
+                .filter_map(|piece| incoming.decode(&mut piece.to_vec()).end);
+            let codes: Vec<_> = ends.map(|end| end.code).collect();
+            let expected = if is_minimal {
+                vec![]
+            } else {
+                vec![Some(1_002)]
+            };
+            assert_eq!(codes, expected, "{head:x?} in pieces of {size}");
+        }
+    }
+}
+
+/// RFC 6455, sections 5.5.1 and 7.4.
+#[test]
+fn a_close_frame_is_answered_with_its_code_if_it_may_have_it_and_its_reason_is_text() {
+    let with = |code: u16, reason: &[u8]| [&code.to_be_bytes()[..], reason].concat();
+    let mut cases = vec![
+        (vec![], None),
+        (vec![3], Some(1_002)),
+        (
+            with(1_000, "auf Wiedersehen, mañana".as_bytes()),
+            Some(1_000),
+        ),
+        (with(1_000, b"\xC3\x28"), Some(1_007)),
+        (with(4_000, b"cut \xE2\x82"), Some(1_007)),
+        (with(1_005, b"\xFF"), Some(1_002)),
+    ];
+    let valid = [
+        1_000, 1_003, 1_007, 1_011, 1_012, 1_014, 3_000, 3_999, 4_000, 4_999,
+    ];
+    let invalid = [
+        0, 999, 1_004, 1_005, 1_006, 1_015, 1_016, 1_100, 2_000, 2_999, 5_000, 65_535,
+    ];
+    cases.extend(valid.map(|code| (with(code, b""), Some(code))));
+    cases.extend(invalid.map(|code| (with(code, b""), Some(1_002))));
+    for (body, code) in cases {
+        let mut close = masked(OpCode::Control(Control::Close), true, &body);
+        let decoded = Incoming::default().decode(&mut close);
+        assert_eq!(decoded.end.unwrap().code, code, "{body:x?}");
+    }
+}
+
 /// Writes all of `bytes` as the driver does: what was not taken is offered again.
 fn write_all(socket: &mut WebSocket<Slow>, bytes: &[u8], parts: usize) {
     let mut context = Context::from_waker(Waker::noop());

@@ -11,6 +11,8 @@ pub struct Frame {
     pub is_masked: bool,
     /// What its head announces.
     pub length: u64,
+    /// In as few bytes as it can.
+    pub is_minimal: bool,
     /// As much of it as there is.
     pub payload: Vec<u8>,
 }
@@ -39,13 +41,18 @@ fn frame(bytes: &[u8]) -> Option<(Frame, usize)> {
     let [first, second, ..] = *bytes else {
         return None;
     };
-    let (length, at) = match second & 0x7F {
+    let (length, at, least) = match second & 0x7F {
         126 => (
             u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
             4,
+            126,
         ),
-        127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?), 10),
-        short => (u64::from(short), 2),
+        127 => (
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?),
+            10,
+            1 << 16,
+        ),
+        short => (u64::from(short), 2, 0),
     };
     let is_masked = second & 0x80 != 0;
     let (mask, at) = match is_masked {
@@ -62,6 +69,7 @@ fn frame(bytes: &[u8]) -> Option<(Frame, usize)> {
         opcode: first & 15,
         is_masked,
         length,
+        is_minimal: length >= least,
         payload: payload.map(|(byte, key)| byte ^ key).collect(),
     };
     Some((frame, at + here))
@@ -95,7 +103,10 @@ impl Reference {
     fn take(&mut self, frame: &Frame, is_within_message: &mut bool) -> Option<Option<u16>> {
         let is_control = frame.opcode >= 8;
         let is_possible = frame.is_masked && frame.reserved == 0 && frame.length >> 63 == 0;
-        if !is_possible || is_control && (!frame.is_final || frame.length > 125) {
+        if !is_possible
+            || !frame.is_minimal
+            || is_control && (!frame.is_final || frame.length > 125)
+        {
             return Some(BROKEN);
         }
         match frame.opcode {
@@ -115,8 +126,11 @@ impl Reference {
             8 => Some(match frame.payload[..] {
                 [] => None,
                 [_] => BROKEN,
-                [high, low, ..] => match u16::from_be_bytes([high, low]) {
-                    code @ (1000..=1003 | 1007..=1013 | 3000..=4999) => Some(code),
+                [high, low, ref reason @ ..] => match u16::from_be_bytes([high, low]) {
+                    1000..=1003 | 1007..=1014 | 3000..=4999 if str::from_utf8(reason).is_err() => {
+                        Some(1007)
+                    }
+                    code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Some(code),
                     _ => BROKEN,
                 },
             }),

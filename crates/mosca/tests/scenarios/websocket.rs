@@ -35,6 +35,11 @@ async fn a_broken_rule_of_websocket_ends_the_connection() {
         (within_a_message, 1002, "a message in a message"),
         (text_in_it, 1003, "text in a message"),
         (head(BINARY, 1 << 63, true), 1002, "a length below zero"),
+        (
+            b"\x82\xFE\0\x02\0\0\0\0\xC0\0".to_vec(),
+            1002,
+            "two in two bytes",
+        ),
     ] {
         let mut client = WebSocketClient::connect(&server, Version::V5, "client").await;
         client.write(&bytes).await;
@@ -102,6 +107,7 @@ async fn a_close_frame_is_answered_with_its_code() {
         (&1000_u16.to_be_bytes(), Some(1000)),
         (b"\x03\xE9going away", Some(1001)),
         (&4000_u16.to_be_bytes(), Some(4000)),
+        (b"\x03\xE9\xC3\x28", Some(1007)),
         (&[3], Some(1002)),
         (&1005_u16.to_be_bytes(), Some(1002)),
         (&999_u16.to_be_bytes(), Some(1002)),
