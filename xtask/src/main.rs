@@ -262,7 +262,7 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 20] = [
+        let cases: [(&[&str], Command); 22] = [
             (&[], Command::Help),
             (&["test", "--help"], Command::Help),
             (
