@@ -70,8 +70,8 @@ impl<S: Network> Driver<S> {
         Poll::Ready(Ok(is_all && receivers_first(answers, woken)))
     }
 
-    /// Reads while it is being decided whether the client may come in. What comes is kept for later;
-    /// that is limited, and there is reading at all only to see whether the client is still there.
+    /// Reads while something is being decided. What comes is kept for later; that is limited, and there
+    /// is reading at all only to see whether a client that wants to come in is still there.
     fn read_ahead(
         &mut self,
         worker: &mut Worker,
@@ -84,6 +84,11 @@ impl<S: Network> Driver<S> {
         let mut buffer = ReadBuf::new(worker.input.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         if buffer.filled().is_empty() {
+            // Who publishes, takes leave and goes is not lost because somebody thinks about the message:
+            // all of that came before the end, which comes again when it has been handled.
+            if self.connection.is_connected() || self.partial.len() > 0 {
+                return Poll::Pending;
+            }
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         self.partial.extend(buffer.filled(), 0);

@@ -8,9 +8,12 @@ use mosca::{
     MessageParts, PublishVerdict, Server, SubscribeVerdict, Timestamp,
 };
 use mqtt_codec::{
-    Connect, OwnedPacket, Packet, Properties, PubAck, Publish, QoS, ReasonCode, Subscribe,
-    SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf, Version,
+    Connect, Disconnect, OwnedPacket, Packet, Properties, PubAck, Publish, QoS, ReasonCode,
+    Subscribe, SubscribeFiltersBuf, SubscriptionOptions, Unsubscribe, UnsubscribeFiltersBuf,
+    Version, Will,
 };
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::client::{Client, encoded, id, start, within};
@@ -428,4 +431,50 @@ async fn a_hook_that_takes_its_time_holds_up_its_own_client_alone() {
     }
     assert_eq!(slow.receive_puback().await, id(1));
     assert_eq!(slow.receive().await, OwnedPacket::PingResp);
+}
+
+/// Clients that publish once and go do not wait to see what becomes of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sent_before_the_client_left_counts_although_a_hook_thinks() {
+    let stage = Stage::set().await;
+    let mut other = stage.enter(Version::V311, "other").await;
+    other.subscribe("#", QoS::AtMostOnce).await;
+    let will = Will {
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: "will",
+        payload: b"lost",
+        properties: Properties::EMPTY,
+    };
+    for name in ["eve", "slow"] {
+        let connect = Connect {
+            will: Some(will),
+            ..credentials(Version::V311, "hasty", Some(name), b"pencil")
+        };
+        let publish = |topic| Packet::Publish(Publish::new(topic, b"x"));
+        let disconnect = Packet::Disconnect(Disconnect::new(ReasonCode::Success));
+        let packets = [
+            Packet::Connect(connect),
+            publish("slow"),
+            publish("a"),
+            disconnect,
+        ];
+        let bytes: Vec<u8> = packets
+            .into_iter()
+            .flat_map(|packet| encoded(packet, Version::V311))
+            .collect();
+        let mut hasty = TcpStream::connect(stage.server.local_addresses()[0])
+            .await
+            .unwrap();
+        hasty.write_all(&bytes).await.unwrap();
+        // As far as the server can tell it is gone: what is not read by a socket that is closed would
+        // reset the connection.
+        hasty.shutdown().await.unwrap();
+        other.ping().await;
+        stage.gate.add_permits(if name == "slow" { 2 } else { 1 });
+        for topic in ["slow", "a"] {
+            assert_eq!(receive(&mut other).await.0, topic, "{name}");
+        }
+        other.ping().await;
+    }
 }
