@@ -1,10 +1,15 @@
 //! Who may come in, and what clients may do: from choices to hooks, and what is read again on SIGHUP.
+//!
+//! The users file is asked first, then tokens, then a service on HTTP. Who is not known to the one is left to the
+//! next.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use authorizer::{Authorizer, AuthorizerHooks, AuthorizerOptions, Changes, Users, UsersError};
-use mosca::{Escaped, HookChain};
+use auth_http::{HttpHooks, HttpOptions};
+use auth_jwt::{JwtHooks, JwtOptions, KeyFile, Keys};
+use authorizer::{Authorizer, AuthorizerHooks, AuthorizerOptions, Changes, Users};
+use mosca::{Escaped, HookChain, Hooks};
 
 use crate::args::Args;
 
@@ -13,6 +18,19 @@ use crate::args::Args;
 pub(crate) struct AccessChoice {
     /// mosca's users file.
     pub(crate) users_file: Option<PathBuf>,
+    /// JSON Web Tokens.
+    pub(crate) jwt: Option<JwtChoice>,
+    /// A service on HTTP.
+    pub(crate) http: Option<HttpOptions>,
+}
+
+/// Which tokens are good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JwtChoice {
+    /// Where the keys are.
+    pub(crate) keys: Vec<KeyFile>,
+    /// What a token has to say.
+    pub(crate) options: JwtOptions,
 }
 
 impl AccessChoice {
@@ -20,6 +38,7 @@ impl AccessChoice {
     pub(crate) fn or_users_of(self, args: &Args) -> Self {
         Self {
             users_file: args.credentials.clone().or(self.users_file),
+            ..self
         }
     }
 }
@@ -27,11 +46,13 @@ impl AccessChoice {
 /// What was chosen, open.
 pub(crate) struct Access {
     users: Option<(PathBuf, Arc<Authorizer>)>,
+    tokens: Option<(Vec<KeyFile>, Arc<JwtHooks>)>,
+    service: Option<HttpHooks>,
 }
 
 impl Access {
     /// Reads all files.
-    pub(crate) fn open(choice: &AccessChoice) -> Result<Self, UsersError> {
+    pub(crate) fn open(choice: &AccessChoice) -> anyhow::Result<Self> {
         let users = match &choice.users_file {
             Some(path) => {
                 let users = Users::load(path)?;
@@ -40,28 +61,72 @@ impl Access {
             }
             None => None,
         };
-        Ok(Self { users })
+        let tokens = match &choice.jwt {
+            Some(JwtChoice { keys, options }) => {
+                let hooks = JwtHooks::new(Keys::load(keys)?, options.clone());
+                // The chain refuses whom nobody knows.
+                Some((keys.clone(), Arc::new(hooks.passing_strangers())))
+            }
+            None => None,
+        };
+        let service = choice.http.clone().map(HttpHooks::new).transpose()?;
+        Ok(Self {
+            users,
+            tokens,
+            service: service.map(HttpHooks::passing_strangers),
+        })
     }
 
     /// What the server asks, if it has to ask at all.
     pub(crate) fn hooks(&self) -> Option<HookChain> {
-        let (_, authorizer) = self.users.as_ref()?;
-        let users = AuthorizerHooks::new(Arc::clone(authorizer));
-        Some(HookChain::new().then(Arc::new(users)))
+        let mut all: Vec<Arc<dyn Hooks>> = Vec::new();
+        if let Some((_, authorizer)) = &self.users {
+            let users = AuthorizerHooks::new(Arc::clone(authorizer));
+            // Alone they take the same time for users that there are and for others.
+            let is_alone = self.tokens.is_none() && self.service.is_none();
+            all.push(Arc::new(if is_alone {
+                users
+            } else {
+                users.passing_strangers()
+            }));
+        }
+        if let Some((_, tokens)) = &self.tokens {
+            all.push(Arc::<JwtHooks>::clone(tokens));
+        }
+        if let Some(service) = &self.service {
+            all.push(Arc::new(service.clone()));
+        }
+        let chain = |all: Vec<_>| all.into_iter().fold(HookChain::new(), HookChain::then);
+        (!all.is_empty()).then(|| chain(all))
+    }
+
+    /// Whether there are clients that have to go at some time.
+    pub(crate) fn expires(&self) -> bool {
+        self.tokens.is_some() || self.service.is_some()
+    }
+
+    /// The client identifiers of those whose time is over since the last call.
+    pub(crate) fn due(&self) -> Vec<Arc<str>> {
+        let tokens = self.tokens.iter().flat_map(|(_, hooks)| hooks.due());
+        let service = self.service.iter().flat_map(HttpHooks::due);
+        tokens.chain(service).collect()
     }
 
     /// Reads all files again, says how that went, and whether clients have to be asked about again.
     pub(crate) async fn reload(&self) -> bool {
+        if let Some(service) = &self.service {
+            service.forget();
+        }
+        // Keys count for those who come from now on.
+        self.reload_keys().await;
+        self.reload_users().await
+    }
+
+    async fn reload_users(&self) -> bool {
         let Some((path, authorizer)) = self.users.clone() else {
             return false;
         };
-        // A large file takes its time, which is not that of a thread with clients.
-        let read = tokio::task::spawn_blocking(move || authorizer.reload(path));
-        match read
-            .await
-            .map_err(anyhow::Error::from)
-            .and_then(|it| Ok(it?))
-        {
+        match read_again(move || authorizer.reload(path)).await {
             Ok(Changes {
                 removed,
                 rules,
@@ -81,4 +146,29 @@ impl Access {
             }
         }
     }
+
+    async fn reload_keys(&self) {
+        let Some((files, hooks)) = self.tokens.clone() else {
+            return;
+        };
+        match read_again(move || Keys::load(&files)).await {
+            Ok(keys) => {
+                let count = keys.len();
+                hooks.replace(keys);
+                tracing::info!(keys = count, "the keys of tokens were read again");
+            }
+            Err(error) => {
+                tracing::error!(error = %Escaped(&error), "the keys of tokens stay as they were");
+            }
+        }
+    }
+}
+
+/// A large file takes its time, which is not that of a thread with clients.
+async fn read_again<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> anyhow::Result<T>
+where
+    T: Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    Ok(tokio::task::spawn_blocking(read).await??)
 }

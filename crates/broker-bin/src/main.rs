@@ -1,7 +1,7 @@
 //! The `mosca` command: flags, logging, signals, and the wiring of server and store. Nothing here
 //! knows a rule of MQTT.
 //!
-//! SIGHUP reads the certificates and the users again.
+//! SIGHUP reads the certificates, the users and the keys of tokens again.
 //!
 //! The exit codes of all commands are a table in the README.
 
@@ -43,12 +43,13 @@ use anyhow::Context as _;
 use args::{Args, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
-use interfaces::Interfaces;
+use interfaces::{Certificates, Interfaces};
 use log::{Log, LogFormat};
 use mosca::{Escaped, Server, ServerBuilder};
 use settings::{Settings, SettingsError};
 use tokio::runtime::{self, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 /// Many small messages that come and go on several threads are what it is good at. It is built not to
 /// ask the system for huge pages: memory that it holds in reserve would count as used, 2 MiB at a time.
@@ -57,6 +58,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Time that clients have to take their leave.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often it is looked for clients whose time is over: nobody stays longer than that too long.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let args = Args::parse_from(without_start(std::env::args_os()));
@@ -188,11 +192,7 @@ fn runtime(threads: usize) -> io::Result<Runtime> {
 
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     // Before anything is announced: who waits for the start-up line may end us right after it.
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-
-    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
-
+    let signals = Signals::new().context("cannot wait for signals")?;
     // Before the store is opened, which may take long.
     let Interfaces { all, certificates } = Interfaces::new(&settings.interfaces)?;
     let access = Access::open(&settings.access)?;
@@ -221,29 +221,58 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     announce(&server).context("cannot write to stdout")?;
     let _ends_with_the_runtime = tokio::spawn(memory::give_back());
 
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {
-                tracing::info!("interrupted, closing");
-                break;
-            }
-            _ = terminate.recv() => {
-                tracing::info!("terminated, closing");
-                break;
-            }
-            _ = hangup.recv() => {
-                certificates.reload();
-                if access.reload().await {
-                    server.reauthorize();
-                }
-            }
-        }
-    }
+    signals.heed(&server, &access, &certificates).await;
     let left = server.close(CLOSE_LIMIT).await;
     if left > 0 {
         tracing::warn!(left, "connections did not end in time");
     }
     Ok(())
+}
+
+/// The signals that the broker hears.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Does what they say until one says to end, and looks after those whose time is over meanwhile.
+    async fn heed(mut self, server: &Server, access: &Access, certificates: &Certificates) {
+        let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => {
+                    tracing::info!("interrupted, closing");
+                    return;
+                }
+                _ = self.terminate.recv() => {
+                    tracing::info!("terminated, closing");
+                    return;
+                }
+                _ = self.hangup.recv() => {
+                    certificates.reload();
+                    if access.reload().await {
+                        server.reauthorize();
+                    }
+                }
+                _ = expiry.tick(), if access.expires() => {
+                    for client_id in access.due() {
+                        server.reauthorize_client(&client_id);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// One line per interface, for people and for scripts that wait for it.

@@ -162,6 +162,7 @@ mod tests {
             },
             access: AccessChoice {
                 users_file: Some("/file.json".into()),
+                ..AccessChoice::default()
             },
             limits: Limits::default(),
             threads: Some(3),
@@ -207,6 +208,7 @@ mod tests {
             interfaces: both("file", 1, 2),
             access: AccessChoice {
                 users_file: Some("/file.json".into()),
+                ..AccessChoice::default()
             },
             limits: Limits::default(),
             threads: Some(3),

@@ -141,6 +141,24 @@ impl<'a> Section<'a> {
         texts.ok_or_else(|| self.wrong(key, value, "a list of texts that are not empty"))
     }
 
+    /// An object of texts that are not empty, by their names.
+    pub(super) fn named_strings(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Vec<(&'a str, &'a str)>, SectionError> {
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let texts = value.as_object().and_then(|fields| {
+            let texts = fields.iter().map(|(name, one)| {
+                let text = one.as_str().filter(|text| !text.is_empty())?;
+                Some((name.as_str(), text))
+            });
+            texts.collect::<Option<Vec<_>>>()
+        });
+        texts.ok_or_else(|| self.wrong(key, value, "an object of texts that are not empty"))
+    }
+
     /// A whole number; `unit` stands behind the range in complaints.
     pub(super) fn integer(
         &mut self,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+mod access;
 mod listening;
 
 use super::*;
@@ -54,6 +55,7 @@ fn every_option_of_the_command_line_has_its_place() {
         },
         access: AccessChoice {
             users_file: Some("/users.json".into()),
+            ..AccessChoice::default()
         },
         limits: Limits::default(),
         threads: Some(2),

@@ -1,28 +1,15 @@
-//! The command with a users file, and mosquitto's clients: who comes in, what it may do, and what SIGHUP
-//! changes for those who are connected.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    unreachable_pub,
-    dead_code,
-    reason = "all of this is a test, and uses only a part of what the real clients need"
-)]
-
-#[path = "real_clients/process.rs"]
-mod process;
+//! Who comes in by mosca's users file.
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
-use authorizer::{HashCost, Users};
+use authorizer::HashCost;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use process::{Line, PATIENCE, Process, Signal};
 use serde_json::{Value, json};
+
+use crate::broker::{Broker, text, wait_for};
+use crate::process::{Line, Process};
 
 const CHEAP: HashCost = HashCost {
     memory_kib: 64,
@@ -30,7 +17,7 @@ const CHEAP: HashCost = HashCost {
 };
 
 /// An entry as mosca writes it.
-fn old_entry(password: &str, publish: &str, subscribe: &str) -> Value {
+pub fn old_entry(password: &str, publish: &str, subscribe: &str) -> Value {
     let salt: Vec<u8> = (0..64).map(|number| number * 3 + 1).collect();
     let mut hash = [0; 128];
     pbkdf2::pbkdf2_hmac::<sha1::Sha1>(password.as_bytes(), &salt, 10_000, &mut hash);
@@ -42,108 +29,11 @@ fn old_entry(password: &str, publish: &str, subscribe: &str) -> Value {
     })
 }
 
-/// A running broker with a users file.
-struct Broker {
-    process: Process,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Broker {
-    fn start(users: &Value) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("credentials.json");
-        std::fs::write(&file, users.to_string()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
-        command.args(["--host", "127.0.0.1", "-p", "0", "-v", "--credentials"]);
-        let mut process = Process::start("mosca", command.arg(&file));
-        let port = process.port("mqtt");
-        Self {
-            process,
-            port,
-            folder,
-        }
-    }
-
-    fn file(&self) -> std::path::PathBuf {
-        self.folder.path().join("credentials.json")
-    }
-
-    /// Changes the users, has them read, and waits until that is done.
-    fn change(&mut self, change: impl FnOnce(&mut Users)) {
-        Users::edit(self.file(), |users| {
-            change(users);
-            Ok::<_, authorizer::UsersError>(())
-        })
-        .unwrap();
-        self.hangup("the users were read again");
-    }
-
-    fn hangup(&mut self, words: &str) -> String {
-        self.process.signal(Signal::Hangup);
-        self.process.wait_for(words, |line| {
-            let Line::Err(line) = line else { return None };
-            line.contains(words).then(|| line.clone())
-        })
-    }
-
-    fn client(&self, program: &str, user: Option<(&str, &str)>, arguments: &[&str]) -> Process {
-        // Into a pipe it would write when a block is full.
-        let mut command = Command::new("stdbuf");
-        command.args(["--output=L", program, "-d", "-h", "127.0.0.1"]);
-        command.args(["-p", &self.port.to_string()]);
-        if let Some((user, password)) = user {
-            command.args(["-u", user, "-P", password]);
-        }
-        Process::start(program, command.args(arguments))
-    }
-
-    /// Publishes at QoS 1, and says whether the program was content, and what it said.
-    fn publish(&self, user: Option<(&str, &str)>, arguments: &[&str]) -> (bool, String) {
-        let arguments = [&["-q", "1", "-m", "hello"], arguments].concat();
-        let (status, lines) = self.client("mosquitto_pub", user, &arguments).finish();
-        let said: Vec<_> = lines.into_iter().map(text).collect();
-        (status.success(), said.join("\n"))
-    }
-
-    /// Subscribes by MQTT 5, and returns when it is done.
-    fn subscribe(&self, user: (&str, &str), arguments: &[&str]) -> Process {
-        let arguments = [&["-q", "1", "-V", "5", "-F", "message %t"], arguments].concat();
-        let mut subscriber = self.client("mosquitto_sub", Some(user), &arguments);
-        wait_for(&mut subscriber, "Subscribed (mid: ");
-        subscriber
-    }
-
-    /// Publishes until nobody is there who takes it.
-    fn wait_until_nobody_takes(&self, user: (&str, &str), topic: &str) {
-        let start = Instant::now();
-        loop {
-            let (_, said) = self.publish(Some(user), &["-V", "5", "-t", topic]);
-            if said.contains("RC:16") {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "{topic} is still taken: {said}");
-        }
-    }
-}
-
-fn text(line: Line) -> String {
-    let (Line::Out(line) | Line::Err(line)) = line;
-    line
-}
-
-fn wait_for(process: &mut Process, words: &str) -> String {
-    process.wait_for(words, |line| {
-        let (Line::Out(line) | Line::Err(line)) = line;
-        line.contains(words).then(|| line.clone())
-    })
-}
-
 const TEST: Option<(&str, &str)> = Some(("test", "test"));
 
 #[test]
 fn the_user_of_moscas_example_logs_in_and_others_do_not() {
-    let broker = Broker::start(&json!({ "test": old_entry("test", "**", "**") }));
+    let broker = Broker::with_users(&json!({ "test": old_entry("test", "**", "**") }));
     let mut subscriber = broker.subscribe(("test", "test"), &["-t", "a/#", "-C", "1"]);
     // Five failures of an address cost nothing.
     let (wrong, unknown) = (Some(("test", "tset")), Some(("Test", "test")));
@@ -174,7 +64,7 @@ fn the_user_of_moscas_example_logs_in_and_others_do_not() {
 
 #[test]
 fn a_grant_of_one_level_does_not_admit_the_levels_below() {
-    let broker = Broker::start(&json!({
+    let broker = Broker::with_users(&json!({
         "test": old_entry("test", "**", "**"),
         "eve": old_entry("pencil", "b", "a/*"),
     }));
@@ -222,7 +112,7 @@ fn a_grant_of_one_level_does_not_admit_the_levels_below() {
 
 #[test]
 fn hangup_changes_what_those_may_do_who_are_connected_and_who_went_away() {
-    let mut broker = Broker::start(&json!({
+    let mut broker = Broker::with_users(&json!({
         "test": old_entry("test", "**", "**"),
         "eve": old_entry("pencil", "**", "**"),
         "adam": old_entry("apple", "**", "**"),
@@ -278,7 +168,7 @@ fn hangup_changes_what_those_may_do_who_are_connected_and_who_went_away() {
 
 #[test]
 fn a_users_file_that_went_bad_leaves_the_users_as_they_were() {
-    let mut broker = Broker::start(&json!({ "test": old_entry("test", "**", "**") }));
+    let mut broker = Broker::with_users(&json!({ "test": old_entry("test", "**", "**") }));
     std::fs::write(broker.file(), "{\n  \"test\": 7\n}").unwrap();
     let line = broker.hangup("the users stay as they were");
     assert!(
