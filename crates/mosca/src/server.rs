@@ -357,14 +357,14 @@ async fn do_what_is_due(shared: Arc<Shared>) {
         let Shared { broker, clock, .. } = &*shared;
         loop {
             let now = clock.now();
-            shared.lobby.call_due(now);
+            let mut more = shared.lobby.call_due(now);
             if let Some(error) = broker.take_read_failure() {
                 shared.health.note_failure(&error);
             }
             if commits.len() >= COMMITS_DUE_MAX {
                 break;
             }
-            let more = broker.handle_timeout(now, &mut effects);
+            more |= broker.handle_timeout(now, &mut effects);
             settle_broker(&shared, &mut effects, &mut commits);
             if !more {
                 break;
