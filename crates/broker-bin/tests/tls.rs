@@ -239,6 +239,28 @@ fn hangup_reads_the_certificates_again() {
 }
 
 #[test]
+fn a_certificate_that_has_expired_is_a_warning_at_the_start_and_when_it_is_read_again() {
+    let authority = Authority::new("Test CA");
+    let server = authority.issue("server", &Subject::server("localhost").expired());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
+    command.args(["--host", "127.0.0.1", "--secure-port", "0"]);
+    command.args([
+        "--cert",
+        text(&server.certificate),
+        "--key",
+        text(&server.key),
+    ]);
+    let process = Process::start("mosca", &mut command);
+    let ports = Vec::new();
+    let mut broker = Broker { process, ports };
+    let warning = "server.crt has expired";
+    broker.wait_for_log(warning);
+    broker.process.port("mqtts");
+    broker.process.signal(Signal::Hangup);
+    broker.wait_for_log(warning);
+}
+
+#[test]
 fn certificates_that_cannot_be_used_are_one_line_and_exit_code_1() {
     let authority = Authority::new("Test CA");
     let server = authority.issue("server", &Subject::server("localhost"));

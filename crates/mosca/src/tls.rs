@@ -4,8 +4,10 @@
 mod error;
 mod files;
 mod handshake;
+mod parts;
 mod server_names;
 mod subject;
+mod validity;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -174,7 +176,8 @@ struct Configs {
 }
 
 impl Tls {
-    /// Reads all files.
+    /// Reads all files. A certificate of the server's that has expired, will within 14 days, or is not valid yet
+    /// is a warning in the log; it is used nevertheless.
     ///
     /// # Errors
     /// The first thing that is wrong, with the name of the file.

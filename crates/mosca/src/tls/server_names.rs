@@ -9,7 +9,7 @@ use tokio_rustls::rustls::server::{ClientHello, ParsedCertificate, ResolvesServe
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, InconsistentKeys};
 
-use super::{CertificateFiles, TlsError, files};
+use super::{CertificateFiles, TlsError, files, validity};
 
 /// The server's certificates in their order.
 #[derive(Debug)]
@@ -40,7 +40,12 @@ fn load(
     let certified = CertifiedKey::new(certificates, private);
     match certified.keys_match() {
         // There are keys that do not say which one they belong to.
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Arc::new(certified)),
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            for certificate in &certified.cert {
+                validity::warn(chain, certificate);
+            }
+            Ok(Arc::new(certified))
+        }
         Err(Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
             chain: chain.clone(),
             key: key.clone(),
