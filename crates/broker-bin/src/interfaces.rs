@@ -3,6 +3,7 @@
 use mosca::{Escaped, Interface, Tls, TlsError, TlsOptions};
 
 use crate::bundle::BundleError;
+use crate::group::{self, GroupError};
 use crate::listening::{Credentials, InterfaceChoice};
 
 /// Interfaces, and the TLS that they offer.
@@ -24,6 +25,9 @@ pub(crate) enum InterfacesError {
     /// There is no script.
     #[error("cannot serve /mqtt.js")]
     Bundle(#[from] BundleError),
+    /// A Unix socket is for nobody.
+    #[error("cannot give a Unix socket to a group")]
+    Group(#[from] GroupError),
 }
 
 impl Interfaces {
@@ -112,6 +116,12 @@ fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Result<Interface, I
     .websocket_origins(&choice.origins);
     if let Some(path) = &choice.path {
         interface = interface.websocket_path(path);
+    }
+    if let Some(mode) = choice.socket_mode {
+        interface = interface.socket_mode(mode);
+    }
+    if let Some(name) = &choice.socket_group {
+        interface = interface.socket_group(group::number(name)?);
     }
     if let Some(max_connections) = choice.max_connections {
         interface = interface.max_connections(max_connections);

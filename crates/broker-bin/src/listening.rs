@@ -119,6 +119,10 @@ pub(crate) struct InterfaceChoice {
     pub(crate) port: u16,
     /// A Unix socket, instead of host and port.
     pub(crate) socket: Option<PathBuf>,
+    /// Permissions of its file.
+    pub(crate) socket_mode: Option<u32>,
+    /// Name or number of its file's group.
+    pub(crate) socket_group: Option<String>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) connect_rate: Option<Option<Rate>>,
     pub(crate) handshake_timeout: Option<Duration>,
@@ -142,6 +146,8 @@ impl InterfaceChoice {
             host: None,
             port: port.unwrap_or(kind.default_port()),
             socket: None,
+            socket_mode: None,
+            socket_group: None,
             max_connections: None,
             connect_rate: None,
             handshake_timeout: None,

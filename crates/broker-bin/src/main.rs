@@ -13,6 +13,7 @@ mod config;
 #[cfg(feature = "fjall")]
 mod db;
 mod descriptors;
+mod group;
 mod import;
 mod interfaces;
 mod limits;

@@ -132,13 +132,13 @@ impl Interface {
     /// ```
     #[cfg(unix)]
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self::new(Transport::Mqtt, Location::Unix(path.into()))
+        Self::new(Transport::Mqtt, Location::unix(path.into()))
     }
 
     /// MQTT over WebSocket on a Unix socket: for a web server on this machine that passes requests on.
     #[cfg(unix)]
     pub fn websocket_unix(path: impl Into<PathBuf>) -> Self {
-        Self::new(Transport::WebSocket, Location::Unix(path.into()))
+        Self::new(Transport::WebSocket, Location::unix(path.into()))
     }
 
     /// Files for browsers, and MQTT over WebSocket beside them: mosca's `http`. `address` is read as that
@@ -186,7 +186,7 @@ impl Interface {
     /// The same on a Unix socket: for a web server on this machine that passes requests on.
     #[cfg(unix)]
     pub fn http_unix(path: impl Into<PathBuf>) -> Self {
-        Self::new(Transport::Http, Location::Unix(path.into()))
+        Self::new(Transport::Http, Location::unix(path.into()))
     }
 
     fn new(transport: Transport, location: Location) -> Self {
@@ -315,6 +315,34 @@ impl Interface {
         self
     }
 
+    /// Who may connect to a Unix socket, as the permissions of its file: `0o660` for its owner and its group.
+    /// Default: what the process's umask leaves of `0o777`. They hold before anybody can connect. Whoever may not
+    /// write to the file is refused by the system (`EACCES`). No other kind of interface has them.
+    ///
+    /// ```
+    /// use mosca::Interface;
+    ///
+    /// let interface = Interface::unix("/run/mosca/mqtt.sock").socket_mode(0o660);
+    /// ```
+    #[cfg(unix)]
+    pub fn socket_mode(mut self, bits: u32) -> Self {
+        if let Location::Unix { permissions, .. } = &mut self.location {
+            permissions.mode = Some(bits);
+        }
+        self
+    }
+
+    /// The group of a Unix socket's file, by its number. Default: that of the process, or of the folder. The
+    /// process has to be a member of it, or privileged; otherwise the server does not start. No other kind of
+    /// interface has one.
+    #[cfg(unix)]
+    pub fn socket_group(mut self, id: u32) -> Self {
+        if let Location::Unix { permissions, .. } = &mut self.location {
+            permissions.group = Some(id);
+        }
+        self
+    }
+
     /// Connections at one time on this interface, with or without CONNECT; default 200,000, and 50,000 where they
     /// take more memory, with [`tls`](Self::tls) or made by [`http`](Self::http). Further ones are closed as
     /// soon as they are accepted; the first of a series is logged as a warning. How many there may be on all
@@ -390,7 +418,18 @@ enum Location {
         ipv6_only: bool,
     },
     #[cfg(unix)]
-    Unix(PathBuf),
+    Unix {
+        path: PathBuf,
+        permissions: Permissions,
+    },
+}
+
+/// Who may connect to a Unix socket; what is not said is as the system has it for new files.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Permissions {
+    mode: Option<u32>,
+    group: Option<u32>,
 }
 
 impl Location {
@@ -398,6 +437,14 @@ impl Location {
         Self::Network {
             addresses: vec![address],
             ipv6_only: false,
+        }
+    }
+
+    #[cfg(unix)]
+    fn unix(path: PathBuf) -> Self {
+        Self::Unix {
+            path,
+            permissions: Permissions::default(),
         }
     }
 
@@ -418,7 +465,7 @@ impl fmt::Display for Location {
                 f.write_str(addresses.first().map_or("", String::as_str))
             }
             #[cfg(unix)]
-            Self::Unix(path) => path.display().fmt(f),
+            Self::Unix { path, .. } => path.display().fmt(f),
         }
     }
 }

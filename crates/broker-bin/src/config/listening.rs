@@ -100,6 +100,8 @@ fn interface(
     let mut choice = InterfaceChoice {
         host: section.string("host")?.map(str::to_owned),
         socket: section.string("socket")?.map(PathBuf::from),
+        socket_mode: mode(&mut section)?,
+        socket_group: section.string("group")?.map(str::to_owned),
         max_connections: connections(&mut section)?,
         connect_rate: rate(&mut section, "connectRate")?,
         handshake_timeout: timeout(&mut section, "handshakeTimeout")?,
@@ -109,6 +111,9 @@ fn interface(
     };
     if choice.socket.is_some() && (choice.host.is_some() || port.is_some()) {
         return Err(section.conflict("socket", "stands beside host or port: two choices at once"));
+    }
+    if choice.socket.is_none() && (choice.socket_mode.is_some() || choice.socket_group.is_some()) {
+        return Err(section.conflict("socket", "is missing beside `mode` or `group`"));
     }
     if kind.is_web() {
         choice.path = section.string("path")?.map(str::to_owned);
@@ -129,6 +134,17 @@ fn interface(
     }
     section.finish()?;
     Ok(choice)
+}
+
+/// Permissions as `chmod` takes them.
+fn mode(section: &mut Section<'_>) -> Result<Option<u32>, SectionError> {
+    let Some(text) = section.string("mode")? else {
+        return Ok(None);
+    };
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(Some(mode)),
+        _ => Err(section.conflict("mode", "has to be octal, as a text: \"0660\"")),
+    }
 }
 
 fn files(section: &mut Section<'_>) -> Result<Files, SectionError> {

@@ -75,8 +75,8 @@ impl Listener {
                 Err(last)
             }
             #[cfg(unix)]
-            Location::Unix(path) => {
-                let (listener, file) = SocketFile::bind(path)?;
+            Location::Unix { path, permissions } => {
+                let (listener, file) = SocketFile::bind(path, *permissions, BACKLOG)?;
                 Ok(Self::Unix {
                     listener,
                     _file: file,

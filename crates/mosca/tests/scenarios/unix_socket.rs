@@ -1,6 +1,7 @@
 //! Unix sockets: an interface like others, with a file that comes and goes.
 
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
@@ -50,6 +51,24 @@ async fn clients_come_through_a_unix_socket() {
     }
     server.close(Duration::from_secs(20)).await;
     assert!(!path.exists(), "the file is removed");
+}
+
+#[tokio::test]
+async fn a_socket_has_the_permissions_and_the_group_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mqtt.sock");
+    // What any process may do: the group that it has.
+    let group = std::fs::metadata(folder.path()).unwrap().gid();
+    for mode in [0o600, 0o660, 0o666, 0o777] {
+        let interface = Interface::unix(&path).socket_mode(mode).socket_group(group);
+        let server = start(interface).await.unwrap();
+        let found = std::fs::metadata(&path).unwrap();
+        assert_eq!(found.permissions().mode() & 0o7777, mode, "{mode:o}");
+        assert_eq!(found.gid(), group);
+        connect(&path, Version::V5, "client").await.ping().await;
+        server.close(Duration::from_secs(20)).await;
+        assert!(!path.exists(), "the file is removed");
+    }
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ fn interfaces_are_of_moscas_types_and_each_has_its_own() {
             { "type": "http", "path": "/mqtt", "origins": ["https://a.example"], "static": "p",
               "bundle": true, "requestTimeout": 700, "responseTimeout": 800 },
             { "type": "wss", "proxyProtocol": true },
-            { "type": "mqtt", "socket": "/run/mqtt.sock" },
+            { "type": "mqtt", "socket": "/run/mqtt.sock", "mode": "0660", "group": "mqtt" },
         ],
     }));
     let expected = [
@@ -142,6 +142,8 @@ fn interfaces_are_of_moscas_types_and_each_has_its_own() {
         },
         InterfaceChoice {
             socket: Some("/run/mqtt.sock".into()),
+            socket_mode: Some(0o660),
+            socket_group: Some("mqtt".to_owned()),
             ..InterfaceChoice::new(Kind::Mqtt, None)
         },
     ];
@@ -193,6 +195,18 @@ fn what_is_wrong_is_named() {
         (
             interface(json!({ "type": "mqtt", "socket": "/x", "port": 1 })),
             &["interfaces[0].socket", "two choices"],
+        ),
+        (
+            interface(json!({ "type": "mqtt", "socket": "/x", "mode": "rw" })),
+            &["interfaces[0].mode", "octal"],
+        ),
+        (
+            interface(json!({ "type": "mqtt", "socket": "/x", "mode": "1777" })),
+            &["interfaces[0].mode", "octal"],
+        ),
+        (
+            interface(json!({ "type": "mqtt", "group": "mqtt" })),
+            &["interfaces[0].socket", "missing"],
         ),
         (
             interface(json!({ "type": "mqtt", "maxConnections": -1 })),
