@@ -36,6 +36,7 @@ use crate::registry::Registry;
 use crate::retained::RetainedMessages;
 use crate::session::{Rules, SessionId};
 use crate::subscription::{SubscriberId, Subscription};
+use crate::totals::Totals;
 use crate::{Message, Redirect, Timestamp};
 
 pub use clients::{ConnectedClient, ConnectedClients};
@@ -70,6 +71,7 @@ pub struct Broker {
     next_session_id: AtomicU64,
     shutting_down: AtomicBool,
     redirect: RwLock<Option<Redirect>>,
+    totals: Arc<Totals>,
     /// From which queues are read, once it was restored.
     store: OnceLock<Store>,
     /// What sessions that have expired leave to others, as far as it has to be read.
@@ -90,6 +92,14 @@ pub struct Sizes {
     pub retained_messages: usize,
     /// Bytes of their topics, properties and payloads.
     pub retained_bytes: usize,
+    /// Messages that wait in memory for all clients together, or are under way: what each session has
+    /// beyond its first 16, in steps of as many.
+    pub queued_messages: usize,
+    /// Bytes of them, and of what is encoded for the clients' sockets: what each session has beyond its
+    /// first 4 KiB, in steps of as many.
+    pub queued_bytes: usize,
+    /// Bytes of memory for packets of which the end has not come, where it is more than 4 KiB for one.
+    pub partial_bytes: usize,
     /// Sessions that have something due: keep alive, will delay or expiry.
     pub deadlines: usize,
 }
@@ -103,6 +113,7 @@ impl Broker {
     pub fn new(options: BrokerOptions) -> Arc<Self> {
         let subscriptions = SharedFilterTrie::new();
         Arc::new(Self {
+            totals: Arc::new(Totals::new(&options)),
             announcer: Announcer::new(options.announcements.as_ref(), &subscriptions),
             redirect: RwLock::new(options.redirect.clone()),
             hooked: options
@@ -144,6 +155,7 @@ impl Broker {
     /// How much it holds at the moment.
     pub fn sizes(&self) -> Sizes {
         let (retained_messages, retained_bytes) = self.retained.size();
+        let (queued_messages, queued_bytes) = self.totals.queued();
         let shared_subscriptions = self.groups.len();
         let own = self
             .subscriptions
@@ -156,6 +168,9 @@ impl Broker {
             shared_subscriptions,
             retained_messages,
             retained_bytes,
+            queued_messages,
+            queued_bytes,
+            partial_bytes: self.totals.partial_bytes(),
             deadlines: self.deadlines.len(),
         }
     }
@@ -266,6 +281,8 @@ impl Broker {
             counters: &self.counters,
             now,
             has_lasting_store: self.has_lasting_store(),
+            is_short: self.totals.is_short(),
+            is_full: false,
             asks: self.asks_to_forward(),
             keeps_sent: self.wants(|wanted| wanted.delivered),
         }
@@ -275,6 +292,11 @@ impl Broker {
     #[inline]
     pub(crate) fn asks_to_forward(&self) -> bool {
         self.wants(|wanted| wanted.authorize_forward)
+    }
+
+    /// Where sessions and connections are counted together.
+    pub(crate) fn totals(&self) -> &Arc<Totals> {
+        &self.totals
     }
 
     pub(crate) fn node(&self) -> &Arc<str> {

@@ -36,6 +36,9 @@ pub enum CloseCause {
     /// The client does not read as fast as messages come for it
     /// ([`SlowConsumerPolicy::Disconnect`](crate::SlowConsumerPolicy::Disconnect)).
     OutboxFull,
+    /// There is no memory for a packet of which the end has not come
+    /// ([`max_total_partial_bytes`](crate::BrokerOptions::max_total_partial_bytes)).
+    NoRoom,
     /// Another connection came with the same client identifier.
     TakenOver,
     /// The server is going down.
@@ -189,7 +192,7 @@ impl CloseCause {
             Self::AuthenticationFailed(reason) => Some(reason),
             Self::AuthenticationTimeout | Self::NotAuthorized => Some(ReasonCode::NotAuthorized),
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
-            Self::OutboxFull => Some(ReasonCode::QuotaExceeded),
+            Self::OutboxFull | Self::NoRoom => Some(ReasonCode::QuotaExceeded),
             Self::TakenOver => Some(ReasonCode::SessionTakenOver),
             Self::ServerShutdown => Some(ReasonCode::ServerShuttingDown),
             Self::Redirected(reason) | Self::Administrative(reason) => Some(reason),
@@ -259,6 +262,7 @@ impl core::fmt::Display for CloseCause {
             Self::KeepAliveTimeout => f.write_str("keep alive timeout"),
             Self::SlowReader => f.write_str("nothing taken in time"),
             Self::OutboxFull => f.write_str("more messages than the client takes"),
+            Self::NoRoom => f.write_str("no memory for so many packets that are not whole"),
             Self::TakenOver => f.write_str("session taken over"),
             Self::ServerShutdown => f.write_str("server shutting down"),
             Self::Redirected(reason) => write!(f, "server shutting down: {reason}"),
@@ -301,6 +305,7 @@ mod tests {
             ),
             (CloseCause::SlowReader, None),
             (CloseCause::OutboxFull, Some(ReasonCode::QuotaExceeded)),
+            (CloseCause::NoRoom, Some(ReasonCode::QuotaExceeded)),
             (CloseCause::TakenOver, Some(ReasonCode::SessionTakenOver)),
             (
                 CloseCause::ServerShutdown,
@@ -431,6 +436,7 @@ mod tests {
                 | CloseCause::KeepAliveTimeout
                 | CloseCause::SlowReader
                 | CloseCause::OutboxFull
+                | CloseCause::NoRoom
                 | CloseCause::TakenOver
                 | CloseCause::ServerShutdown
                 | CloseCause::Redirected(_)

@@ -253,6 +253,9 @@ impl Connection {
         if cause.is_failed_authentication() {
             self.broker.counters().authentication_failures.add(1);
         }
+        if cause == CloseCause::NoRoom {
+            self.broker.counters().refused_partial_packets.add(1);
+        }
         if cause.is_slow_reader() {
             self.broker.counters().slow_readers_closed.add(1);
         }
@@ -390,18 +393,18 @@ impl Connected {
         waker: &Waker,
         effects: &mut Effects,
     ) -> Result<Option<Outbox>, CloseCause> {
-        let mut state = self.session.state();
+        let mut state = self.session.state_unsettled();
         self.check_hold(&state)?;
         if let Some(replays) = state.replays.take() {
             drop(state);
             self.replay(replays, broker, now, effects);
-            state = self.session.state();
+            state = self.session.state_unsettled();
             self.check_hold(&state)?;
         }
         if state.outgoing.has_tail() {
             drop(state);
             self.refill(broker, waker)?;
-            state = self.session.state();
+            state = self.session.state_unsettled();
             self.check_hold(&state)?;
         }
         if let Some(link) = &mut state.link
@@ -409,14 +412,14 @@ impl Connected {
         {
             drop(state);
             self.start_reauthorization(broker, now, effects);
-            state = self.session.state();
+            state = self.session.state_unsettled();
             self.check_hold(&state)?;
         }
         self.session.advance(&mut state, broker.rules(now), effects);
         if broker.asks_to_forward() {
             drop(state);
             self.forward(broker, now, waker, effects);
-            state = self.session.state();
+            state = self.session.state_unsettled();
             self.check_hold(&state)?;
             self.look_again(&mut state, broker.rules(now), waker, effects);
         }
@@ -429,7 +432,7 @@ impl Connected {
             link.rest(waker, asleep);
         }
         self.greeted |= !asleep;
-        Ok((!asleep).then(|| core::mem::take(&mut state.outbox)))
+        Ok(self.session.give_out(&mut state))
     }
 
     /// Whether the session is still this connection's and the broker lets it go on.

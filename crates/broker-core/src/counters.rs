@@ -20,6 +20,13 @@ pub struct Counters {
     /// QoS 1 and 2 messages dropped because the session's queue was full
     /// ([`max_queued_messages`](crate::BrokerOptions::max_queued_messages)).
     pub dropped_queue_full: Counter,
+    /// Messages dropped because too much waited for all clients together
+    /// ([`max_total_queued_messages`](crate::BrokerOptions::max_total_queued_messages),
+    /// [`max_total_queued_bytes`](crate::BrokerOptions::max_total_queued_bytes)).
+    pub dropped_total_full: Counter,
+    /// Connections closed because packets that were not whole took too much memory, of all connections
+    /// together ([`max_total_partial_bytes`](crate::BrokerOptions::max_total_partial_bytes)).
+    pub refused_partial_packets: Counter,
     /// Messages dropped because the receiver accepts no packet so large (MQTT 5 maximum packet
     /// size).
     pub dropped_too_large: Counter,
@@ -101,6 +108,7 @@ impl Counters {
             Refused::Away => {}
             Refused::SlowReader => self.dropped_slow_reader.add(1),
             Refused::QueueFull => self.dropped_queue_full.add(1),
+            Refused::TotalFull => self.dropped_total_full.add(1),
             Refused::TooLarge => self.dropped_too_large.add(1),
         }
     }

@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn sessions(number: u64) -> Vec<Arc<Session>> {
-        let new = |id| Session::new(SessionId(id), "client".into(), 0, false);
+        let new = |id| Session::new(SessionId(id), "client".into(), 0, false, &Arc::default());
         (0..number).map(new).collect()
     }
 

@@ -93,6 +93,7 @@ mod share;
 mod subscription;
 mod time;
 mod topic_aliases;
+mod totals;
 mod will;
 
 pub use authentication::{
@@ -117,3 +118,4 @@ pub use rate::{Rate, TokenBucket};
 pub use redirect::Redirect;
 pub use subscription::SubscriptionOptions;
 pub use time::Timestamp;
+pub use totals::PartialBytes;

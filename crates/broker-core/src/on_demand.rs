@@ -28,6 +28,12 @@ impl<T> OnDemand<T> {
     }
 
     /// The value, if it has been changed.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+
+    /// The same, to be changed.
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()
     }

@@ -158,6 +158,24 @@ pub struct BrokerOptions {
     /// shared by many sessions counts in full for each.
     pub max_queued_bytes: usize,
 
+    /// Messages that may wait for all clients together in memory, those under way included. Default:
+    /// 5,000,000. Each session's first 16 are not counted, and always granted. Of the rest three
+    /// quarters are for all, and what is above that for those for whom nothing waits. A further message
+    /// is dropped for the session in question alone and counted (`dropped_total_full`); with a store that
+    /// outlives the process, sessions that are kept there have it in the store alone.
+    pub max_total_queued_messages: usize,
+
+    /// The same in bytes: topic, properties and payload of what waits, and what is encoded for the
+    /// clients' sockets. Default: 1 GiB. Each session's first 4 KiB are not counted, and always granted.
+    /// A message that is shared by many sessions counts in full for each.
+    pub max_total_queued_bytes: usize,
+
+    /// Bytes of memory for packets of which the end has not come, of all connections together. Default:
+    /// 512 MiB, of which one connection may need half. The first 4 KiB of a connection are not counted,
+    /// and always granted. A connection that needs more is closed with 0x97 and counted
+    /// (`refused_partial_packets`); before CONNECT is whole it is closed without a word.
+    pub max_total_partial_bytes: usize,
+
     /// How long a message may wait in the queue of a session, in seconds from its publication.
     /// Default: 4,294,967,295, which stands for "as long as its publisher wants": for ever where that
     /// is a 3.x client, which cannot say. A publisher's own message expiry interval counts where it is
@@ -320,6 +338,9 @@ impl Default for BrokerOptions {
             outbound_topic_alias_maximum: 32,
             max_queued_messages: 100_000,
             max_queued_bytes: 64 << 20,
+            max_total_queued_messages: 5_000_000,
+            max_total_queued_bytes: 1 << 30,
+            max_total_partial_bytes: 512 << 20,
             queued_message_expiry_secs: u32::MAX,
             queue_qos_0: false,
             queue_window_messages: 2_000,
@@ -455,6 +476,9 @@ mod tests {
             outbound_topic_alias_maximum: number,
             max_queued_messages: number,
             max_queued_bytes: number,
+            max_total_queued_messages: number,
+            max_total_queued_bytes: number,
+            max_total_partial_bytes: number,
             queued_message_expiry_secs: number,
             queue_qos_0: flag,
             queue_window_messages: number,

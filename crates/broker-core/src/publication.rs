@@ -266,7 +266,7 @@ impl<'a> Publication<'a> {
         self.parts.payload.len() >= SHARED_PAYLOAD_MIN
     }
 
-    #[inline]
+    #[inline(always)]
     fn form(&mut self, version: Version, qos: QoS, retain: bool) -> Form {
         let number = u8::from(version.is_v5()) * 6 + qos.as_u8() * 2 + u8::from(retain);
         let mut known = self.frames.forms.iter();

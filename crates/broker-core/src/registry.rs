@@ -142,7 +142,13 @@ mod tests {
 
     fn session(number: u64) -> Arc<Session> {
         let client = format!("client-{number}");
-        Session::new(SessionId(number), client.as_str().into(), 0, false)
+        Session::new(
+            SessionId(number),
+            client.as_str().into(),
+            0,
+            false,
+            &Arc::default(),
+        )
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod outgoing;
 mod packet;
 mod presence;
 mod settled;
+mod state_guard;
 mod terms;
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use mqtt_codec::Version;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::Timestamp;
 use crate::close::CloseCause;
@@ -46,6 +47,7 @@ use crate::on_demand::OnDemand;
 use crate::outbox::Outbox;
 use crate::persistence::{ClientId, SessionKey, StoredSession};
 use crate::topic_aliases::{Naming, OutboundAliases};
+use crate::totals::{Charged, Totals};
 use crate::will::Will;
 
 pub(crate) use delivery::DeliveryEffects;
@@ -56,6 +58,7 @@ pub(crate) use outgoing::{
     Acknowledged, Candidate, Delivery, Move, Outgoing, Parcel, QueueWindow, TailPage,
 };
 pub(crate) use presence::Presence;
+pub(crate) use state_guard::StateGuard;
 pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
 
 /// The epoch of a connection with which its session has begun. One that finds a session has a later
@@ -93,6 +96,8 @@ pub(crate) struct Session {
     /// When something was last heard from the client, in milliseconds.
     heard: AtomicU64,
     deadline: Deadline,
+    /// Where what waits for its client is counted.
+    totals: Arc<Totals>,
     state: Mutex<State>,
 }
 
@@ -113,6 +118,10 @@ pub(crate) struct State {
     /// connection.
     pub(crate) hand_over_due: Timestamp,
     pub(crate) outbox: Outbox,
+    /// Bytes of the last outbox that was given out: they are being written.
+    given_out: usize,
+    /// What is counted of all that.
+    charged: Charged,
     pub(crate) outgoing: OnDemand<Outgoing>,
     pub(crate) incoming: Incoming,
     pub(crate) filters: Filters,
@@ -209,6 +218,7 @@ impl Session {
         client: ClientId,
         expiry_interval_secs: u32,
         durable: bool,
+        totals: &Arc<Totals>,
     ) -> Arc<Self> {
         Arc::new(Self {
             key: SessionKey {
@@ -221,6 +231,7 @@ impl Session {
             owed: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             deadline: Deadline::default(),
+            totals: Arc::clone(totals),
             state: Mutex::new(State {
                 link: None,
                 epoch: 0,
@@ -230,6 +241,8 @@ impl Session {
                 expires: Timestamp::MAX,
                 hand_over_due: Timestamp::MAX,
                 outbox: Outbox::default(),
+                given_out: 0,
+                charged: Charged::default(),
                 outgoing: OnDemand::default(),
                 incoming: Incoming::default(),
                 filters: Filters::default(),
@@ -264,8 +277,9 @@ impl Session {
         self.durable
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+    #[inline]
+    pub(crate) fn state(&self) -> StateGuard<'_> {
+        StateGuard::new(self.state.lock(), &self.totals)
     }
 
     /// Whether it had a connection a moment ago.
@@ -339,7 +353,7 @@ impl State {
         self.link = Some(link);
         self.expires = Timestamp::MAX;
         self.hand_over_due = Timestamp::MAX;
-        self.outbox = Outbox::default();
+        self.drop_output();
         if let Some(outgoing) = self.outgoing.get_mut() {
             outgoing.rewind();
         }
@@ -360,7 +374,7 @@ impl State {
     /// The connection is gone. What waits is left to the store if it can be.
     pub(crate) fn detach(&mut self, can_spill: bool) {
         self.link = None;
-        self.outbox = Outbox::default();
+        self.drop_output();
         if let Some(outgoing) = self.outgoing.get_mut() {
             outgoing.shrink();
             self.has_shared &= outgoing.len() > 0;
@@ -451,7 +465,7 @@ impl State {
         if core::mem::replace(&mut self.finished, true) {
             return None;
         }
-        self.outbox = Outbox::default();
+        self.drop_output();
         let outgoing = self.outgoing.take();
         let shared = match self.has_shared {
             true => outgoing.split_shared(&mut self.outgoing),
@@ -477,7 +491,7 @@ mod tests {
     fn an_idle_session_is_small() {
         let bytes = size_of::<Session>();
         assert!(bytes <= 384, "a session takes {bytes} bytes");
-        let session = Session::new(SessionId(1), "client".into(), 0, false);
+        let session = Session::new(SessionId(1), "client".into(), 0, false, &Arc::default());
         let state = session.state();
         let owned = state.outgoing.capacity() + state.filters.len() + state.outbox.capacity();
         assert_eq!(owned, 0, "a new session owns no memory");

@@ -343,7 +343,13 @@ mod tests {
     }
 
     fn put(group: &Group, number: u64, qos: QoS) -> bool {
-        let session = Session::new(SessionId(number), "client".into(), 100, true);
+        let session = Session::new(
+            SessionId(number),
+            "client".into(),
+            100,
+            true,
+            &Arc::default(),
+        );
         let options = SubscriptionOptions {
             qos,
             no_local: false,

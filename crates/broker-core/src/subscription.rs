@@ -156,7 +156,13 @@ mod tests {
     use super::*;
 
     fn receiver(session: u64, qos: QoS, identifier: u32) -> Receiver {
-        let session = Session::new(SessionId(session), "client".into(), 0, false);
+        let session = Session::new(
+            SessionId(session),
+            "client".into(),
+            0,
+            false,
+            &Arc::default(),
+        );
         let options = SubscriptionOptions {
             qos,
             no_local: false,

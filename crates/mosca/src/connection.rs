@@ -185,7 +185,7 @@ impl<S: Network> Driver<S> {
             }
             reads += 1;
             match ready!(self.read(now, worker, context)) {
-                Ok(false) => {}
+                Ok(false) => self.count_partial(now, worker),
                 Ok(true) => return self.let_receivers_pass(context),
                 Err(error) => self.lose(Some(&error), now, worker),
             }

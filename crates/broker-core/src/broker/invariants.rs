@@ -14,6 +14,7 @@ impl Broker {
     pub fn check_invariants(&self) {
         let mut filters = 0;
         let mut deadlines = 0;
+        let mut counted = (0, 0);
         let mut sessions = Vec::new();
         self.sessions
             .for_each(|session| sessions.push(Arc::clone(session)));
@@ -21,6 +22,8 @@ impl Broker {
             let state = session.state();
             self.check_session(session, &state);
             filters += state.filters.len();
+            let (messages, bytes) = state.counted();
+            counted = (counted.0 + messages, counted.1 + bytes);
             deadlines += usize::from(session.deadline().is_set());
         }
         assert_eq!(
@@ -32,6 +35,11 @@ impl Broker {
             deadlines,
             self.deadlines.len(),
             "every deadline is a session's"
+        );
+        assert_eq!(
+            counted,
+            self.totals().queued(),
+            "the total is the sum of what sessions have"
         );
         let groups = self.groups.all();
         for group in &groups {
@@ -47,6 +55,12 @@ impl Broker {
 
     fn check_session(&self, session: &Arc<Session>, state: &State) {
         assert!(!state.ended, "what has ended is not in the registry");
+        let (held, counted) = (state.held(), state.counted());
+        assert_eq!(
+            counted,
+            (held.messages / 16 * 16, held.bytes / 4_096 * 4_096),
+            "what it has is counted"
+        );
         state.outgoing.check(usize::from(self.options.max_inflight));
         assert_eq!(
             session.owed() as usize,

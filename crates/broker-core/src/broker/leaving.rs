@@ -143,7 +143,7 @@ mod tests {
     fn where_too_many_filters_leave_already_those_of_the_next_session_leave_at_once() {
         let broker = Broker::new(BrokerOptions::default());
         for (others, waiting) in [(0, 100 - AT_ONCE), (FILTERS_MAX, 0)] {
-            let session = Session::new(SessionId(1), "client".into(), 0, false);
+            let session = Session::new(SessionId(1), "client".into(), 0, false, &Arc::default());
             let mut filters = Filters::default();
             for number in 0..100 {
                 let text = format!("filter/{number}");

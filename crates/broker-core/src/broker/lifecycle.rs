@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use mqtt_codec::ReasonCode;
-use parking_lot::MutexGuard;
 
 use super::Broker;
 use crate::Timestamp;
@@ -350,7 +349,7 @@ impl Broker {
     fn take_over(
         &self,
         now: Timestamp,
-        state: &mut MutexGuard<'_, State>,
+        state: &mut State,
         effects: &mut Effects,
     ) -> Option<Box<Will>> {
         let was_connected = state.link.is_some();
@@ -372,7 +371,7 @@ impl Broker {
     fn note_attached(
         &self,
         session: &Arc<Session>,
-        state: &mut MutexGuard<'_, State>,
+        state: &mut State,
         will: Option<Will>,
         effects: &mut Effects,
     ) {
@@ -402,7 +401,7 @@ impl Broker {
     pub(crate) fn drop_will(
         &self,
         session: &Session,
-        state: &mut MutexGuard<'_, State>,
+        state: &mut State,
         effects: &mut Effects,
     ) -> Option<Box<Will>> {
         let will = state.take_will()?;
@@ -428,6 +427,7 @@ impl Broker {
     fn new_session(&self, request: &Request) -> Arc<Session> {
         let client = Arc::clone(&request.client);
         let expiry = request.expiry_interval_secs;
-        Session::new(self.new_session_id(), client, expiry, expiry > 0)
+        let id = self.new_session_id();
+        Session::new(id, client, expiry, expiry > 0, self.totals())
     }
 }

@@ -23,6 +23,7 @@ use crate::Timestamp;
 use crate::persistence::{Answer, Persistence, PersistenceError, StoredOutgoing};
 use crate::session::{QueueWindow, Session, State, TailPage};
 use crate::share::Group;
+use crate::totals::Pressure;
 
 /// The store that a broker was restored from.
 pub(super) struct Store {
@@ -104,10 +105,18 @@ impl Broker {
 
     fn queue_window(&self) -> QueueWindow {
         if self.has_lasting_store() {
-            QueueWindow::of(&self.options)
+            match self.is_short() {
+                false => QueueWindow::of(&self.options),
+                true => QueueWindow::ONE,
+            }
         } else {
             QueueWindow::ALL
         }
+    }
+
+    /// Whether memory is short for what waits for all clients together.
+    fn is_short(&self) -> bool {
+        self.totals().note_pressure() != Pressure::None
     }
 
     /// Begins to read what has to be known of the session that the client of this identifier goes on
@@ -215,6 +224,10 @@ impl Broker {
             What::Estate => (QueueWindow::ALL, false),
         };
         let mut state = load.session.state();
+        // Where memory is short the next message is read when the last one was acknowledged.
+        if load.what == What::Refill && self.is_short() && state.held().messages > 0 {
+            return;
+        }
         let wanted = state.outgoing.get_mut();
         let page = wanted.and_then(|outgoing| outgoing.begin_page(window, all));
         drop(state);

@@ -155,7 +155,13 @@ impl Broker {
         self.note_session_id(SessionId(incarnation));
         self.note_unread();
         let expiry = stored.expiry_interval_secs;
-        let session = Session::new(SessionId(incarnation), Arc::clone(&client), expiry, true);
+        let session = Session::new(
+            SessionId(incarnation),
+            Arc::clone(&client),
+            expiry,
+            true,
+            self.totals(),
+        );
         self.restore_subscriptions(&session, store).await?;
         let queue = store.queue(&client).await?;
         let mut state = session.state();
@@ -270,13 +276,7 @@ impl Broker {
         }
     }
 
-    fn hold_will(
-        &self,
-        session: &Arc<Session>,
-        state: &mut parking_lot::MutexGuard<'_, State>,
-        mut will: Will,
-        due: Timestamp,
-    ) {
+    fn hold_will(&self, session: &Arc<Session>, state: &mut State, mut will: Will, due: Timestamp) {
         will.due = due.min(state.expires);
         state.will = Some(Box::new(will));
         state.has_stored_will = true;

@@ -96,10 +96,11 @@ impl Connection {
             Phase::Closing { cause, .. } if cause.is_of_the_store() => {}
             Phase::Closing { last, .. } => last.outbox.put(|flat| flat.extend_from_slice(replies)),
             Phase::Connected(connected) => {
-                let mut state = connected.session.state();
+                let mut state = connected.session.state_unsettled();
                 if state.is_current(connected.epoch) {
                     state.outbox.reuse(&mut effects.scratch.outboxes);
                     state.outbox.put(|flat| flat.extend_from_slice(replies));
+                    connected.session.settle(&mut state);
                 }
             }
         }
@@ -209,7 +210,7 @@ impl Connected {
     /// For this reason nobody listens to the client from now on, or it holds no longer. To be called
     /// without the session's lock.
     pub(super) fn hold_keep_alive(&self, hold: Hold, held: bool) {
-        let state = self.session.state();
+        let state = self.session.state_unsettled();
         // Whoever has the session by now is listened to.
         if state.is_current(self.epoch) {
             self.session.hold_keep_alive(hold, held);

@@ -150,7 +150,7 @@ impl Connected {
         publish: &Publish<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
-        let mut state = self.session.state();
+        let mut state = self.session.state_unsettled();
         if !state.is_current(self.epoch) {
             return Ok(());
         }

@@ -10,7 +10,8 @@ impl Connection {
     /// not read what it is sent, and reading from it can wait.
     pub fn accepts_input(&self) -> bool {
         self.connected().is_none_or(|connected| {
-            connected.session.state().outbox.len() < self.broker.options().max_outbox_bytes
+            let rules = self.broker.rules(Timestamp::MAX);
+            connected.session.state().outbox.len() < rules.outbox_max()
         })
     }
 

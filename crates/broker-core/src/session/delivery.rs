@@ -32,15 +32,33 @@ impl Session {
         rules: Rules<'_>,
         effects: &mut DeliveryEffects<'_>,
     ) -> Result<(), Refused> {
-        let mut state = self.state();
+        let mut state = self.state_unsettled();
+        let delivered = self.deliver_to(&mut state, publication, terms, rules, effects);
+        self.settle(&mut state);
+        delivered
+    }
+
+    #[inline(always)]
+    fn deliver_to(
+        self: &Arc<Self>,
+        state: &mut State,
+        publication: &mut Publication<'_>,
+        terms: &Terms<'_>,
+        mut rules: Rules<'_>,
+        effects: &mut DeliveryEffects<'_>,
+    ) -> Result<(), Refused> {
         if state.ended {
             return Err(Refused::Away);
         }
+        if rules.is_short {
+            // What comes from another session makes it no more.
+            rules.is_full = !terms.is_moved() && !self.may_grow(state, publication.size_bytes());
+        }
         if rules.asks {
-            return self.deliver_asking(&mut state, publication, terms, rules, effects);
+            return self.deliver_asking(state, publication, terms, rules, effects);
         }
         if terms.qos == QoS::AtMostOnce
-            && !self.queues_at_most_once(&state, publication, terms, rules)
+            && !self.queues_at_most_once(state, publication, terms, rules)
         {
             return state.deliver_at_most_once(publication, terms, rules, effects);
         }
@@ -49,7 +67,7 @@ impl Session {
             state.has_shared = true;
         }
         let delivered = if self.is_durable() || terms.is_moved() {
-            self.enqueue(&mut state, publication, terms, rules, effects)
+            self.enqueue(state, publication, terms, rules, effects)
         } else {
             state.deliver_transient(publication, terms, rules, effects)
         };
@@ -95,13 +113,17 @@ impl Session {
         if !state.has_room(publication.size_bytes(), rules) {
             return Err(Refused::QueueFull);
         }
+        let is_kept = self.keeps_next(state, rules);
+        if is_kept && rules.is_full {
+            return Err(Refused::TotalFull);
+        }
         // While the client is away nothing gets an identifier: it might be taken for sent.
         let window = match &state.link {
             Some(_) => state.window(rules.options.max_inflight),
             None => 0,
         };
         let message = publication.message();
-        let (sequence, packet_id) = if self.keeps_next(state, rules) {
+        let (sequence, packet_id) = if is_kept {
             let message = Arc::clone(&message);
             state.outgoing.push(message, terms, true, window)
         } else {
@@ -136,7 +158,9 @@ impl Session {
         }
         !rules.has_lasting_store
             || !self.is_durable()
-            || state.link.is_some() && state.outgoing.has_window(QueueWindow::of(rules.options))
+            || state.link.is_some()
+                && !rules.is_full
+                && state.outgoing.has_window(QueueWindow::of(rules.options))
     }
 
     /// Gives identifiers to waiting messages and writes what may be sent now to the outbox.
@@ -168,7 +192,7 @@ impl Session {
         while !state.outgoing.is_emitted() {
             self.admit(state, *rules, effects);
             // What is dropped on the way out makes room in the window.
-            if !self.emit(state, *rules, effects, rules.options.max_outbox_bytes) {
+            if !self.emit(state, *rules, effects, rules.outbox_max()) {
                 break;
             }
         }
@@ -314,6 +338,9 @@ impl State {
             }
             return Err(Refused::SlowReader);
         }
+        if rules.is_full {
+            return Err(Refused::TotalFull);
+        }
         let packet = self.packet_that_fits(publication, terms)?;
         self.put(publication, terms, packet, None, effects);
         Ok(())
@@ -321,7 +348,11 @@ impl State {
 
     /// The client is to get more than may wait for it.
     #[cold]
-    fn meet_slow_reader(&mut self, policy: SlowConsumerPolicy, effects: &mut DeliveryEffects<'_>) {
+    pub(super) fn meet_slow_reader(
+        &mut self,
+        policy: SlowConsumerPolicy,
+        effects: &mut DeliveryEffects<'_>,
+    ) {
         let is_asked = self.link.as_ref().is_none_or(|link| link.close.is_some());
         if policy == SlowConsumerPolicy::Disconnect && !is_asked {
             let waker = self.ask_to_close(CloseCause::OutboxFull);
@@ -339,6 +370,9 @@ impl State {
     ) -> Result<(), Refused> {
         if self.link.is_none() {
             return Err(Refused::Away);
+        }
+        if rules.is_full {
+            return Err(Refused::TotalFull);
         }
         let window = self.window(rules.options.max_inflight);
         if self.outgoing.is_open(window) && self.outbox.len() < rules.options.max_outbox_bytes {
@@ -444,9 +478,7 @@ impl State {
         outbox.reuse(effects.outboxes);
         publication.put(outbox, link.version, terms, packet, packet_id);
         link.note_named(publication.parts().topic, packet.naming);
-        if let Some(waker) = link.rouse() {
-            effects.wakes.push(waker);
-        }
+        effects.wakes.extend(link.rouse());
     }
 }
 

@@ -54,6 +54,8 @@ impl Session {
         }
         let delivered = if self.is_durable() || terms.is_moved() {
             self.enqueue(state, publication, terms, rules, effects)
+        } else if state.link.is_some() && rules.is_full {
+            Err(Refused::TotalFull)
         } else if state.link.is_some() {
             let window = state.window(rules.options.max_inflight);
             state.queue_transient(publication, terms, rules, window, effects)
@@ -147,7 +149,7 @@ impl State {
     /// What somebody has to be asked about next, if there is room for it in the outbox.
     fn candidate(&mut self, rules: Rules<'_>) -> Option<Candidate> {
         let link = self.link.as_ref()?;
-        if self.outbox.len() >= rules.options.max_outbox_bytes {
+        if self.outbox.len() >= rules.outbox_max() {
             return None;
         }
         let receive_maximum = usize::from(link.receive_maximum);
@@ -183,7 +185,13 @@ impl State {
         let is_full = messages >= rules.options.max_queued_messages
             || self.outbox.len() + bytes >= rules.options.max_outbox_bytes;
         if is_full {
+            if terms.share.is_none() {
+                self.meet_slow_reader(rules.options.slow_consumer_policy, effects);
+            }
             return Err(Refused::SlowReader);
+        }
+        if rules.is_full {
+            return Err(Refused::TotalFull);
         }
         if let Some(share) = &terms.share {
             // Another one may be able to take it.

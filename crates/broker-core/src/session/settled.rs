@@ -10,7 +10,7 @@ use crate::on_demand::OnDemand;
 impl Session {
     /// A change was committed. If the client waits for it, its task is to be woken.
     pub(crate) fn release(&self, change: Change) -> Option<Waker> {
-        let mut state = self.state();
+        let mut state = self.state_unsettled();
         match change {
             Change::Received(_) => return None,
             Change::Enqueued(sequence)
@@ -20,6 +20,7 @@ impl Session {
             Change::Given => {
                 state.outgoing.finish_move();
                 self.set_owed(state.outgoing.len());
+                self.settle(&mut state);
             }
         }
         state.take_waker()

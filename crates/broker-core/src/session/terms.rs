@@ -9,6 +9,7 @@ use crate::counters::Counters;
 use crate::options::BrokerOptions;
 use crate::persistence::SubscriptionIds;
 use crate::share::Group;
+use crate::totals::STEP_BYTES;
 
 /// How a message is to be delivered to one session.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub(crate) enum Refused {
     SlowReader,
     /// The queue is full.
     QueueFull,
+    /// There is too much in memory for all clients together.
+    TotalFull,
     /// The client takes no packet so large.
     TooLarge,
 }
@@ -62,10 +65,26 @@ pub(crate) struct Rules<'a> {
     pub(crate) now: Timestamp,
     /// Whether the store keeps queues that need not be in memory.
     pub(crate) has_lasting_store: bool,
+    /// Whether memory is short for what waits for all clients together.
+    pub(crate) is_short: bool,
+    /// Whether there is none for the message that is being delivered.
+    pub(crate) is_full: bool,
     /// Whether somebody has to be asked before a message goes out.
     pub(crate) asks: bool,
     /// Whether somebody wants to know which message it was that a client has acknowledged.
     pub(crate) keeps_sent: bool,
+}
+
+impl Rules<'_> {
+    /// Bytes in an outbox up to which more is put into it. Where memory is short what comes out of a
+    /// queue is not to be there twice.
+    #[inline]
+    pub(crate) fn outbox_max(&self) -> usize {
+        match self.is_short {
+            false => self.options.max_outbox_bytes,
+            true => self.options.max_outbox_bytes.min(STEP_BYTES),
+        }
+    }
 }
 
 impl Terms<'_> {

@@ -48,6 +48,7 @@ mod shared_queues;
 mod store_trouble;
 mod subscribe;
 mod takeover;
+mod totals;
 mod versions;
 mod wills;
 mod window;

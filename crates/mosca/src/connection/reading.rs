@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use broker_core::Timestamp;
+use broker_core::{CloseCause, Timestamp};
 use tokio::io::ReadBuf;
 
 use super::input::handle_input;
@@ -93,6 +93,18 @@ impl<S: Network> Driver<S> {
         }
         self.partial.extend(buffer.filled(), 0);
         Poll::Ready(Ok(false))
+    }
+
+    /// Counts what is kept of a packet that goes on, and closes the connection if there is no memory for
+    /// it.
+    pub(super) fn count_partial(&mut self, now: Timestamp, worker: &mut Worker) {
+        if self.partial.count(&self.shared.broker) {
+            return;
+        }
+        self.partial = Partial::default();
+        self.connection
+            .close(now, CloseCause::NoRoom, &mut worker.effects);
+        self.settle(now, worker);
     }
 
     /// Reads on in a packet that is too large for the worker's buffer. Its memory grows with what

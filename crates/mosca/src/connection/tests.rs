@@ -28,12 +28,12 @@ use crate::worker::READ_BYTES_MAX;
 /// What comes in pieces, one for each read; then nothing more, and no end. What is written is kept,
 /// and taken in portions no larger than `takes`.
 #[derive(Default)]
-struct Script {
-    pieces: VecDeque<Vec<u8>>,
-    written: Vec<u8>,
+pub(super) struct Script {
+    pub(super) pieces: VecDeque<Vec<u8>>,
+    pub(super) written: Vec<u8>,
     takes: usize,
     /// Bytes that it takes until it takes no more.
-    room: usize,
+    pub(super) room: usize,
 }
 
 impl AsyncRead for Script {
@@ -89,11 +89,14 @@ impl Network for Script {
 }
 
 pub(super) fn shared() -> Arc<Shared> {
-    let broker = Broker::new(BrokerOptions::default());
-    Arc::new(Shared::new(broker, None, Clock::start(), 1))
+    shared_with(BrokerOptions::default())
 }
 
-fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Script> {
+pub(super) fn shared_with(options: BrokerOptions) -> Arc<Shared> {
+    Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1))
+}
+
+pub(super) fn driver(shared: &Arc<Shared>, pieces: Vec<Vec<u8>>, takes: usize) -> Driver<Script> {
     let script = Script {
         pieces: pieces.into(),
         takes,
@@ -292,7 +295,7 @@ async fn what_comes_during_a_pending_verdict_is_kept_up_to_a_limit() {
         authentication_methods: vec![Arc::new(Undecided)],
         ..BrokerOptions::default()
     };
-    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
+    let shared = shared_with(options);
     let mut properties = PropertiesBuf::new();
     properties
         .push(Property::AuthenticationMethod("UNDECIDED"))
@@ -369,7 +372,7 @@ fn connect_with_will() -> Vec<u8> {
     bytes
 }
 
-const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
+pub(super) const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 #[tokio::test]
 async fn a_disconnect_that_came_before_the_next_connect_counts() {
@@ -516,7 +519,7 @@ async fn a_client_that_has_not_taken_its_first_packet_is_left_in_time() {
         authentication_methods: vec![Arc::new(Asking)],
         ..BrokerOptions::default()
     };
-    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
+    let shared = shared_with(options);
     shared.limit_farewell(Duration::from_millis(20));
     let version = Version::V5;
     let mut properties = PropertiesBuf::new();
@@ -548,67 +551,4 @@ async fn a_client_that_has_not_taken_its_first_packet_is_left_in_time() {
     let left = tokio::time::timeout(Duration::from_secs(10), task).await;
     left.expect("it does not wait for ever").unwrap();
     assert_eq!(shared.open_connections(), 0);
-}
-
-/// A client that is connected and has so many bytes to take, of which it takes none.
-fn blocked(shared: &Arc<Shared>, waiting: usize) -> Driver<Script> {
-    let version = Version::V311;
-    let mut input = Vec::new();
-    let connect = Packet::Connect(Connect::new(version, "client"));
-    connect.encode(version, &mut input).unwrap();
-    let mut driver = driver(shared, vec![input], usize::MAX);
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
-    driver.stream.room = 0;
-    let pings = [0xC0, 0].repeat(waiting / 2);
-    driver.stream.pieces.push_back(pings);
-    while !driver.stream.pieces.is_empty() {
-        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
-    }
-    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
-    driver
-}
-
-/// Any byte begins the time anew, and there is a timer only while something waits.
-#[tokio::test]
-async fn the_time_for_writing_runs_only_while_the_socket_takes_nothing() {
-    let shared = shared();
-    let mut driver = blocked(&shared, 1_000);
-    let mut context = Context::from_waker(Waker::noop());
-    let mut last = driver.connection.poll_timeout().unwrap();
-    for room in [0, 1, 0, 500, 0] {
-        // The clock counts in milliseconds.
-        let before = shared.clock.now();
-        while shared.clock.now() == before {
-            tokio::task::yield_now().await;
-        }
-        driver.stream.room = room;
-        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
-        assert!(matches!(driver.stage, Stage::Timed(_)));
-        let until = driver.connection.poll_timeout().unwrap();
-        assert_eq!(until > last, room > 0, "{room} bytes taken");
-        last = until;
-    }
-    driver.stream.room = usize::MAX;
-    assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
-    assert_eq!(driver.connection.poll_timeout(), None);
-    assert!(matches!(driver.stage, Stage::Serving));
-    assert_eq!(driver.stream.written.len(), CONNACK.len() + 1_000);
-}
-
-/// Its task is woken by nothing but the timer.
-#[tokio::test]
-async fn a_client_that_takes_nothing_in_time_is_left_without_last_words() {
-    let options = BrokerOptions {
-        write_timeout: Duration::from_millis(20),
-        ..BrokerOptions::default()
-    };
-    let shared = Arc::new(Shared::new(Broker::new(options), None, Clock::start(), 1));
-    let driver = blocked(&shared, 2);
-    let task = tokio::spawn(driver);
-    let left = tokio::time::timeout(Duration::from_secs(30), task).await;
-    left.expect("it does not wait for ever").unwrap();
-    assert_eq!(shared.open_connections(), 0);
-    assert_eq!(shared.broker.sizes().sessions, 0);
-    assert_eq!(shared.broker.counters().slow_readers_closed.get(), 1);
 }

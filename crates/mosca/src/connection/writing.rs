@@ -116,3 +116,80 @@ impl<S: Network> Driver<S> {
         self.settle(now, worker);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use broker_core::BrokerOptions;
+    use mqtt_codec::{Connect, Packet, Version};
+
+    use super::super::tests::{CONNACK, Script, driver, shared, shared_with};
+    use super::*;
+    use crate::shared::Shared;
+
+    /// A client that is connected and has so many bytes to take, of which it takes none.
+    fn blocked(shared: &Arc<Shared>, waiting: usize) -> Driver<Script> {
+        let version = Version::V311;
+        let mut input = Vec::new();
+        let connect = Packet::Connect(Connect::new(version, "client"));
+        connect.encode(version, &mut input).unwrap();
+        let mut driver = driver(shared, vec![input], usize::MAX);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+        driver.stream.room = 0;
+        let pings = [0xC0, 0].repeat(waiting / 2);
+        driver.stream.pieces.push_back(pings);
+        while !driver.stream.pieces.is_empty() {
+            assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+        }
+        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+        driver
+    }
+
+    /// Any byte begins the time anew, and there is a timer only while something waits.
+    #[tokio::test]
+    async fn the_time_for_writing_runs_only_while_the_socket_takes_nothing() {
+        let shared = shared();
+        let mut driver = blocked(&shared, 1_000);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut last = driver.connection.poll_timeout().unwrap();
+        for room in [0, 1, 0, 500, 0] {
+            // The clock counts in milliseconds.
+            let before = shared.clock.now();
+            while shared.clock.now() == before {
+                tokio::task::yield_now().await;
+            }
+            driver.stream.room = room;
+            assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+            assert!(matches!(driver.stage, Stage::Timed(_)));
+            let until = driver.connection.poll_timeout().unwrap();
+            assert_eq!(until > last, room > 0, "{room} bytes taken");
+            last = until;
+        }
+        driver.stream.room = usize::MAX;
+        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+        assert_eq!(driver.connection.poll_timeout(), None);
+        assert!(matches!(driver.stage, Stage::Serving));
+        assert_eq!(driver.stream.written.len(), CONNACK.len() + 1_000);
+    }
+
+    /// Its task is woken by nothing but the timer.
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_in_time_is_left_without_last_words() {
+        let options = BrokerOptions {
+            write_timeout: Duration::from_millis(20),
+            ..BrokerOptions::default()
+        };
+        let shared = shared_with(options);
+        let driver = blocked(&shared, 2);
+        let task = tokio::spawn(driver);
+        let left = tokio::time::timeout(Duration::from_secs(30), task).await;
+        left.expect("it does not wait for ever").unwrap();
+        assert_eq!(shared.open_connections(), 0);
+        assert_eq!(shared.broker.sizes().sessions, 0);
+        assert_eq!(shared.broker.counters().slow_readers_closed.get(), 1);
+    }
+}

@@ -107,6 +107,7 @@ impl Outgoing {
     }
 
     /// Messages at QoS 0 that wait, and the bytes that they take.
+    #[inline]
     pub(crate) fn unsent(&self) -> (usize, usize) {
         let unsent = self.unsent.as_ref();
         unsent.map_or((0, 0), |unsent| (unsent.messages.len(), unsent.bytes))

@@ -8,6 +8,7 @@ use super::{Entry, Outgoing};
 use crate::Message;
 use crate::persistence::SubscriptionIds;
 use crate::publication::Publication;
+use crate::totals::Held;
 
 /// With room for so many entries the sequence grows in smaller steps, and gives back what it does not
 /// need.
@@ -51,6 +52,16 @@ pub(super) fn kept(ids: &SubscriptionIds) -> Option<Box<Aside>> {
 }
 
 impl Outgoing {
+    /// Messages in memory, done ones included, and their bytes.
+    #[inline]
+    pub(crate) fn held(&self) -> Held {
+        let (messages, bytes) = self.unsent();
+        Held {
+            messages: self.entries.len() + messages,
+            bytes: self.bytes + bytes,
+        }
+    }
+
     pub(super) fn append(&mut self, entry: Entry) {
         let entries = self.entries.len();
         if entries == self.entries.capacity() {
@@ -91,5 +102,19 @@ impl Outgoing {
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+
+    /// The default of `max_total_queued_messages` counts on it.
+    #[test]
+    fn a_message_that_waits_takes_no_more_than_200_bytes_besides_what_it_carries() {
+        let counters_of_arc = 16;
+        let bytes = size_of::<Entry>() + counters_of_arc + size_of::<Message>();
+        assert!(bytes <= 200, "{bytes} bytes");
     }
 }

@@ -41,6 +41,12 @@ impl QueueWindow {
         bytes: usize::MAX,
     };
 
+    /// One message after the other.
+    pub(crate) const ONE: Self = Self {
+        messages: 1,
+        bytes: 1,
+    };
+
     pub(crate) fn of(options: &BrokerOptions) -> Self {
         Self {
             messages: options.queue_window_messages.max(1),

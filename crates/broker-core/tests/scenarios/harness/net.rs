@@ -504,6 +504,9 @@ impl Inner {
             + sizes.subscriptions
             + sizes.retained_messages
             + sizes.retained_bytes
+            + sizes.queued_messages
+            + sizes.queued_bytes
+            + sizes.partial_bytes
             + sizes.deadlines;
         assert_eq!(left, 0, "something is left behind: {sizes:?}");
         let stored = self
