@@ -37,6 +37,7 @@ use crate::retained::RetainedMessages;
 use crate::session::{Rules, SessionId};
 use crate::subscription::{SubscriberId, Subscription};
 use crate::totals::Totals;
+use crate::traffic::{Presence, Tally};
 use crate::{Message, Redirect, Timestamp};
 
 pub use clients::{ConnectedClient, ConnectedClients};
@@ -64,6 +65,8 @@ pub struct Broker {
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
     pub(crate) groups: Groups,
     announcer: Announcer,
+    pub(crate) tally: Tally,
+    presence: Presence,
     leaving: Leaving,
     pub(crate) retained: Arc<RetainedMessages>,
     pub(crate) deadlines: Deadlines,
@@ -84,6 +87,10 @@ pub struct Broker {
 pub struct Sizes {
     /// Sessions, connected or not.
     pub sessions: usize,
+    /// Sessions that are connected.
+    pub connected: usize,
+    /// The most that were connected at one time.
+    pub connected_maximum: usize,
     /// Subscriptions of all sessions; one that several share is counted for each of them.
     pub subscriptions: usize,
     /// Shared subscriptions, each counted once however many sessions share it.
@@ -125,6 +132,8 @@ impl Broker {
             sessions: Registry::default(),
             subscriptions,
             groups: Groups::default(),
+            tally: Tally::default(),
+            presence: Presence::default(),
             leaving: Leaving::default(),
             retained: Arc::default(),
             deadlines: Deadlines::default(),
@@ -156,6 +165,7 @@ impl Broker {
     pub fn sizes(&self) -> Sizes {
         let (retained_messages, retained_bytes) = self.retained.size();
         let (queued_messages, queued_bytes) = self.totals.queued();
+        let (connected, connected_maximum) = self.presence.count();
         let shared_subscriptions = self.groups.len();
         let own = self
             .subscriptions
@@ -164,6 +174,8 @@ impl Broker {
         let all = own + self.groups.memberships();
         Sizes {
             sessions: self.sessions.len(),
+            connected,
+            connected_maximum,
             subscriptions: all.saturating_sub(self.leaving.filters()),
             shared_subscriptions,
             retained_messages,

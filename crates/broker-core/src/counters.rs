@@ -98,9 +98,28 @@ pub struct Counters {
     pub keep_alive_timeouts: Counter,
     /// Connections closed because another one came with the same client identifier.
     pub takeovers: Counter,
+    /// CONNECT packets, whatever they were answered.
+    pub connects: Counter,
+    /// Sessions that have ended because their clients did not return in time.
+    pub expired_sessions: Counter,
+    /// Messages published by the program around the broker, and wills; not those on topics of the broker's own.
+    pub own_publishes: Counter,
 }
 
 impl Counters {
+    /// Messages that a client was to get and has not, at whichever limit.
+    pub fn dropped_messages(&self) -> u64 {
+        let dropped = [
+            &self.dropped_slow_reader,
+            &self.dropped_queue_full,
+            &self.dropped_too_large,
+            &self.dropped_expired,
+            &self.dropped_store_failed,
+            &self.dropped_shared,
+        ];
+        dropped.into_iter().map(Counter::get).sum()
+    }
+
     /// Counts a message that a session did not take.
     pub(crate) fn count_refused(&self, refused: Refused) {
         match refused {

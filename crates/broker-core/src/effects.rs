@@ -5,10 +5,11 @@
 //! this order:
 //!
 //! 1. commit [`batch`](Effects::batch) if it is not empty,
-//! 2. take the [`Ticket`] and give it to `handle_committed` (or `handle_commit_failed`), and
-//! 3. [`wake`](Effects::wake) the tasks of all who were given something to send.
+//! 2. take the [`Ticket`] and give it to `handle_committed` (or `handle_commit_failed`),
+//! 3. have the broker [count](crate::Broker::count_traffic) what has gone to and fro, and
+//! 4. [`wake`](Effects::wake) the tasks of all who were given something to send.
 //!
-//! A store in memory commits at once, so all three happen in one go and nothing is allocated. For
+//! A store in memory commits at once, so all of them happen in one go and nothing is allocated. For
 //! any other the ticket is kept by the task that waits, and the effects are free for the next. A driver
 //! may go on with a connection while its commits are under way, once the client is
 //! [greeted](crate::Connection::is_greeted): it gives the tickets back in the order of the batches,
@@ -27,6 +28,7 @@ use crate::publication::Frames;
 use crate::retained::RetainedChange;
 use crate::session::Session;
 use crate::subscription::Receivers;
+use crate::traffic::{LaneNumber, Tally, Traffic};
 
 /// Most spare buffers kept for outboxes.
 const SPARE_OUTBOXES: usize = 64;
@@ -47,6 +49,9 @@ pub struct Effects {
     pub(crate) loose: Vec<Guarded<()>>,
     /// Whether nobody commits the batch.
     pub(crate) uncommitted: bool,
+    /// What has been counted and not been added to the broker's totals.
+    pub(crate) traffic: Traffic,
+    pub(crate) lane: LaneNumber,
     pub(crate) scratch: Scratch,
 }
 
@@ -139,6 +144,12 @@ impl Effects {
         core::mem::take(&mut self.ticket)
     }
 
+    /// A packet of so many bytes has come from a client. What comes of it is counted by the broker.
+    #[inline]
+    pub fn note_received(&mut self, bytes: usize) {
+        self.traffic.received.packet(bytes);
+    }
+
     /// Whether what waits for a commit may be given out before what waits for earlier commits of the
     /// same connection: nothing does, or PINGRESP, which tells a client that the connection lives and
     /// belongs to no other packet.
@@ -164,6 +175,12 @@ impl Effects {
             waker.wake();
         }
         woken
+    }
+
+    /// Adds what was counted to the totals.
+    #[inline]
+    pub(crate) fn count_into(&mut self, tally: &Tally) {
+        tally.take(&self.lane, &mut self.traffic);
     }
 
     /// Gives an outbox back that was written, so that its memory serves another connection.

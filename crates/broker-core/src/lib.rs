@@ -94,6 +94,7 @@ mod subscription;
 mod time;
 mod topic_aliases;
 mod totals;
+mod traffic;
 mod will;
 
 pub use authentication::{
@@ -119,3 +120,4 @@ pub use redirect::Redirect;
 pub use subscription::SubscriptionOptions;
 pub use time::Timestamp;
 pub use totals::PartialBytes;
+pub use traffic::{Flow, Traffic};

@@ -15,7 +15,14 @@ const OWN: &str = "$SYS";
 
 /// Whether only the broker publishes to the topic.
 pub(crate) fn is_of_the_broker(topic: TopicName<'_>) -> bool {
-    topic.is_dollar() && topic.levels().next() == Some(OWN)
+    is_own_text(topic.as_str())
+}
+
+/// The same of a text that is known to be a topic name.
+#[inline]
+pub(crate) fn is_own_text(topic: &str) -> bool {
+    let rest = topic.strip_prefix(OWN);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether the filter matches topics of the broker's alone. All others match none of them.

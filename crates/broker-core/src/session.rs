@@ -287,9 +287,9 @@ impl Session {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// To be called with the state locked.
-    pub(crate) fn set_connected(&self, connected: bool) {
-        self.connected.store(connected, Ordering::Relaxed);
+    /// To be called with the state locked. Whether that is new.
+    pub(crate) fn set_connected(&self, connected: bool) -> bool {
+        self.connected.swap(connected, Ordering::Relaxed) != connected
     }
 
     /// Messages at QoS 1 and 2 that it was owed a moment ago.

@@ -83,6 +83,7 @@ impl World {
             let Ok(Decoded::Packet { packet, size }) = decoded else {
                 unreachable!("whole packets");
             };
+            self.effects.note_received(size);
             connection.handle_packet(self.now, packet, &mut self.effects);
             bytes = bytes.get(size..).unwrap_or_default();
             while connection.is_unfinished() {
@@ -152,6 +153,7 @@ impl World {
     }
 
     fn settle(&mut self, connection: &mut Connection) {
+        self.broker.count_traffic(&mut self.effects);
         loop {
             self.commit();
             connection.handle_committed_now(self.now, &mut self.effects);

@@ -38,6 +38,7 @@ mod random;
 mod server;
 mod settle;
 mod shared;
+mod statistics;
 mod streams;
 mod tls;
 mod worker;
@@ -46,10 +47,11 @@ pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup,
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
-    ConnectedClient, ConnectedClients, Counters, Escaped, Event, ForwardRequest, ForwardVerdict,
-    HookChain, HookSet, Hooks, Login, LoginRequest, Message, MessageParts, PublishRequest,
-    PublishVerdict, Quoted, Rate, Redirect, ResponseInformation, ShareStrategy, Sizes,
-    SlowConsumerPolicy, SubscribeRequest, SubscribeVerdict, Timestamp, Verdict, persistence,
+    ConnectedClient, ConnectedClients, Counters, Escaped, Event, Flow, ForwardRequest,
+    ForwardVerdict, HookChain, HookSet, Hooks, Login, LoginRequest, Message, MessageParts,
+    PublishRequest, PublishVerdict, Quoted, Rate, Redirect, ResponseInformation, ShareStrategy,
+    Sizes, SlowConsumerPolicy, SubscribeRequest, SubscribeVerdict, Timestamp, Traffic, Verdict,
+    persistence,
 };
 pub use hooks::AsyncHooks;
 pub use interface::Interface;

@@ -1,6 +1,7 @@
 //! How a server is put together before it starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_core::persistence::Persistence;
 use broker_core::{BrokerOptions, Hooks, Rate};
@@ -176,6 +177,21 @@ impl ServerBuilder {
     /// `{"clientId":"…","topic":"…"}`. Default: true.
     pub fn publish_subscriptions(mut self, publish: bool) -> Self {
         self.own_topics.subscriptions = publish;
+        self
+    }
+
+    /// How often statistics are published, below `$SYS/<id>` under mosca's names and below `$SYS/broker` under
+    /// mosquitto's, for the first time after that time; `None` for never, which is the default. mosca's interval and
+    /// that of the command is 10 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mosca::Server;
+    ///
+    /// let builder = Server::builder().statistics(Duration::from_secs(10));
+    /// ```
+    pub fn statistics(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.own_topics.statistics = interval.into();
         self
     }
 

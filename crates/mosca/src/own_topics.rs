@@ -1,6 +1,7 @@
 //! What the server says below `$SYS`, and under which name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_core::Announcements;
 
@@ -17,6 +18,8 @@ pub(crate) struct OwnTopics {
     pub(crate) new_clients: bool,
     pub(crate) disconnected_clients: bool,
     pub(crate) subscriptions: bool,
+    /// How often statistics are published, if they are.
+    pub(crate) statistics: Option<Duration>,
 }
 
 impl Default for OwnTopics {
@@ -26,6 +29,7 @@ impl Default for OwnTopics {
             new_clients: true,
             disconnected_clients: true,
             subscriptions: true,
+            statistics: None,
         }
     }
 }

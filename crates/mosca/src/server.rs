@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
-use broker_core::{Broker, BrokerOptions, Counters, Effects, Message, Redirect, Sizes};
+use broker_core::{Broker, BrokerOptions, Counters, Effects, Message, Redirect, Sizes, Traffic};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
@@ -20,6 +20,7 @@ use crate::interface::{Door, accept};
 use crate::options::ServerBuilder;
 use crate::settle::{Commits, finish, settle_broker, settle_publication};
 use crate::shared::{NetworkCounters, Shared};
+use crate::statistics::publish_statistics;
 use crate::streams::{Streams, WebSocketService};
 
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
@@ -95,8 +96,9 @@ impl Server {
 
     pub(crate) async fn start(builder: ServerBuilder) -> Result<Self, StartError> {
         let clock = Clock::start();
+        let statistics = builder.own_topics.statistics;
         let announcements = builder.own_topics.announcements()?;
-        let id = announcements.id().into();
+        let id: Arc<str> = announcements.id().into();
         let broker = Broker::new(BrokerOptions {
             announcements: Some(announcements),
             ..builder.broker
@@ -129,6 +131,10 @@ impl Server {
         let number = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
         let streams = Streams::new(Arc::clone(&shared), number, builder.max_streams);
         let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
+        tasks.extend(statistics.map(|interval| {
+            let (shared, id) = (Arc::clone(&shared), Arc::clone(&id));
+            tokio::spawn(publish_statistics(shared, id, interval))
+        }));
         for (number, (listener, interface)) in (0..).zip(listeners) {
             let door = Door::new(interface, number, Arc::clone(&shared));
             tasks.push(tokio::spawn(accept(listener, door)));
@@ -193,6 +199,11 @@ impl Server {
     /// How many sessions, subscriptions and retained messages it has.
     pub fn sizes(&self) -> Sizes {
         self.shared.broker.sizes()
+    }
+
+    /// What has gone to and fro between clients and server since the start: packets, messages and bytes.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.broker.traffic()
     }
 
     /// Network connections that are open, with or without CONNECT.

@@ -81,6 +81,7 @@ pub(crate) fn settle(
     is_behind: bool,
 ) -> (Option<Commit>, usize) {
     shared.run_loose(effects);
+    shared.broker.count_traffic(effects);
     // What is released may in turn have something to commit: an expired message was dropped, say.
     loop {
         let is_stored = !effects.batch().is_empty();
@@ -135,6 +136,7 @@ pub(crate) async fn settle_publication(
 /// own.
 pub(crate) fn settle_broker(shared: &Shared, effects: &mut Effects, commits: &mut Commits) {
     shared.run_loose(effects);
+    shared.broker.count_traffic(effects);
     let is_stored = !effects.batch().is_empty();
     let answer = commit(shared.store.as_deref(), effects);
     let ticket = effects.take_ticket();

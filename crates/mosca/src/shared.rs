@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) lobby: Arc<Lobby>,
     /// Connections whose tasks have not ended, by the number of their interface.
     open: Box<[AtomicUsize]>,
+    /// All that have come.
+    opened: AtomicU64,
     all_gone: Notify,
     pub(crate) admission: Admission,
     closing: Notify,
@@ -56,6 +58,7 @@ impl Shared {
             clock,
             lobby: Arc::default(),
             open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),
+            opened: AtomicU64::new(0),
             all_gone: Notify::new(),
             admission: Admission::new(ConnectionLimits::default()),
             closing: Notify::new(),
@@ -119,6 +122,11 @@ impl Shared {
         open.map(|open| open.load(Ordering::Acquire)).sum()
     }
 
+    /// Connections that have come since the start, also those that were refused at once.
+    pub(crate) fn opened_connections(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     /// Connections of one interface.
     pub(crate) fn open_on(&self, interface: u32) -> usize {
         self.counter(interface)
@@ -132,6 +140,7 @@ impl Shared {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let max = self.admission.max_connections();
         if self.open_connections() >= max {
             return Err(Refusal::ServerFull(max));

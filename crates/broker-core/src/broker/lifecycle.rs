@@ -84,7 +84,7 @@ impl Broker {
 
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
-        session.set_connected(true);
+        self.note_connected(&session, true);
         session.listen();
         self.tell_groups(&session, &state);
         if self.shutting_down.load(Ordering::SeqCst) {
@@ -97,6 +97,7 @@ impl Broker {
         self.set_deadline(&session, &state);
         state.outbox.reuse(&mut effects.scratch.outboxes);
         state.outbox.put(|flat| greet(flat, present));
+        effects.traffic.sent.packet(state.outbox.len());
         self.note_attached(&session, &mut state, request.will, effects);
         session.advance(&mut state, self.rules(now), effects);
         drop(state);
@@ -156,6 +157,8 @@ impl Broker {
             .wakes
             .extend(state.ask_to_close(CloseCause::TakenOver));
         state.ended = true;
+        // Before the one that takes its place is counted.
+        self.note_connected(&known, false);
         drop(state);
         let session = self.new_session(request);
         place.put(Arc::clone(&session));
@@ -181,7 +184,7 @@ impl Broker {
             return;
         }
         state.detach(self.spills(session));
-        session.set_connected(false);
+        self.note_connected(session, false);
         if cause.is_of_the_store()
             && session.is_durable()
             && !state.may_share()
@@ -302,6 +305,7 @@ impl Broker {
             gone
         });
         if removed {
+            self.counters.expired_sessions.add(1);
             self.end(now, session, effects);
         }
     }
@@ -318,7 +322,7 @@ impl Broker {
         else {
             return;
         };
-        session.set_connected(false);
+        self.note_connected(session, false);
         session.set_owed(0);
         self.deadlines.set(session, Timestamp::MAX);
         if core::mem::take(&mut state.has_stored_will) {

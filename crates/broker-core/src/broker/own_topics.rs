@@ -8,9 +8,34 @@ use super::Broker;
 use crate::effects::Effects;
 use crate::own_topics::{Announced, Announcement};
 use crate::publication::Publication;
-use crate::{MessageParts, Timestamp};
+use crate::session::Session;
+use crate::{MessageParts, Timestamp, Traffic};
 
 impl Broker {
+    /// What has gone to and fro between clients and broker; see [`Traffic`].
+    ///
+    /// Reading it is not one atomic view, and what a batch has brought is in it when its driver has
+    /// [counted it](Self::count_traffic).
+    pub fn traffic(&self) -> Traffic {
+        self.tally.total()
+    }
+
+    /// Adds what was counted in `effects` to the [`traffic`](Self::traffic): a driver's duty after each batch of
+    /// input. What is not added yet is added with the next batch.
+    #[inline]
+    pub fn count_traffic(&self, effects: &mut Effects) {
+        effects.count_into(&self.tally);
+    }
+
+    /// A session has got a connection, or has none any more. To be called with its state locked.
+    pub(super) fn note_connected(&self, session: &Session, connected: bool) {
+        match (session.set_connected(connected), connected) {
+            (true, true) => self.presence.enter(),
+            (true, false) => self.presence.leave(),
+            (false, _) => {}
+        }
+    }
+
     /// Publishes to a topic of the broker's own. True if anybody has subscribed to it.
     pub(super) fn publish_own(
         &self,

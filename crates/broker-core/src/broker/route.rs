@@ -82,6 +82,7 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<(), TopicError> {
         let topic = TopicName::new(message.topic())?;
+        self.counters.own_publishes.add(1);
         if message.retain() && self.options.retain_available {
             let (batch, releases) = (&mut effects.batch, &mut effects.ticket.releases);
             let (options, counters) = (&self.options, &self.counters);
@@ -166,6 +167,8 @@ impl Effects {
             scratch,
             loose: _,
             uncommitted: _,
+            traffic,
+            lane: _,
         } = self;
         let Scratch {
             receivers,
@@ -179,6 +182,7 @@ impl Effects {
                 releases: &mut ticket.releases,
                 wakes,
                 outboxes,
+                sent: &mut traffic.sent,
             },
         )
     }

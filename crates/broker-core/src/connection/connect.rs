@@ -50,6 +50,7 @@ impl Connection {
         if let Phase::Awaiting(awaiting) = &mut self.phase {
             awaiting.version = connect.version;
         }
+        self.broker.counters().connects.add(1);
         if let Err(Refusal(reason)) = self.check_redirect() {
             self.refuse(reason, None, bytes_max(connect));
             return Ok(());
@@ -164,6 +165,7 @@ impl Connection {
             let none = PropertiesBuf::new();
             // What the client's maximum is cannot be known of a packet that cannot be decoded.
             outbox = refusing_connack(version, reason, &none, &error.to_string(), usize::MAX);
+            self.broker.tally.add_sent(outbox.len());
         }
         let last = LastWords {
             outbox,
@@ -200,7 +202,11 @@ impl Connection {
         };
         let words = words.unwrap_or(of_refusal(reason_code));
         let base = base.unwrap_or_default();
-        refusing_connack(self.version(), reason_code, &base, words, bytes_max)
+        let outbox = refusing_connack(self.version(), reason_code, &base, words, bytes_max);
+        if !outbox.is_empty() {
+            self.broker.tally.add_sent(outbox.len());
+        }
+        outbox
     }
 
     pub(super) fn refuse(&mut self, reason: ReasonCode, words: Option<&str>, bytes_max: usize) {

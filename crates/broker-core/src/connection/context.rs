@@ -75,6 +75,8 @@ impl Context<'_> {
         let _encoded = encode(replies);
         if replies.len() - before > self.reply_bytes_max {
             replies.truncate(before);
+        } else {
+            self.effects.traffic.sent.packet(replies.len() - before);
         }
     }
 
@@ -94,8 +96,10 @@ impl Context<'_> {
             None => self.reply(|replies| encode(Properties::EMPTY, replies)),
             Some(words) => {
                 let replies = &mut self.effects.ticket.replies;
+                let before = replies.len();
                 let none = PropertiesBuf::new();
                 put_explained(&none, words, self.reply_bytes_max, replies, encode);
+                self.effects.traffic.sent.packet(replies.len() - before);
             }
         }
     }

@@ -51,6 +51,7 @@ impl LastWords {
         };
         let base = base.unwrap_or_default();
         let bytes_max = self.bytes_max;
+        let before = self.outbox.len();
         let words = self.words.take().unwrap_or_else(|| cause.to_string());
         self.outbox.put(|flat| {
             put_explained(&base, &words, bytes_max, flat, |properties, flat| {
@@ -61,5 +62,6 @@ impl LastWords {
                 disconnect.encode(Version::V5, flat)
             });
         });
+        broker.tally.add_sent(self.outbox.len() - before);
     }
 }

@@ -269,6 +269,7 @@ impl Connected {
             ..
         } = context;
         let now = *now;
+        effects.traffic.received.message(publish.payload.len());
         let mut forwarded = PropertiesBuf::new();
         if !publish.properties.is_empty() {
             // Nothing is there twice that may not be: the properties were decoded.

@@ -19,6 +19,7 @@ use crate::options::SlowConsumerPolicy;
 use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication};
 use crate::topic_aliases::Naming;
+use crate::traffic::Flow;
 
 impl Session {
     /// Hands a message to the session.
@@ -249,7 +250,9 @@ impl Session {
             match next {
                 Next::Release(id) => {
                     outbox.reuse(&mut effects.scratch.outboxes);
+                    let before = outbox.len();
                     outbox.put(|flat| put_pubrel(flat, link.version, id));
+                    effects.traffic.sent.packet(outbox.len() - before);
                     outgoing.emitted(sequence, true);
                 }
                 // Until it was decided on, only PUBREL passes by.
@@ -319,6 +322,8 @@ pub(crate) struct DeliveryEffects<'a> {
     pub(crate) releases: &'a mut Vec<Release>,
     pub(crate) wakes: &'a mut Vec<Waker>,
     pub(crate) outboxes: &'a mut Vec<crate::outbox::Outbox>,
+    /// What has gone to clients.
+    pub(crate) sent: &'a mut Flow,
 }
 
 impl State {
@@ -477,6 +482,10 @@ impl State {
         };
         outbox.reuse(effects.outboxes);
         publication.put(outbox, link.version, terms, packet, packet_id);
+        if !publication.is_own() {
+            effects.sent.packet(packet.bytes);
+            effects.sent.message(publication.parts().payload.len());
+        }
         link.note_named(publication.parts().topic, packet.naming);
         effects.wakes.extend(link.rouse());
     }

@@ -9,6 +9,7 @@ use super::outgoing::Entry;
 use crate::effects::Effects;
 use crate::frame::Head;
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
+use crate::own_topics::is_own_text;
 use crate::publication::remaining_secs;
 use crate::topic_aliases::Naming;
 use crate::{Message, Timestamp};
@@ -38,12 +39,18 @@ pub(super) fn put_publish(
     message: &Arc<Message>,
     effects: &mut Effects,
 ) {
+    let before = outbox.len();
     outbox.reuse(&mut effects.scratch.outboxes);
     outbox.put(|flat| head.put(flat, &mut effects.scratch.frames.properties));
     if message.payload().len() >= SHARED_PAYLOAD_MIN {
         outbox.put_shared(Arc::clone(message));
     } else {
         outbox.put(|flat| flat.extend_from_slice(message.payload()));
+    }
+    if !is_own_text(message.topic()) {
+        let sent = &mut effects.traffic.sent;
+        sent.packet(outbox.len() - before);
+        sent.message(message.payload().len());
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn handle_input(
         };
         match decoded {
             Ok(Decoded::Packet { packet, size }) => {
+                effects.note_received(size);
                 connection.handle_packet(now, packet, effects);
                 used += size;
             }

@@ -15,3 +15,4 @@
 mod harness;
 
 mod announcements;
+mod statistics;
