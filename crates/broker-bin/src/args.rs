@@ -72,6 +72,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
 
+    /// Publish no statistics below $SYS
+    #[arg(long)]
+    pub(crate) disable_stats: bool,
+
+    /// Name of the broker in its own topics, $SYS/<ID>/… [default: made up at each start]
+    #[arg(long, value_name = "ID")]
+    pub(crate) broker_id: Option<String>,
+
     /// Threads that serve clients [default: one per processor but one]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1_024))]
     pub(crate) threads: Option<u16>,

@@ -6,6 +6,7 @@
 mod access;
 mod limits;
 mod listening;
+mod own_topics;
 mod persistence;
 mod section;
 
@@ -18,6 +19,7 @@ use tracing::Level;
 use crate::access::AccessChoice;
 use crate::limits::Limits;
 use crate::listening::Listening;
+use crate::own_topics::OwnTopics;
 use crate::store::StoreChoice;
 use section::{Section, SectionError};
 
@@ -30,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) access: AccessChoice,
     /// What clients can make grow, and how far.
     pub(crate) limits: Limits,
+    /// What the broker says of itself.
+    pub(crate) own_topics: OwnTopics,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -144,6 +148,7 @@ impl Config {
         if let Some(section) = root.section("limits")? {
             config.limits = limits::read(section)?;
         }
+        config.own_topics = own_topics::read(&mut root)?;
         let threads = root.integer("threads", 1..=1_024, "")?;
         config.threads = threads.and_then(|threads| u16::try_from(threads).ok());
         if let Some(mut logger) = root.section("logger")? {

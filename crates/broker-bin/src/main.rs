@@ -20,6 +20,7 @@ mod limits;
 mod listening;
 mod log;
 mod memory;
+mod own_topics;
 #[cfg_attr(
     not(all(feature = "fjall", feature = "redis")),
     expect(
@@ -218,7 +219,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         Some(hooks) => server.hooks(hooks),
         None => server,
     };
-    let server = settings.limits.apply(server).start().await?;
+    let server = settings.own_topics.apply(settings.limits.apply(server));
+    let server = server.start().await?;
     announce(&server).context("cannot write to stdout")?;
     let _ends_with_the_runtime = tokio::spawn(memory::give_back());
 

@@ -8,6 +8,7 @@ use crate::args::Args;
 use crate::config::{Config, ConfigError, Keeping};
 use crate::limits::{Limits, WrongLimit};
 use crate::listening::{InterfaceChoice, ListeningError, interfaces};
+use crate::own_topics::OwnTopics;
 use crate::store::{ChoiceError, Durability, DurabilityError, StoreChoice};
 
 /// All that the broker is started with.
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) access: AccessChoice,
     /// What clients can make grow, and how far.
     pub(crate) limits: Limits,
+    /// What the broker says of itself.
+    pub(crate) own_topics: OwnTopics,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
@@ -99,6 +102,7 @@ impl Settings {
             interfaces: interfaces(args, config.listening)?,
             access: config.access.or_users_of(args),
             limits,
+            own_topics: config.own_topics.or_of(args),
             threads: args.threads.or(config.threads),
             level: level(args).or(config.level).unwrap_or(Level::WARN),
             store,
@@ -165,6 +169,7 @@ mod tests {
                 ..AccessChoice::default()
             },
             limits: Limits::default(),
+            own_topics: OwnTopics::default(),
             threads: Some(3),
             level: Some(Level::TRACE),
             persistence: Some(PersistenceSection {
@@ -192,6 +197,7 @@ mod tests {
             interfaces: vec![InterfaceChoice::new(Kind::Mqtt, Some(1_883))],
             access: AccessChoice::default(),
             limits: Limits::default(),
+            own_topics: OwnTopics::default(),
             threads: None,
             level: Level::WARN,
             store: StoreChoice::Memory,
@@ -211,6 +217,7 @@ mod tests {
                 ..AccessChoice::default()
             },
             limits: Limits::default(),
+            own_topics: OwnTopics::default(),
             threads: Some(3),
             level: Level::TRACE,
             store: StoreChoice::fjall("/file"),
@@ -269,6 +276,27 @@ mod tests {
         let error = joined(&["--max-inflight", "65536"], Config::default()).unwrap_err();
         let expected = "--max-inflight: 65536 is not a whole number from 1 to 65535";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_is_said_below_sys_is_up_to_the_file_and_the_flags_before_it() {
+        let config = || Config {
+            own_topics: OwnTopics {
+                id: Some("file".to_owned()),
+                statistics: Some(Some(Duration::from_secs(1))),
+                new_client: Some(false),
+                ..OwnTopics::default()
+            },
+            ..Config::default()
+        };
+        let own = |arguments: &[&str]| joined(arguments, config()).unwrap().own_topics;
+        assert_eq!(own(&[]), config().own_topics);
+        let expected = OwnTopics {
+            id: Some("line".to_owned()),
+            statistics: Some(None),
+            ..config().own_topics
+        };
+        assert_eq!(own(&["--broker-id", "line", "--disable-stats"]), expected);
     }
 
     #[test]

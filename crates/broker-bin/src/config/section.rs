@@ -248,6 +248,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether this is on, and nothing more is said of it.
+    pub(super) fn is_true(&mut self, key: &'static str) -> bool {
+        self.get(key) == Some(&Value::Bool(true))
+    }
+
     /// What is off (`Some(None)`), or a section within this one.
     pub(super) fn switch_or_section(
         &mut self,

@@ -35,6 +35,40 @@ fn an_empty_file_says_nothing() {
 }
 
 #[test]
+fn what_is_said_below_sys_has_moscas_names() {
+    let own = |value: &Value| read(value).map(|config| config.own_topics);
+    let all = json!({
+        "id": "here",
+        "stats": false,
+        "publishNewClient": false,
+        "publishClientDisconnect": true,
+        "publishSubscriptions": false,
+    });
+    let expected = OwnTopics {
+        id: Some("here".to_owned()),
+        statistics: Some(None),
+        new_client: Some(false),
+        client_disconnect: Some(true),
+        subscriptions: Some(false),
+    };
+    assert_eq!(own(&all), Ok(expected));
+    assert_eq!(own(&json!({ "stats": true })), Ok(OwnTopics::default()));
+    let often = OwnTopics {
+        statistics: Some(Some(std::time::Duration::from_millis(500))),
+        ..OwnTopics::default()
+    };
+    assert_eq!(own(&json!({ "stats": { "interval": 500 } })), Ok(often));
+    for (value, named) in [
+        (json!({ "stats": 10 }), "stats"),
+        (json!({ "stats": { "interval": 1 } }), "stats.interval"),
+        (json!({ "stats": { "every": 1 } }), "stats.every"),
+        (json!({ "publishNewClient": "no" }), "publishNewClient"),
+    ] {
+        assert!(complaint(&value).contains(named), "{value}");
+    }
+}
+
+#[test]
 fn every_option_of_the_command_line_has_its_place() {
     let config = read(&json!({
         "port": 1884,
@@ -58,6 +92,7 @@ fn every_option_of_the_command_line_has_its_place() {
             ..AccessChoice::default()
         },
         limits: Limits::default(),
+        own_topics: OwnTopics::default(),
         threads: Some(2),
         level: Some(Level::INFO),
         persistence: Some(PersistenceSection {
