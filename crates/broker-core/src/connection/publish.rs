@@ -262,13 +262,8 @@ impl Connected {
         if let Some(reason_code) = refusal(topic, publish, context.broker) {
             return reason_code;
         }
-        let Context {
-            broker,
-            now,
-            effects,
-            ..
-        } = context;
-        let now = *now;
+        let (broker, now) = (context.broker, context.now);
+        let effects = &mut *context.effects;
         effects.traffic.received.message(publish.payload.len());
         let mut forwarded = PropertiesBuf::new();
         if !publish.properties.is_empty() {

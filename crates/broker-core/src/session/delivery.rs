@@ -9,12 +9,11 @@ use std::task::Waker;
 use mqtt_codec::{PacketId, QoS};
 
 use super::outgoing::Next;
-use super::packet::{entry_head, naming_that_fits, put_publish};
+use super::packet::{entry_head, naming_that_fits, put_publish, put_release};
 use super::terms::{Origin, Refused, Rules, Share, Terms};
 use super::{Link, QueueWindow, Session, State};
 use crate::close::CloseCause;
 use crate::effects::{Change, Effects, Release};
-use crate::frame::put_pubrel;
 use crate::options::SlowConsumerPolicy;
 use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication};
@@ -249,10 +248,7 @@ impl Session {
             let sequence = entry.sequence;
             match next {
                 Next::Release(id) => {
-                    outbox.reuse(&mut effects.scratch.outboxes);
-                    let before = outbox.len();
-                    outbox.put(|flat| put_pubrel(flat, link.version, id));
-                    effects.traffic.sent.packet(outbox.len() - before);
+                    put_release(outbox, link.version, id, effects);
                     outgoing.emitted(sequence, true);
                 }
                 // Until it was decided on, only PUBREL passes by.

@@ -7,7 +7,7 @@ use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
 use super::Link;
 use super::outgoing::Entry;
 use crate::effects::Effects;
-use crate::frame::Head;
+use crate::frame::{Head, put_pubrel};
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
 use crate::own_topics::is_own_text;
 use crate::publication::remaining_secs;
@@ -52,6 +52,19 @@ pub(super) fn put_publish(
         sent.packet(outbox.len() - before);
         sent.message(message.payload().len());
     }
+}
+
+/// Writes PUBREL for a message that the client has received.
+pub(super) fn put_release(
+    outbox: &mut Outbox,
+    version: Version,
+    packet_id: PacketId,
+    effects: &mut Effects,
+) {
+    outbox.reuse(&mut effects.scratch.outboxes);
+    let before = outbox.len();
+    outbox.put(|flat| put_pubrel(flat, version, packet_id));
+    effects.traffic.sent.packet(outbox.len() - before);
 }
 
 /// The head of the packet for a message of the queue.
