@@ -61,7 +61,7 @@ fn mosquitto_sub_sees_clients_and_statistics_under_both_names() {
     wait_for(&mut first, itself);
     let mosca = format!("0 $SYS/here/version mosca {}", env!("CARGO_PKG_VERSION"));
     wait_for(&mut first, &mosca);
-    wait_for(&mut first, "0 $SYS/broker/clients/connected 1");
+    wait_for(&mut first, "0 $SYS/here/clients/connected 1");
     let mut publish = Command::new("mosquitto_pub");
     publish.args([
         "-p",
