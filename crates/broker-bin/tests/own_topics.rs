@@ -76,7 +76,11 @@ fn mosquitto_sub_sees_clients_and_statistics_under_both_names() {
     Process::start("mosquitto_pub", &mut publish).succeed();
     wait_for(&mut first, "0 $SYS/here/new/clients passer-by");
     wait_for(&mut first, "0 $SYS/here/disconnect/clients passer-by");
-    wait_for(&mut first, "0 $SYS/broker/publish/messages/received 1");
+    // What is only said when it changes may have come in between. When this comes for the second time, all of
+    // the first round has been said.
+    for _ in 0..2 {
+        wait_for(&mut first, "0 $SYS/here/publish/received 1");
+    }
     // Who comes later does not have to wait.
     let mut late = subscriber(port, "late", "$SYS/broker/publish/messages/received");
     wait_for(&mut late, "1 $SYS/broker/publish/messages/received 1");
