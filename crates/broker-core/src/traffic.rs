@@ -46,23 +46,13 @@ impl Flow {
         self.messages += 1;
         self.payload_bytes += payload_bytes as u64;
     }
-
-    fn numbers(&self) -> [u64; 4] {
-        let Self {
-            packets,
-            bytes,
-            messages,
-            payload_bytes,
-        } = *self;
-        [packets, bytes, messages, payload_bytes]
-    }
 }
 
 impl Traffic {
-    /// Whether nothing has been counted that has to be added to the totals.
+    /// Whether nothing has been counted that has to be added to the totals: what is not a packet comes with one.
     #[inline]
     fn is_empty(&self) -> bool {
-        self.received.packets | self.sent.packets | self.received.messages == 0
+        self.received.packets | self.sent.packets == 0
     }
 }
 
@@ -90,8 +80,38 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Lane {
-    received: [AtomicU64; 4],
-    sent: [AtomicU64; 4],
+    received: Total,
+    sent: Total,
+}
+
+/// All of one direction.
+#[derive(Debug, Default)]
+struct Total {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    messages: AtomicU64,
+    payload_bytes: AtomicU64,
+}
+
+impl Total {
+    #[inline]
+    fn add(&self, flow: &Flow) {
+        self.packets.fetch_add(flow.packets, Ordering::Relaxed);
+        self.bytes.fetch_add(flow.bytes, Ordering::Relaxed);
+        if flow.messages > 0 {
+            let payload_bytes = flow.payload_bytes;
+            self.messages.fetch_add(flow.messages, Ordering::Relaxed);
+            self.payload_bytes
+                .fetch_add(payload_bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn add_to(&self, flow: &mut Flow) {
+        flow.packets += self.packets.load(Ordering::Relaxed);
+        flow.bytes += self.bytes.load(Ordering::Relaxed);
+        flow.messages += self.messages.load(Ordering::Relaxed);
+        flow.payload_bytes += self.payload_bytes.load(Ordering::Relaxed);
+    }
 }
 
 impl Tally {
@@ -99,24 +119,15 @@ impl Tally {
     #[inline]
     pub(crate) fn take(&self, lane: &LaneNumber, traffic: &mut Traffic) {
         if !traffic.is_empty() {
-            self.add(lane, core::mem::take(traffic));
+            self.add(lane, traffic);
+            *traffic = Traffic::default();
         }
     }
 
-    /// Adds packets for which nobody else counts.
-    pub(crate) fn add(&self, lane: &LaneNumber, traffic: Traffic) {
-        let Some(lane) = self.lanes.get(lane.0) else {
-            return;
-        };
-        for (totals, flow) in [
-            (&lane.received, traffic.received),
-            (&lane.sent, traffic.sent),
-        ] {
-            for (total, number) in totals.iter().zip(flow.numbers()) {
-                if number > 0 {
-                    total.fetch_add(number, Ordering::Relaxed);
-                }
-            }
+    fn add(&self, lane: &LaneNumber, traffic: &Traffic) {
+        if let Some(lane) = self.lanes.get(lane.0) {
+            lane.received.add(&traffic.received);
+            lane.sent.add(&traffic.sent);
         }
     }
 
@@ -125,23 +136,14 @@ impl Tally {
     pub(crate) fn add_sent(&self, bytes: usize) {
         let mut traffic = Traffic::default();
         traffic.sent.packet(bytes);
-        self.add(&LaneNumber(0), traffic);
+        self.add(&LaneNumber(0), &traffic);
     }
 
     pub(crate) fn total(&self) -> Traffic {
         let mut all = Traffic::default();
         for lane in &self.lanes {
-            for (flow, totals) in [
-                (&mut all.received, &lane.received),
-                (&mut all.sent, &lane.sent),
-            ] {
-                let [packets, bytes, messages, payload_bytes] =
-                    totals.each_ref().map(|total| total.load(Ordering::Relaxed));
-                flow.packets += packets;
-                flow.bytes += bytes;
-                flow.messages += messages;
-                flow.payload_bytes += payload_bytes;
-            }
+            lane.received.add_to(&mut all.received);
+            lane.sent.add_to(&mut all.sent);
         }
         all
     }
