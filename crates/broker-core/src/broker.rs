@@ -13,6 +13,7 @@ mod leaving;
 mod lifecycle;
 mod load;
 mod own_topics;
+mod program;
 mod restore;
 mod route;
 mod share;
@@ -29,6 +30,7 @@ use crate::close::CloseCause;
 use crate::counters::Counters;
 use crate::deadlines::Deadlines;
 use crate::effects::{Effects, Release, Ticket};
+use crate::events::{EventSet, Watchers};
 use crate::hooks::Hooked;
 use crate::options::BrokerOptions;
 use crate::own_topics::{Announcer, is_of_the_broker};
@@ -45,6 +47,7 @@ use leaving::Leaving;
 pub(crate) use lifecycle::{Refusal, Request};
 pub(crate) use load::Load;
 use load::Store;
+use program::Programs;
 pub(crate) use share::{Asked, Groups};
 pub(crate) use subscribe::Subscribed;
 
@@ -67,6 +70,8 @@ pub struct Broker {
     announcer: Announcer,
     pub(crate) tally: Tally,
     presence: Presence,
+    programs: Programs,
+    pub(crate) watchers: Watchers,
     leaving: Leaving,
     pub(crate) retained: Arc<RetainedMessages>,
     pub(crate) deadlines: Deadlines,
@@ -95,6 +100,9 @@ pub struct Sizes {
     pub subscriptions: usize,
     /// Shared subscriptions, each counted once however many sessions share it.
     pub shared_subscriptions: usize,
+    /// Topic filters of subscriptions of the program around the broker
+    /// ([`subscribe_program`](Broker::subscribe_program)), which are none of those above.
+    pub program_filters: usize,
     /// Retained messages.
     pub retained_messages: usize,
     /// Bytes of their topics, properties and payloads.
@@ -119,14 +127,15 @@ impl Broker {
     /// A broker that knows nobody yet.
     pub fn new(options: BrokerOptions) -> Arc<Self> {
         let subscriptions = SharedFilterTrie::new();
+        let hooks = options.hooks.clone();
+        let hooked = hooks.map(|hooks| Box::new(Hooked::new(hooks)));
+        let told = hooked.as_ref().map(|hooked| hooked.told);
+        let watchers = Watchers::new(told.unwrap_or_default());
         Arc::new(Self {
             totals: Arc::new(Totals::new(&options)),
             announcer: Announcer::new(options.announcements.as_ref(), &subscriptions),
             redirect: RwLock::new(options.redirect.clone()),
-            hooked: options
-                .hooks
-                .clone()
-                .map(|hooks| Box::new(Hooked::new(hooks))),
+            hooked,
             options,
             counters: Counters::default(),
             sessions: Registry::default(),
@@ -134,6 +143,8 @@ impl Broker {
             groups: Groups::default(),
             tally: Tally::default(),
             presence: Presence::default(),
+            programs: Programs::default(),
+            watchers,
             leaving: Leaving::default(),
             retained: Arc::default(),
             deadlines: Deadlines::default(),
@@ -167,10 +178,9 @@ impl Broker {
         let (queued_messages, queued_bytes) = self.totals.queued();
         let (connected, connected_maximum) = self.presence.count();
         let shared_subscriptions = self.groups.len();
-        let own = self
-            .subscriptions
-            .len()
-            .saturating_sub(shared_subscriptions);
+        let program_filters = self.programs.filters();
+        let others = shared_subscriptions + program_filters;
+        let own = self.subscriptions.len().saturating_sub(others);
         let all = own + self.groups.memberships();
         Sizes {
             sessions: self.sessions.len(),
@@ -178,6 +188,7 @@ impl Broker {
             connected_maximum,
             subscriptions: all.saturating_sub(self.leaving.filters()),
             shared_subscriptions,
+            program_filters,
             retained_messages,
             retained_bytes,
             queued_messages,
@@ -296,7 +307,7 @@ impl Broker {
             is_short: self.totals.is_short(),
             is_full: false,
             asks: self.asks_to_forward(),
-            keeps_sent: self.wants(|wanted| wanted.delivered),
+            keeps_sent: self.watchers.or_hooks_notice(EventSet::DELIVERED),
         }
     }
 

@@ -51,6 +51,7 @@ use crate::Timestamp;
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::Effects;
+use crate::events::EventSet;
 use crate::hooks::Event;
 use crate::outbox::Outbox;
 use crate::session::{Session, State};
@@ -368,12 +369,8 @@ impl Connected {
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(unsubscribe, context),
             Packet::PingReq => {
                 context.reply(|replies| Packet::PingResp.encode(self.version, replies));
-                if context.broker.hooked().is_some() {
-                    self.notify(
-                        context,
-                        |wanted| wanted.pingreq,
-                        |hooks, client| hooks.notify(&Event::PingReq { client }),
-                    );
+                if let Some(client) = &self.noticed(context.broker, EventSet::PINGREQ) {
+                    self.notify(&Event::PingReq { client }, context);
                 }
                 Ok(())
             }

@@ -51,6 +51,12 @@ pub struct Counters {
     /// QoS 1 and 2 messages of shared subscriptions dropped because their receiver's session ended
     /// and no other member could take them.
     pub dropped_shared: Counter,
+    /// Messages that subscriptions of the program around the broker have missed, because too many waited
+    /// ([`max_messages`](crate::SubscribeOptions::max_messages)).
+    pub dropped_program: Counter,
+    /// Events that the program has missed, because too many waited
+    /// ([`max_events`](crate::EventOptions::max_events)).
+    pub dropped_events: Counter,
     /// Messages of shared subscriptions that went from one member to another that is connected, or
     /// whose session goes on.
     pub redistributed_shared: Counter,

@@ -73,8 +73,10 @@ mod connection;
 mod counters;
 mod deadlines;
 mod effects;
+mod events;
 mod frame;
 mod hooks;
+mod inbox;
 mod message;
 mod on_demand;
 mod options;
@@ -82,6 +84,7 @@ mod outbox;
 mod outside;
 mod own_topics;
 pub mod persistence;
+mod program;
 mod publication;
 mod rate;
 mod reason;
@@ -106,6 +109,7 @@ pub use close::{CloseCause, Violation};
 pub use connection::{Connection, Output};
 pub use counters::{Counter, Counters};
 pub use effects::{Effects, Ticket};
+pub use events::{EventOptions, EventSet, Events, OwnedEvent};
 pub use hooks::{
     Authentication, Client, ClientData, Event, ForwardRequest, ForwardVerdict, HookChain, HookSet,
     Hooks, Login, LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
@@ -115,6 +119,7 @@ pub use options::{BrokerOptions, ResponseInformation, ShareStrategy, SlowConsume
 pub use outbox::Outbox;
 pub use outside::{Escaped, Quoted};
 pub use own_topics::Announcements;
+pub use program::{ProgramSubscription, Received, SubscribeError, SubscribeOptions};
 pub use rate::{Rate, TokenBucket};
 pub use redirect::Redirect;
 pub use subscription::SubscriptionOptions;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use mqtt_codec::QoS;
+use mqtt_codec::{Properties, PropertySet, QoS};
 use topic_trie::HasTopic;
 
 use crate::Timestamp;
@@ -89,6 +89,30 @@ impl Message {
         self.body
             .get(start..start + self.properties_bytes as usize)
             .unwrap_or_default()
+    }
+
+    /// The same, to be looked at one by one.
+    ///
+    /// ```
+    /// use broker_core::{Message, MessageParts, Timestamp};
+    /// use mqtt_codec::{PropertiesBuf, Property, QoS};
+    ///
+    /// let mut properties = PropertiesBuf::new();
+    /// properties.push(Property::ContentType("text/plain"))?;
+    /// let message = Message::new(MessageParts {
+    ///     topic: "a/b",
+    ///     properties: properties.as_properties().raw(),
+    ///     payload: b"hello",
+    ///     qos: QoS::AtMostOnce,
+    ///     retain: false,
+    ///     expires: Timestamp::MAX,
+    /// });
+    /// assert_eq!(message.as_properties().content_type(), Some("text/plain"));
+    /// # Ok::<(), mqtt_codec::EncodeError>(())
+    /// ```
+    pub fn as_properties(&self) -> Properties<'_> {
+        // They were encoded here, or decoded before.
+        Properties::from_raw(self.properties(), PropertySet::FORWARDED).unwrap_or(Properties::EMPTY)
     }
 
     /// The application's bytes.

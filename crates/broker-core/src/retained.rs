@@ -1,6 +1,7 @@
 //! Retained messages: one per topic, kept for those who subscribe later
 //! (sections 3.3.1.3 of both versions).
 
+mod search;
 mod unsettled;
 
 use core::time::Duration;
@@ -16,6 +17,7 @@ use crate::options::BrokerOptions;
 use crate::own_topics::{asks_for_the_broker, is_of_the_broker};
 use crate::persistence::{Batch, Operation};
 use crate::{Message, MessageParts, Timestamp};
+pub(crate) use search::RetainedSearch;
 pub(crate) use unsettled::RetainedChange;
 use unsettled::Unsettled;
 

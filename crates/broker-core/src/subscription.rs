@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mqtt_codec::QoS;
 
 use crate::persistence::SubscriptionIds;
+use crate::program::MessageInbox;
 use crate::session::{Session, SessionId};
 use crate::share::Group;
 
@@ -31,23 +32,31 @@ impl SubscriptionOptions {
     }
 }
 
-/// Who subscribes, as the router knows it: a session, or a group that shares a filter.
+/// Who subscribes, as the router knows it: a session, a group that shares a filter, or the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SubscriberId(u64);
 
 /// Set in the numbers of groups. Sessions are counted from 1 and do not get there.
 const GROUP: u64 = 1 << 63;
 
+/// Set in the numbers of the program's subscriptions.
+const PROGRAM: u64 = 1 << 62;
+
 impl SubscriberId {
     /// The group with this number.
     pub(crate) fn group(number: u64) -> Self {
         Self(number | GROUP)
     }
+
+    /// The subscription of the program with this number.
+    pub(crate) fn program(number: u64) -> Self {
+        Self(number | PROGRAM)
+    }
 }
 
 impl From<SessionId> for SubscriberId {
     fn from(session: SessionId) -> Self {
-        Self(session.0 & !GROUP)
+        Self(session.0 & !(GROUP | PROGRAM))
     }
 }
 
@@ -61,28 +70,33 @@ pub(crate) enum Subscription {
     },
     /// One that a group shares.
     Shared(Arc<Group>),
+    /// One of the program around the broker.
+    Program(Arc<MessageInbox>),
 }
 
-/// Who receives a message: each of the sessions, and one member of each of the groups.
+/// Who receives a message: each of the sessions, one member of each of the groups, and the program once
+/// for each of its subscriptions.
 #[derive(Debug, Default)]
 pub(crate) struct Receivers {
     pub(crate) sessions: Vec<Receiver>,
     pub(crate) groups: Vec<Arc<Group>>,
+    pub(crate) programs: Vec<Arc<MessageInbox>>,
 }
 
 impl Receivers {
     pub(crate) fn len(&self) -> usize {
-        self.sessions.len() + self.groups.len()
+        self.sessions.len() + self.groups.len() + self.programs.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.groups.is_empty()
+        self.sessions.is_empty() && self.groups.is_empty() && self.programs.is_empty()
     }
 
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.sessions.clear();
         self.groups.clear();
+        self.programs.clear();
     }
 
     /// Takes all out, into as much memory as they need.
@@ -90,6 +104,7 @@ impl Receivers {
         Self {
             sessions: self.sessions.drain(..).collect(),
             groups: self.groups.drain(..).collect(),
+            programs: self.programs.drain(..).collect(),
         }
     }
 }

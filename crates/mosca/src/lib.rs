@@ -23,6 +23,7 @@
 mod admission;
 mod clock;
 mod connection;
+mod events;
 mod health;
 mod hooks;
 mod http;
@@ -40,6 +41,7 @@ mod settle;
 mod shared;
 mod statistics;
 mod streams;
+mod subscription;
 mod tls;
 mod worker;
 
@@ -47,21 +49,23 @@ pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup,
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,
-    ConnectedClient, ConnectedClients, Counters, Escaped, Event, Flow, ForwardRequest,
-    ForwardVerdict, HookChain, HookSet, Hooks, Login, LoginRequest, Message, MessageParts,
-    PublishRequest, PublishVerdict, Quoted, Rate, Redirect, ResponseInformation, ShareStrategy,
-    Sizes, SlowConsumerPolicy, SubscribeRequest, SubscribeVerdict, Timestamp, Traffic, Verdict,
-    persistence,
+    ConnectedClient, ConnectedClients, Counters, Escaped, Event, EventOptions, EventSet, Flow,
+    ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks, Login, LoginRequest, Message,
+    MessageParts, OwnedEvent, PublishRequest, PublishVerdict, Quoted, Rate, Received, Redirect,
+    ResponseInformation, ShareStrategy, Sizes, SlowConsumerPolicy, SubscribeError,
+    SubscribeOptions, SubscribeRequest, SubscribeVerdict, Timestamp, Traffic, Verdict, persistence,
 };
+pub use events::Events;
 pub use hooks::AsyncHooks;
 pub use interface::Interface;
 pub use ip_network::{IpNetwork, IpNetworkError};
-pub use mqtt_codec::{QoS, ReasonCode, Version};
+pub use mqtt_codec::{Properties, QoS, ReasonCode, Version};
 pub use options::ServerBuilder;
 pub use peer::StreamPeer;
-pub use server::{PublishError, Server, StartError};
+pub use server::{Publish, PublishError, Server, StartError};
 pub use shared::NetworkCounters;
 pub use streams::{StreamRefused, Streams, WebSocketService};
+pub use subscription::Subscription;
 pub use tls::{CertificateUser, ClientCertificates, Tls, TlsError, TlsOptions, TlsVersion};
 
 /// The examples of the project's front page compile and hold.

@@ -1,6 +1,7 @@
 //! The server: started with its interfaces, closed within a bound.
 
 mod clients;
+mod publish;
 
 use std::future::poll_fn;
 use std::io;
@@ -11,17 +12,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::persistence::PersistenceError;
-use broker_core::{Broker, BrokerOptions, Counters, Effects, Message, Redirect, Sizes, Traffic};
+use broker_core::{Broker, BrokerOptions, Counters, Effects, Redirect, Sizes, Traffic};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
 use crate::interface::{Door, accept};
 use crate::options::ServerBuilder;
-use crate::settle::{Commits, finish, settle_broker, settle_publication};
+use crate::settle::{Commits, finish, settle_broker};
 use crate::shared::{NetworkCounters, Shared};
 use crate::statistics::publish_statistics;
 use crate::streams::{Streams, WebSocketService};
+
+pub use publish::{Publish, PublishError};
 
 /// How often is looked what is due: keep alives, delayed wills, expired sessions.
 const TICK: Duration = Duration::from_millis(100);
@@ -35,7 +38,7 @@ const COMMITS_DUE_MAX: usize = 64;
 /// Dropping it closes it without waiting: connections are told and end within seconds, for as long
 /// as the runtime lives.
 pub struct Server {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     id: Arc<str>,
     addresses: Vec<SocketAddr>,
     urls: Vec<String>,
@@ -74,18 +77,6 @@ pub enum StartError {
     /// What the store has could not be loaded.
     #[error("cannot load what is stored: {0}")]
     Restore(#[from] PersistenceError),
-}
-
-/// Why a message could not be published.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The message's topic is not a topic name.
-    #[error("not a topic name: {0}")]
-    Topic(#[from] topic_trie::TopicError),
-    /// The store did not accept it.
-    #[error(transparent)]
-    Store(#[from] PersistenceError),
 }
 
 impl Server {
@@ -211,47 +202,6 @@ impl Server {
         self.shared.open_connections()
     }
 
-    /// Publishes a message in the server's own name: to all subscribers, and retained if the message
-    /// says so. When it returns, QoS 1 and 2 messages for sessions that outlive their connections
-    /// are stored. It does not wait until anyone has received it.
-    ///
-    /// The limits on what clients publish do not apply, and topics below `$SYS` are allowed: what is
-    /// published there goes at QoS 0 to those who are connected, waits in no queue, and is in no store;
-    /// what is retained of it is in memory alone.
-    ///
-    /// ```
-    /// use mosca::{Message, MessageParts, QoS, Server, Timestamp};
-    ///
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// let server = Server::builder().start().await?;
-    /// let message = Message::new(MessageParts {
-    ///     topic: "lamp/7/state",
-    ///     properties: &[],
-    ///     payload: b"on",
-    ///     qos: QoS::AtLeastOnce,
-    ///     retain: true,
-    ///     expires: Timestamp::MAX,
-    /// });
-    /// server.publish(&message).await?;
-    /// assert_eq!(server.sizes().retained_messages, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    ///
-    /// # Errors
-    /// If the topic is not a topic name, or the store does not accept the message; sessions that
-    /// end with their connections may then have received it nevertheless.
-    ///
-    /// # Cancel safety
-    /// Dropping the future may leave the message published or not.
-    pub async fn publish(&self, message: &Arc<Message>) -> Result<(), PublishError> {
-        let Shared { broker, clock, .. } = &*self.shared;
-        let mut effects = Effects::new();
-        broker.publish(clock.now(), message, &mut effects)?;
-        settle_publication(&self.shared, clock.now(), &mut effects).await?;
-        Ok(())
-    }
-
     /// Has [hooks](ServerBuilder::hooks) asked anew about everybody who is connected, because their answers
     /// may have changed: whether a client may stay, have its will, and have each of its subscriptions.
     /// Those that it may not have any longer end. Returns at once: each connection does so itself, before
@@ -326,6 +276,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.begin_close(Duration::from_secs(5));
+        // At the end of `close` too: what happened until then is in there.
+        self.shared.broker.end_program();
     }
 }
 

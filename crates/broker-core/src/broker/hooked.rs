@@ -4,6 +4,7 @@
 use super::Broker;
 use crate::MessageParts;
 use crate::effects::Effects;
+use crate::events::EventSet;
 use crate::hooks::{Answer, Event, Failed, HookSet, Hooked};
 use crate::session::Session;
 
@@ -56,24 +57,30 @@ impl Broker {
             .collect()
     }
 
-    /// Tells hooks of a message that no client has published.
+    /// Tells watchers and hooks of a message that no client has published.
     pub(super) fn notify_published(&self, message: MessageParts<'_>, effects: &mut Effects) {
-        let Some(hooked) = self.hooked().filter(|hooked| hooked.wanted.published) else {
-            return;
-        };
-        let event = Event::Published {
-            client: None,
-            message,
-        };
-        self.note_loose(hooked.ask(|hooks| hooks.notify(&event)), effects);
+        if self.watchers.or_hooks_notice(EventSet::PUBLISHED) {
+            let client = None;
+            self.notify(&Event::Published { client, message }, effects);
+        }
     }
 
-    /// Keeps what hooks have to do about something for which nobody waits.
-    pub(crate) fn note_loose(&self, answer: Answer<()>, effects: &mut Effects) {
-        match answer {
+    /// Tells watchers and hooks of something for which nobody waits.
+    pub(crate) fn notify(&self, event: &Event<'_>, effects: &mut Effects) {
+        self.tell_watchers(event, effects);
+        match self.tell_hooks(event) {
             Answer::Ready(Ok(())) => {}
             Answer::Ready(Err(Failed)) => self.counters.hook_failures.add(1),
             Answer::Pending(future) => effects.loose.push(future),
+        }
+    }
+
+    /// Tells hooks of something, if they want to know.
+    pub(crate) fn tell_hooks(&self, event: &Event<'_>) -> Answer<()> {
+        let wanting = |hooked: &&Hooked| hooked.told.contains(event.kind());
+        match self.hooked().filter(wanting) {
+            Some(hooked) => hooked.ask(|hooks| hooks.notify(event)),
+            None => Answer::Ready(Ok(())),
         }
     }
 }

@@ -6,6 +6,7 @@ use topic_trie::TopicName;
 
 use super::Broker;
 use crate::effects::Effects;
+use crate::events::EventSet;
 use crate::own_topics::{Announced, Announcement};
 use crate::publication::Publication;
 use crate::session::Session;
@@ -109,7 +110,8 @@ impl Broker {
     /// it is known that nobody does.
     fn heard_at(&self, place: &Announced) -> Option<u64> {
         let generation = place.generation(&self.subscriptions);
-        // Hooks hear of all messages.
-        generation.or_else(|| self.wants(|wanted| wanted.published).then_some(u64::MAX))
+        // Hooks and watchers hear of all messages.
+        let is_noticed = || self.watchers.or_hooks_notice(EventSet::PUBLISHED);
+        generation.or_else(|| is_noticed().then_some(u64::MAX))
     }
 }

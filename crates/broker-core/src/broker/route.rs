@@ -36,8 +36,14 @@ impl Broker {
                     }
                 }
                 Subscription::Shared(group) => receivers.groups.push(Arc::clone(group)),
+                Subscription::Program(inbox) => receivers.programs.push(Arc::clone(inbox)),
             });
         join_overlapping(&mut receivers.sessions);
+        if receivers.programs.len() > 1 {
+            let programs = &mut receivers.programs;
+            programs.sort_unstable_by_key(|inbox| Arc::as_ptr(inbox).addr());
+            programs.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        }
     }
 
     /// Hands a message to each of its receivers. Who cannot take it loses it alone.
@@ -69,6 +75,9 @@ impl Broker {
         }
         for group in &receivers.groups {
             self.deliver_to_group(group, publication, rules, effects);
+        }
+        if !receivers.programs.is_empty() {
+            self.deliver_to_programs(&receivers.programs, publication, effects.wakes);
         }
     }
 

@@ -6,6 +6,7 @@ use mqtt_codec::{PubAck, PubComp, PubRec, PubRel, ReasonCode};
 use super::{Connected, Context};
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
+use crate::events::EventSet;
 use crate::hooks::Event;
 use crate::persistence::{InflightStage, Operation};
 use crate::session::{Acknowledged, Delivery, Outgoing, State};
@@ -20,13 +21,13 @@ impl Connected {
         puback: &PubAck<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
-        if context.broker.wants(|wanted| wanted.delivered) {
+        if context.broker.watchers.or_hooks_notice(EventSet::DELIVERED) {
             return self.tell_puback(puback, context);
         }
         self.complete(context, |outgoing| outgoing.puback(puback.packet_id))
     }
 
-    /// The same, and hooks hear of the message.
+    /// The same, and watchers and hooks hear of the message.
     #[cold]
     fn tell_puback(
         &mut self,
@@ -79,28 +80,24 @@ impl Connected {
         self.session.advance(state, rules, context.effects);
     }
 
-    /// Hooks hear of a message that the client has got, unless it refuses it with this reason code.
+    /// Watchers and hooks hear of a message that the client has got, unless it refuses it with this reason code.
     fn notify_delivered(
         &mut self,
         reason_code: ReasonCode,
         delivery: Option<Delivery>,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
     ) {
         let Some(Delivery { message, qos }) = delivery.filter(|_| !reason_code.is_error()) else {
             return;
         };
-        let message = &message;
-        self.notify(
-            context,
-            |wanted| wanted.delivered,
-            |hooks, client| {
-                hooks.notify(&Event::Delivered {
-                    client,
-                    message,
-                    qos,
-                })
-            },
-        );
+        if let Some(client) = &self.noticed(context.broker, EventSet::DELIVERED) {
+            let event = Event::Delivered {
+                client,
+                message: &message,
+                qos,
+            };
+            self.notify(&event, context);
+        }
     }
 
     /// The client has received a QoS 2 message of ours, or refuses it.
@@ -109,13 +106,13 @@ impl Connected {
         pubrec: &PubRec<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), CloseCause> {
-        if context.broker.wants(|wanted| wanted.delivered) {
+        if context.broker.watchers.or_hooks_notice(EventSet::DELIVERED) {
             return self.tell_pubrec(pubrec, context);
         }
         self.receive(pubrec, context, |_| ())
     }
 
-    /// The same, and hooks hear of the message.
+    /// The same, and watchers and hooks hear of the message.
     #[cold]
     fn tell_pubrec(
         &mut self,

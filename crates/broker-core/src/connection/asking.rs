@@ -14,8 +14,9 @@ use super::{Connected, Context};
 use crate::broker::Broker;
 use crate::close::CloseCause;
 use crate::effects::Effects;
+use crate::events::EventSet;
 use crate::hooks::{
-    Answer, Client, Event, Failed, Guarded, HookSet, Hooks, PublishVerdict, SubscribeVerdict,
+    Answer, Client, Event, Failed, Guarded, Hooks, PublishVerdict, SubscribeVerdict,
 };
 use crate::session::Hold;
 use crate::{Timestamp, Verdict};
@@ -147,22 +148,38 @@ impl Connected {
         }
     }
 
-    /// Tells hooks of something, if they want to know. What they have to do first holds up the next packet.
-    pub(super) fn notify(
-        &mut self,
-        context: &Context<'_>,
-        is_wanted: impl FnOnce(&HookSet) -> bool,
-        tell: impl FnOnce(&dyn Hooks, &Arc<Client>) -> Verdict<()>,
-    ) {
-        let Some(hooked) = context.broker.hooked() else {
-            return;
+    /// The client, if hooks or watchers hear of any of these kinds of events.
+    #[inline]
+    pub(super) fn noticed(&mut self, broker: &Broker, kinds: EventSet) -> Option<Arc<Client>> {
+        let is_noticed = broker.watchers.or_hooks_notice(kinds);
+        is_noticed.then(|| self.named())
+    }
+
+    /// The client as events name it.
+    #[cold]
+    fn named(&mut self) -> Arc<Client> {
+        if let Some(client) = self.client() {
+            return Arc::clone(client);
+        }
+        let state = self.session.state();
+        let own = state.link.as_ref().filter(|_| state.epoch == self.epoch);
+        let client = match own {
+            Some(link) => link.client(&self.session),
+            None => Arc::new(Client::new(Arc::clone(self.session.client()), self.version)),
         };
-        let Some(client) = self.client().filter(|_| is_wanted(&hooked.wanted)) else {
-            return;
-        };
-        match hooked.ask(|hooks| tell(hooks, client)) {
+        drop(state);
+        self.extras.get_or_insert_default().client = Some(Arc::clone(&client));
+        client
+    }
+
+    /// Tells watchers and hooks of something, if they want to know. What hooks have to do first holds up the
+    /// next packet.
+    pub(super) fn notify(&mut self, event: &Event<'_>, context: &mut Context<'_>) {
+        let broker = context.broker;
+        broker.tell_watchers(event, context.effects);
+        match broker.tell_hooks(event) {
             Answer::Ready(Ok(())) => {}
-            Answer::Ready(Err(Failed)) => context.broker.counters().hook_failures.add(1),
+            Answer::Ready(Err(Failed)) => broker.counters().hook_failures.add(1),
             Answer::Pending(future) => self.begin_asking(context).notices.push_back(future),
         }
     }
@@ -188,12 +205,10 @@ impl Connected {
         asking
     }
 
-    /// The connection ends: hooks hear of it, and nobody waits for what they do then.
-    pub(super) fn notify_end(&self, broker: &Broker, cause: CloseCause, effects: &mut Effects) {
-        let hooked = broker.hooked().filter(|hooked| hooked.wanted.disconnected);
-        if let (Some(hooked), Some(client)) = (hooked, self.client()) {
-            let event = Event::Disconnected { client, cause };
-            broker.note_loose(hooked.ask(|hooks| hooks.notify(&event)), effects);
+    /// The connection ends: watchers and hooks hear of it, and nobody waits for what they do then.
+    pub(super) fn notify_end(&mut self, broker: &Broker, cause: CloseCause, effects: &mut Effects) {
+        if let Some(client) = &self.noticed(broker, EventSet::DISCONNECTED) {
+            broker.notify(&Event::Disconnected { client, cause }, effects);
         }
     }
 

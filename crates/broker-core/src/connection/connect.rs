@@ -14,6 +14,7 @@ use super::{Connected, Connection, Context, Extras, LastWords, Phase};
 use crate::broker::{Broker, Refusal, Request};
 use crate::close::CloseCause;
 use crate::effects::Effects;
+use crate::events::EventSet;
 use crate::hooks::Event;
 use crate::options::{BrokerOptions, PACKET_SIZE_MAX};
 use crate::outbox::Outbox;
@@ -121,8 +122,9 @@ impl Connection {
         });
         match self.accept(now, connect, admission, effects) {
             Ok((mut connected, session_present)) => {
-                if connected.client().is_some() {
-                    let mut context = connected.context(&self.broker, now, effects);
+                let broker = &self.broker;
+                if connected.noticed(broker, EventSet::ALL).is_some() || !denied.is_empty() {
+                    let mut context = connected.context(broker, now, effects);
                     connected.begin(&denied, session_present, &mut context);
                 }
                 self.phase = Phase::Connected(connected);
@@ -293,21 +295,18 @@ impl Connection {
 }
 
 impl Connected {
-    /// The client has its session: what hooks have decided on it takes effect, and they hear of it.
+    /// The client has its session: what hooks have decided on it takes effect, and who wants to hears of it.
     fn begin(&mut self, denied: &[String], session_present: bool, context: &mut Context<'_>) {
         for filter in denied {
             self.lose_filter(filter, context);
         }
-        self.notify(
-            context,
-            |wanted| wanted.connected,
-            |hooks, client| {
-                hooks.notify(&Event::Connected {
-                    client,
-                    session_present,
-                })
-            },
-        );
+        if let Some(client) = &self.noticed(context.broker, EventSet::ALL) {
+            let event = Event::Connected {
+                client,
+                session_present,
+            };
+            self.notify(&event, context);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::own_topics::Announcement;
 impl Connected {
     /// The session goes on without this connection, or ends with it; hooks and others hear of that.
     pub(super) fn end(
-        &self,
+        &mut self,
         broker: &Arc<Broker>,
         now: Timestamp,
         cause: CloseCause,

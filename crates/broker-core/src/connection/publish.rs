@@ -1,5 +1,7 @@
 //! PUBLISH from a client: checked, retained, routed, acknowledged (sections 3.3 and 4.3).
 
+use std::sync::Arc;
+
 use mqtt_codec::{
     PacketId, PayloadFormat, Properties, PropertiesBuf, PropertyId, PropertySet, PubAck, PubRec,
     Publish, QoS, ReasonCode,
@@ -11,7 +13,8 @@ use super::{Connected, Context};
 use crate::broker::Broker;
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
-use crate::hooks::Event;
+use crate::events::EventSet;
+use crate::hooks::{Client, Event};
 use crate::own_topics::is_of_the_broker;
 use crate::persistence::Operation;
 use crate::publication::Publication;
@@ -310,8 +313,8 @@ impl Connected {
         let found = !receivers.is_empty();
         broker.deliver_to(receivers, &mut publication, now, &mut rest);
         scratch.receivers.clear();
-        if context.broker.hooked().is_some() {
-            self.notify_published(parts, context);
+        if let Some(client) = self.noticed(context.broker, EventSet::PUBLISHED) {
+            self.notify_published(&client, parts, context);
         }
         match retained {
             Retained::Refused => ReasonCode::QuotaExceeded,
@@ -320,15 +323,14 @@ impl Connected {
         }
     }
 
-    /// Hooks hear of a message.
-    fn notify_published(&mut self, message: MessageParts<'_>, context: &Context<'_>) {
-        self.notify(
-            context,
-            |wanted| wanted.published,
-            |hooks, client| {
-                let client = Some(client);
-                hooks.notify(&Event::Published { client, message })
-            },
-        );
+    #[cold]
+    fn notify_published(
+        &mut self,
+        client: &Arc<Client>,
+        message: MessageParts<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let client = Some(client);
+        self.notify(&Event::Published { client, message }, context);
     }
 }

@@ -11,6 +11,7 @@ use super::in_steps::{STEP, Unfinished};
 use super::{Connected, Context};
 use crate::broker::Asked;
 use crate::close::CloseCause;
+use crate::events::EventSet;
 use crate::hooks::{
     Event, Failed, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
@@ -217,10 +218,8 @@ impl Connected {
             .broker
             .hand_over_unsent(context.now, &self.session, left, context.effects);
         context.announce(Announcement::Unsubscribed(self.session.client(), filter));
-        self.notify(
-            context,
-            |wanted| wanted.unsubscribed,
-            |hooks, client| hooks.notify(&Event::Unsubscribed { client, filter }),
-        );
+        if let Some(client) = &self.noticed(context.broker, EventSet::UNSUBSCRIBED) {
+            self.notify(&Event::Unsubscribed { client, filter }, context);
+        }
     }
 }

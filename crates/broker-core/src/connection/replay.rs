@@ -4,19 +4,20 @@
 //! time the outbox has run low the next few are looked up. The last place is remembered, and of the
 //! messages no more than one look has found.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use mqtt_codec::QoS;
-use topic_trie::{Cursor, Progress, TopicFilter, TopicFilterBuf};
+use topic_trie::TopicFilter;
 
 use super::Connected;
+use crate::Timestamp;
 use crate::broker::Broker;
 use crate::effects::Effects;
 use crate::persistence::SubscriptionIds;
+use crate::retained::RetainedSearch;
 use crate::session::State;
-use crate::{Message, Timestamp};
 
 /// Bytes in the outbox up to which more retained messages are added.
 const OUTBOX_LOW_BYTES: usize = 64 << 10;
@@ -35,12 +36,7 @@ pub(crate) struct Replays {
 
 #[derive(Debug)]
 struct Replay {
-    filter: TopicFilterBuf,
-    cursor: Cursor,
-    /// Found and not yet added.
-    found: VecDeque<Arc<Message>>,
-    /// Whether there is nothing more to be found.
-    searched: bool,
+    search: RetainedSearch,
     granted: QoS,
     subscription_ids: SubscriptionIds,
 }
@@ -48,10 +44,7 @@ struct Replay {
 impl Replays {
     pub(crate) fn push(&mut self, filter: TopicFilter<'_>, granted: QoS, ids: SubscriptionIds) {
         self.insert(Replay {
-            filter: filter.to_buf(),
-            cursor: Cursor::new(),
-            found: VecDeque::new(),
-            searched: false,
+            search: RetainedSearch::new(filter),
             granted,
             subscription_ids: ids,
         });
@@ -77,16 +70,16 @@ impl Replays {
 
     fn insert(&mut self, replay: Replay) {
         // At most one for a filter: a second SUBSCRIBE begins anew.
-        self.remove(replay.filter.as_filter());
-        self.places
-            .insert(replay.filter.as_str().into(), self.next_place);
+        let filter = replay.search.filter();
+        self.remove(filter);
+        self.places.insert(filter.as_str().into(), self.next_place);
         self.waiting.insert(self.next_place, replay);
         self.next_place += 1;
     }
 
     fn pop_front(&mut self) {
         if let Some((_, replay)) = self.waiting.pop_first() {
-            self.places.remove(replay.filter.as_str());
+            self.places.remove(replay.search.filter().as_str());
         }
     }
 }
@@ -106,14 +99,14 @@ impl Connected {
             && let Some(mut first) = replays.waiting.first_entry()
         {
             let replay = first.get_mut();
-            if let Some(message) = replay.found.pop_front() {
+            if let Some(message) = replay.search.take() {
                 let ids = &replay.subscription_ids;
                 broker.deliver_retained(&self.session, &message, replay.granted, ids, now, effects);
-            } else if replay.searched {
+            } else if replay.search.is_over() {
                 replays.pop_front();
             } else if steps < STEPS_MAX {
                 steps += 1;
-                replay.search(broker, now);
+                replay.search.step(&broker.retained, now);
             } else {
                 break;
             }
@@ -133,14 +126,4 @@ impl Connected {
 pub(super) fn has_room_for_replay(state: &State, broker: &Broker) -> bool {
     state.outbox_bytes() < OUTBOX_LOW_BYTES
         && state.outgoing.len() < state.window(broker.options().max_inflight)
-}
-
-impl Replay {
-    fn search(&mut self, broker: &Broker, now: Timestamp) {
-        let filter = self.filter.as_filter();
-        let progress = broker
-            .retained
-            .step(filter, &mut self.cursor, now, &mut self.found);
-        self.searched = progress == Progress::Done;
-    }
 }

@@ -15,6 +15,7 @@ use super::in_steps::{STEP, Unfinished};
 use super::{Connected, Context};
 use crate::broker::{Asked, Broker, Subscribed};
 use crate::close::{CloseCause, Violation};
+use crate::events::EventSet;
 use crate::hooks::{Event, Failed, SubscribeRequest, SubscribeVerdict};
 use crate::options::BrokerOptions;
 use crate::own_topics::Announcement;
@@ -136,26 +137,18 @@ impl Connected {
                 return self.refused(ReasonCode::ImplementationSpecificError);
             }
         }
-        let code = self.grant_one(&subscription, identifier, context)?;
-        if !code.is_error() {
-            let filter = subscription.filter;
-            let qos = subscription
-                .options
-                .qos
-                .min(context.broker.options().max_qos);
-            self.notify(
-                context,
-                |wanted| wanted.subscribed,
-                |hooks, client| {
-                    hooks.notify(&Event::Subscribed {
-                        client,
-                        filter,
-                        qos,
-                    })
-                },
-            );
+        self.grant_one(&subscription, identifier, context)
+    }
+
+    fn notify_subscribed(&mut self, granted: &Subscription<'_>, context: &mut Context<'_>) {
+        if let Some(client) = &self.noticed(context.broker, EventSet::SUBSCRIBED) {
+            let event = Event::Subscribed {
+                client,
+                filter: granted.filter,
+                qos: granted.options.qos.min(context.broker.options().max_qos),
+            };
+            self.notify(&event, context);
         }
-        Ok(code)
     }
 
     fn grant_one(
@@ -170,6 +163,7 @@ impl Connected {
         }
         let announcement = Announcement::Subscribed(self.session.client(), subscription.filter);
         context.announce(announcement);
+        self.notify_subscribed(subscription, context);
         Ok(code)
     }
 

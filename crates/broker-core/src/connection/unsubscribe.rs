@@ -8,6 +8,7 @@ use super::subscribe::{check_filters, words_of_first_error};
 use super::{Connected, Context};
 use crate::broker::Asked;
 use crate::close::CloseCause;
+use crate::events::EventSet;
 use crate::hooks::Event;
 use crate::own_topics::Announcement;
 
@@ -55,14 +56,10 @@ impl Connected {
                 left.insert(text);
             }
             context.announce(Announcement::Unsubscribed(self.session.client(), text));
-            self.notify(
-                context,
-                |wanted| wanted.unsubscribed,
-                |hooks, client| {
-                    let filter = text;
-                    hooks.notify(&Event::Unsubscribed { client, filter })
-                },
-            );
+            if let Some(client) = &self.noticed(broker, EventSet::UNSUBSCRIBED) {
+                let filter = text;
+                self.notify(&Event::Unsubscribed { client, filter }, context);
+            }
         }
         // All at once: each time the session's whole queue is looked through.
         broker.hand_over_unsent(context.now, &self.session, left, context.effects);

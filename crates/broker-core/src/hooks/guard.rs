@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use super::{HookSet, Hooks};
 use crate::authentication::Verdict;
+use crate::events::EventSet;
 
 /// The hooks of a broker, and which of them are called.
 pub(crate) struct Hooked {
     hooks: Arc<dyn Hooks>,
     pub(crate) wanted: HookSet,
+    /// The events among that.
+    pub(crate) told: EventSet,
 }
 
 /// A hook has panicked.
@@ -31,7 +34,12 @@ pub(crate) enum Answer<T> {
 impl Hooked {
     pub(crate) fn new(hooks: Arc<dyn Hooks>) -> Self {
         let wanted = hooks.wanted();
-        Self { hooks, wanted }
+        let told = EventSet::of_hooks(&wanted);
+        Self {
+            hooks,
+            wanted,
+            told,
+        }
     }
 
     /// Calls one of them.
