@@ -1,3 +1,5 @@
 //! The broker as a part of somebody's program, which has a word in it.
 
 mod clients;
+mod messages;
+mod runtimes;
