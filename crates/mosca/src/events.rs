@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use broker_core::{EventOptions, EventSet, OwnedEvent};
 use futures_core::Stream;
 
+use crate::blocking::park_on;
 use crate::server::Server;
 
 /// What happens in a server, from when it was made by [`Server::events`] or [`Server::events_with`].
@@ -67,6 +68,12 @@ impl Events {
     /// Nothing is lost if the future is dropped.
     pub async fn recv(&mut self) -> Option<OwnedEvent> {
         poll_fn(|context| self.inner.poll_next(context)).await
+    }
+
+    /// [`recv`](Self::recv) for threads that are not async: blocks until there is an event. In a thread of a
+    /// runtime it holds up whatever else would run there.
+    pub fn blocking_recv(&mut self) -> Option<OwnedEvent> {
+        park_on(self.recv())
     }
 
     /// The next event, if there is one at the moment.

@@ -278,6 +278,25 @@ impl<H: AsyncHooks> Hooks for Adapted<H> {
     }
 }
 
+/// A function that says who comes in.
+pub(crate) struct Deciding<F>(pub(crate) F);
+
+impl<F> Hooks for Deciding<F>
+where
+    F: Fn(&LoginRequest<'_>) -> Authentication + Send + Sync,
+{
+    fn wanted(&self) -> HookSet {
+        HookSet {
+            authenticate: true,
+            ..HookSet::NONE
+        }
+    }
+
+    fn authenticate(&self, login: &LoginRequest<'_>) -> Verdict<Authentication> {
+        Verdict::Ready((self.0)(login))
+    }
+}
+
 /// The message that a client wants to have published.
 fn message_of(publish: &PublishRequest<'_>) -> Arc<Message> {
     let mut forwarded = PropertiesBuf::new();

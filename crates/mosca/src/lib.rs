@@ -21,6 +21,7 @@
 //! the server.
 
 mod admission;
+mod blocking;
 mod clock;
 mod connection;
 mod events;
@@ -46,6 +47,7 @@ mod tls;
 mod worker;
 
 pub use auth_scram::{ScramCredential, ScramCredentials, ScramError, ScramLookup, ScramSha256};
+pub use blocking::BlockingServer;
 pub use broker_core::{
     Authentication, AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal,
     AuthenticationRequest, AuthenticationStep, BrokerOptions, Client, ClientData, CloseCause,

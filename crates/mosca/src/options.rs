@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::persistence::Persistence;
-use broker_core::{BrokerOptions, Hooks, Rate};
+use broker_core::{Authentication, BrokerOptions, Hooks, LoginRequest, Rate};
 
 use crate::admission::{ConnectionLimits, MAX_CONNECTIONS};
-use crate::hooks::{Adapted, AsyncHooks};
+use crate::hooks::{Adapted, AsyncHooks, Deciding};
 use crate::interface::Interface;
 use crate::ip_network::IpNetwork;
 use crate::own_topics::OwnTopics;
@@ -136,6 +136,25 @@ impl ServerBuilder {
     pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
         self.broker.hooks = Some(Arc::new(hooks));
         self
+    }
+
+    /// [`hooks`](Self::hooks) of one function: it says who comes in, and all are allowed everything. It is
+    /// called on the task of the connection, so it is for what is known at once; who has to ask somebody
+    /// else has [`async_hooks`](Self::async_hooks).
+    ///
+    /// ```
+    /// use mosca::{Authentication, Server};
+    ///
+    /// let builder = Server::builder().authenticate(|login| match (login.user_name, login.password) {
+    ///     (Some("eve"), Some(b"pencil")) => Authentication::accept("eve"),
+    ///     _ => Authentication::bad_credentials(),
+    /// });
+    /// ```
+    pub fn authenticate(
+        self,
+        decide: impl Fn(&LoginRequest<'_>) -> Authentication + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks(Deciding(decide))
     }
 
     /// The same by async methods.

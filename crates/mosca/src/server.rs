@@ -1,6 +1,7 @@
 //! The server: started with its interfaces, closed within a bound.
 
 mod clients;
+mod ids;
 mod publish;
 
 use std::future::poll_fn;
@@ -8,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -44,6 +46,7 @@ pub struct Server {
     urls: Vec<String>,
     streams: Streams,
     tasks: Vec<JoinHandle<()>>,
+    next_dedup_id: AtomicU64,
 }
 
 /// Why a server did not start.
@@ -74,6 +77,10 @@ pub enum StartError {
         /// Why it is none.
         reason: String,
     },
+    /// The system gives the server no threads of its own
+    /// ([`start_on_own_threads`](ServerBuilder::start_on_own_threads)).
+    #[error("cannot start threads: {0}")]
+    Threads(#[source] io::Error),
     /// What the store has could not be loaded.
     #[error("cannot load what is stored: {0}")]
     Restore(#[from] PersistenceError),
@@ -137,6 +144,7 @@ impl Server {
             urls,
             streams,
             tasks,
+            next_dedup_id: AtomicU64::new(0),
         })
     }
 
@@ -252,12 +260,18 @@ impl Server {
     /// # Cancel safety
     /// Once called, the server closes even if the future is dropped.
     pub async fn close(mut self, limit: Duration) -> usize {
+        self.close_within(limit).await
+    }
+
+    pub(crate) async fn close_within(&mut self, limit: Duration) -> usize {
         self.begin_close(limit);
         for task in self.tasks.drain(..) {
             // An aborted task has nothing to say.
             let _aborted = task.await;
         }
         let _timed_out = tokio::time::timeout(limit, self.shared.wait_until_all_gone()).await;
+        // What happened until now is told.
+        self.shared.broker.end_program();
         self.shared.open_connections()
     }
 
@@ -276,7 +290,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.begin_close(Duration::from_secs(5));
-        // At the end of `close` too: what happened until then is in there.
         self.shared.broker.end_program();
     }
 }

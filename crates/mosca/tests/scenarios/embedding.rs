@@ -1,5 +1,6 @@
 //! The broker as a part of somebody's program, which has a word in it.
 
 mod clients;
+mod examples;
 mod messages;
 mod runtimes;
