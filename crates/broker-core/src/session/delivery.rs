@@ -9,15 +9,16 @@ use std::task::Waker;
 use mqtt_codec::{PacketId, QoS};
 
 use super::outgoing::Next;
-use super::packet::{entry_head, naming_that_fits, put_publish, put_release};
+use super::packet::{
+    entry_head, naming_that_fits, packet_without_new_alias, put_publish, put_release,
+};
 use super::terms::{Origin, Refused, Rules, Share, Terms};
-use super::{Link, QueueWindow, Session, State};
+use super::{QueueWindow, Session, State};
 use crate::close::CloseCause;
 use crate::effects::{Change, Effects, Release};
 use crate::options::SlowConsumerPolicy;
 use crate::persistence::{Batch, InflightStage, Operation};
 use crate::publication::{PreparedPacket, Publication};
-use crate::topic_aliases::Naming;
 use crate::traffic::Flow;
 
 impl Session {
@@ -484,22 +485,5 @@ impl State {
         }
         link.note_named(publication.parts().topic, packet.naming);
         effects.wakes.extend(link.rouse());
-    }
-}
-
-/// The packet for a client to whom it would be too large with a new topic alias.
-#[cold]
-fn packet_without_new_alias(
-    publication: &mut Publication<'_>,
-    link: &Link,
-    terms: &Terms<'_>,
-    naming: Naming,
-) -> Result<PreparedPacket, Refused> {
-    let smaller = naming.without_new_alias().ok_or(Refused::TooLarge)?;
-    let packet = publication.packet(link.version, terms, smaller);
-    if packet.bytes <= link.maximum_packet_size as usize {
-        Ok(packet)
-    } else {
-        Err(Refused::TooLarge)
     }
 }

@@ -6,11 +6,12 @@ use mqtt_codec::{PacketId, PropertiesBuf, QoS, Version};
 
 use super::Link;
 use super::outgoing::Entry;
+use super::terms::{Refused, Terms};
 use crate::effects::Effects;
 use crate::frame::{Head, put_pubrel};
 use crate::outbox::{Outbox, SHARED_PAYLOAD_MIN};
 use crate::own_topics::is_own_text;
-use crate::publication::remaining_secs;
+use crate::publication::{PreparedPacket, Publication, remaining_secs};
 use crate::topic_aliases::Naming;
 use crate::{Message, Timestamp};
 
@@ -87,5 +88,22 @@ pub(super) fn entry_head<'a>(
         expiry_secs: remaining_secs(message.expires(), now),
         subscription_ids: entry.subscription_ids(),
         payload: message.payload(),
+    }
+}
+
+/// The packet for a client to whom it would be too large with a new topic alias.
+#[cold]
+pub(super) fn packet_without_new_alias(
+    publication: &mut Publication<'_>,
+    link: &Link,
+    terms: &Terms<'_>,
+    naming: Naming,
+) -> Result<PreparedPacket, Refused> {
+    let smaller = naming.without_new_alias().ok_or(Refused::TooLarge)?;
+    let packet = publication.packet(link.version, terms, smaller);
+    if packet.bytes <= link.maximum_packet_size as usize {
+        Ok(packet)
+    } else {
+        Err(Refused::TooLarge)
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn warn(file: &Path, certificate: &[u8]) {
     let now = now.map_or(0, |since| since.as_secs().cast_signed());
     if let Some(concern) = concern(certificate, now) {
         let file = Escaped(file.display());
-        tracing::warn!("the certificate in {file} {concern}");
+        tracing::warn!("the certificate in {file} {}", Escaped(concern));
     }
 }
 
