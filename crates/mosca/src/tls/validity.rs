@@ -40,8 +40,11 @@ pub(super) fn warn(file: &Path, certificate: &[u8]) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |since| since.as_secs().cast_signed());
     if let Some(concern) = concern(certificate, now) {
-        let file = Escaped(file.display());
-        tracing::warn!("the certificate in {file} {}", Escaped(concern));
+        tracing::warn!(
+            "the certificate in {} {}",
+            Escaped(file.display()),
+            Escaped(concern)
+        );
     }
 }
 
