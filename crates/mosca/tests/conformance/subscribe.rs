@@ -5,7 +5,7 @@ use mqtt_codec::{
     OwnedPacket, OwnedPublish, Packet, Property, QoS, ReasonCode, RetainHandling,
     SubscriptionOptions, Version,
 };
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::harness::{Client, Hello, Message, NUMBERED, each, each_with, id, options, within};
 
@@ -303,8 +303,8 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
         client
             .take_publish("s/retained", b"kept", QoS::AtLeastOnce)
             .await;
-        let (stop, stopped) = oneshot::channel();
-        let stream = tokio::spawn(publish_numbers(publisher, stopped));
+        let (tell, received) = watch::channel(0);
+        let stream = tokio::spawn(publish_numbers(publisher, received));
         let (mut next, mut replaced) = (0_u32, 0);
         while replaced < 100 || next < 1_000 {
             let filters = [("s/#", options(QOS[1 + replaced % 2]))];
@@ -325,6 +325,7 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
                         } else {
                             assert_eq!(&publish.payload[..], next.to_be_bytes(), "{replaced}");
                             next += 1;
+                            tell.send_replace(next);
                         }
                     }
                     OwnedPacket::SubAck(suback) => {
@@ -335,7 +336,7 @@ async fn no_message_is_lost_or_doubled_while_a_subscription_is_replaced() {
             }
             replaced += 1;
         }
-        stop.send(()).unwrap();
+        drop(tell);
         let published = within("the publisher", stream).await.unwrap();
         while next < published {
             let payload = next.to_be_bytes();
@@ -384,10 +385,17 @@ async fn messages_that_wait_are_not_lost_when_their_subscription_is_replaced() {
     .await;
 }
 
-/// Publishes 0, 1, 2 and so on until it is told to stop; how many it were.
-async fn publish_numbers(mut publisher: Client, mut stopped: oneshot::Receiver<()>) -> u32 {
+/// Publishes 0, 1, 2 and so on until nobody tells any more how many have been received; how many it were.
+/// It is never so far ahead of that number that retained messages have to wait: they do while a whole window
+/// of messages does.
+async fn publish_numbers(mut publisher: Client, mut received: watch::Receiver<u32>) -> u32 {
     let mut next = 0_u32;
-    while stopped.try_recv().is_err() {
+    while received.has_changed().is_ok()
+        && received
+            .wait_for(|received| next < received + 500)
+            .await
+            .is_ok()
+    {
         for packet_id in 1..=10 {
             publisher
                 .publish_at_least_once(packet_id, "s/new", &next.to_be_bytes())
