@@ -22,8 +22,9 @@ pub enum Manner {
     Handshake,
 }
 
-/// A remaining length of 1,000,000 bytes.
-const LONG: [u8; 3] = [0xC0, 0x84, 0x3D];
+/// Remaining lengths: 30,000 bytes, which brokers take for a CONNECT, and 1,000,000.
+const LONG_CONNECT: [u8; 3] = [0xB0, 0xEA, 0x01];
+const LONG_PUBLISH: [u8; 3] = [0xC0, 0x84, 0x3D];
 
 const REQUEST: &[u8] =
     b"GET /mqtt HTTP/1.1\r\nHost: broker\r\nUpgrade: websocket\r\nConnection: Upgr";
@@ -43,9 +44,9 @@ impl Manner {
             Self::Nothing => {}
             Self::Connect => {
                 words.push(0x10);
-                words.extend_from_slice(&LONG);
-                // Clean session, no keep alive, a client identifier of 65,535 bytes.
-                words.extend_from_slice(b"\0\x04MQTT\x04\x02\0\0\xFF\xFF");
+                words.extend_from_slice(&LONG_CONNECT);
+                // Clean session, no keep alive, a client identifier that takes all the rest.
+                words.extend_from_slice(b"\0\x04MQTT\x04\x02\0\0\x75\x24");
                 return Ok((words, Some(b'x')));
             }
             Self::Publish => {
@@ -56,7 +57,7 @@ impl Manner {
                     .encode(Version::V311, &mut words)
                     .map_err(Failure::usage)?;
                 words.push(0x30);
-                words.extend_from_slice(&LONG);
+                words.extend_from_slice(&LONG_PUBLISH);
                 words.extend_from_slice(b"\0\x01a");
                 return Ok((words, Some(b'x')));
             }
@@ -115,19 +116,24 @@ mod tests {
 
     #[test]
     fn nothing_is_whole_but_the_connect_of_who_publishes() {
-        let rest = |manner: Manner| {
-            let (words, _) = manner.words().unwrap();
-            match decode(&words, Version::V311, usize::MAX).unwrap() {
+        let connect_size = |words: &[u8]| {
+            let decoded = decode(words, Version::V311, usize::MAX).unwrap();
+            match decoded {
                 Decoded::Packet { packet, size } => {
                     assert!(matches!(packet, Packet::Connect(_)));
-                    Some(words[size..].to_vec())
+                    Some(size)
                 }
                 Decoded::Incomplete { .. } => None,
             }
         };
-        assert_eq!(rest(Manner::Connect), None);
-        let publish = rest(Manner::Publish).unwrap();
-        let decoded = decode(&publish, Version::V311, usize::MAX).unwrap();
+        let (mut half, byte) = Manner::Connect.words().unwrap();
+        assert_eq!(connect_size(&half), None);
+        // Fixed header and the rest that it announces: it would be a right one in the end.
+        half.resize(4 + 30_000, byte.unwrap());
+        assert_eq!(connect_size(&half), Some(half.len()));
+        let (words, _) = Manner::Publish.words().unwrap();
+        let publish = &words[connect_size(&words).unwrap()..];
+        let decoded = decode(publish, Version::V311, usize::MAX).unwrap();
         assert!(matches!(decoded, Decoded::Incomplete { .. }));
     }
 
