@@ -9,7 +9,7 @@ use crate::effects::Effects;
 impl Connection {
     /// Until when CONNECT has to be there and decided on; later, until when a re-authentication has
     /// to be over, or hooks have to know, or reading [pauses](Self::is_pausing), or the socket has to
-    /// [take something](Self::handle_blocked), if any of that goes on. Keep alive is watched by [`Broker::handle_timeout`].
+    /// [take something](Self::handle_blocked), if any of that goes on. Keep alive is watched by [`Broker::handle_timeout`](crate::Broker::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Awaiting(awaiting) => Some(awaiting.until),
