@@ -49,7 +49,8 @@ fn an_address_that_is_none_is_named() {
 #[test]
 fn nobody_at_the_address_is_an_error_in_time() {
     let start = Instant::now();
-    let port = test_servers::free_port();
+    let refusing = test_servers::RefusingPort::take();
+    let port = refusing.number();
     let error = refused(options(&format!("mongodb://me:secret@127.0.0.1:{port}")));
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&port.to_string()), "{error}");

@@ -269,7 +269,8 @@ fn what_has_been_used_since_is_left_alone() {
 
 #[test]
 fn nobody_at_the_address_is_an_error_that_names_it() {
-    let port = test_servers::free_port();
+    let refusing = test_servers::RefusingPort::take();
+    let port = refusing.number();
     let options = ImportOptions {
         connect_timeout_ms: 300,
         ..ImportOptions::new(format!("mongodb://me:secret@127.0.0.1:{port}"))

@@ -1,7 +1,10 @@
 //! What imports from elsewhere have in common: operations are gathered and committed together, and what
 //! became of what was found is counted, and told while the import runs.
 
+mod session;
+
 use broker_core::persistence::{Batch, Operation, Persistence, PersistenceError};
+pub use session::ImportedSession;
 
 use crate::line::bytes;
 

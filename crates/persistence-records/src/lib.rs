@@ -55,7 +55,7 @@ mod subscription;
 mod will;
 
 pub use error::RecordError;
-pub use import::{Filler, ImportProgress, Imported};
+pub use import::{Filler, ImportProgress, Imported, ImportedSession};
 pub use key::{Key, KeyError, KeyReader};
 pub use line::{GroupLimits, Line, Waiting};
 pub use message::{decode_message, encode_message};

@@ -13,33 +13,22 @@
 
 mod packet;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use broker_core::persistence::{
-    Operation, Persistence, PersistenceError, SessionKey, StoredSession, SubscriptionIds,
-};
-use broker_core::{SubscriptionOptions, Timestamp};
-use mqtt_codec::QoS;
+use broker_core::persistence::{Persistence, PersistenceError};
 pub use persistence_records::{ImportProgress as Progress, Imported};
 
-use persistence_records::Filler;
+use persistence_records::{Filler, ImportedSession};
 use redis::FromRedisValue;
-use topic_trie::TopicFilter;
 
 use crate::error::ConnectError;
 use crate::route::{Link, Route};
 use crate::{RedisOptions, UrlError};
 
-use packet::{Granted, Subscriptions, message, qos_of};
+use packet::{Subscriptions, message};
 
 /// Keys that Redis is asked for in one go.
 const KEYS: usize = 500;
 /// Packets that are read together: one may be large, and takes four times its size as JSON.
 const PACKETS: usize = 16;
-/// Sessions of the broker have later ones.
-const INCARNATION: u64 = 1;
-/// The end of the connection of a session whose import is not complete.
-const INCOMPLETE: Timestamp = Timestamp::from_millis(1);
 
 /// Why an import ended before its time. What was imported until then stays; it can be repeated.
 #[derive(Debug, thiserror::Error)]
@@ -91,14 +80,10 @@ pub async fn read(
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Imported, ImportError> {
     let route = Route::new(RedisOptions::from_url(url)?)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let mut import = Import {
         link: route.connect_plainly().await?,
         filler: Filler::new(store, progress),
         session_expiry_secs,
-        now: Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or_default()),
     };
     import.sessions().await?;
     import.orphans().await?;
@@ -110,7 +95,6 @@ struct Import<'a, P> {
     link: Link,
     filler: Filler<'a, P>,
     session_expiry_secs: u32,
-    now: Timestamp,
 }
 
 impl<P: FnMut(Progress) + Send> Import<'_, P> {
@@ -189,80 +173,27 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                 return Ok(());
             }
         };
-        let session = SessionKey {
-            client: client.into(),
-            incarnation: INCARNATION,
+        let begun = self.filler.begin_session(client, self.session_expiry_secs);
+        let Some(mut session) = begun.await? else {
+            return Ok(());
         };
-        if let Some(present) = self.filler.store().session(client).await? {
-            if present.disconnected_at != Some(INCOMPLETE) {
-                self.filler.imported.present += 1;
-                return Ok(());
-            }
-            let session = present.session;
-            self.filler.push(Operation::DropSession { session }).await?;
-        }
-        let put = |disconnected_at| {
-            Operation::PutSession(StoredSession {
-                session: session.clone(),
-                expiry_interval_secs: self.session_expiry_secs,
-                disconnected_at: Some(disconnected_at),
-            })
-        };
-        let (begin, end) = (put(INCOMPLETE), put(self.now));
-        self.filler.push(begin).await?;
-        let granted = self.subscriptions(&session, key, subscriptions).await?;
-        self.queue(&session, &granted).await?;
-        self.filler.imported.sessions += 1;
-        self.filler.push(end).await?;
-        Ok(self.filler.flush().await?)
-    }
-
-    async fn subscriptions(
-        &mut self,
-        session: &SessionKey,
-        key: &[u8],
-        subscriptions: Subscriptions,
-    ) -> Result<Vec<Granted>, ImportError> {
-        let mut granted = Vec::new();
+        let shown = String::from_utf8_lossy(key);
         for (filter, qos) in subscriptions.filters {
-            let qos = match (TopicFilter::new(&filter), qos) {
-                (Ok(valid), Some(qos)) => {
-                    granted.push((valid.to_buf(), qos));
-                    qos
-                }
-                (Ok(_), None) => {
-                    self.skip(&part(key, &filter), "its QoS is neither 0, 1 nor 2");
-                    continue;
-                }
-                (Err(error), _) => {
-                    self.skip(&part(key, &filter), error);
-                    continue;
-                }
-            };
-            let operation = Operation::PutSubscription {
-                session: session.clone(),
-                filter: filter.into(),
-                options: SubscriptionOptions {
-                    qos,
-                    no_local: false,
-                    retain_as_published: false,
-                    identifier: 0,
-                },
-            };
-            self.filler.imported.subscriptions += 1;
-            self.filler.push(operation).await?;
+            let subscribed = self.filler.subscribe(&mut session, &shown, &filter, qos);
+            subscribed.await?;
         }
-        Ok(granted)
+        self.queue(&mut session, client).await?;
+        Ok(self.filler.end_session(session).await?)
     }
 
     /// The queue of a session, in the order of its list.
     async fn queue(
         &mut self,
-        session: &SessionKey,
-        granted: &[Granted],
+        session: &mut ImportedSession,
+        client: &str,
     ) -> Result<(), ImportError> {
-        let list = [b"packets:", session.client.as_bytes()].concat();
-        let (mut first, mut sequence) = (0, 0);
+        let list = [b"packets:", client.as_bytes()].concat();
+        let mut first = 0;
         loop {
             let (from, to) = (first.to_string(), (first + KEYS - 1).to_string());
             let words: [&[u8]; 4] = [b"LRANGE", &list, from.as_bytes(), to.as_bytes()];
@@ -285,9 +216,7 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                 for (key, text) in keys.iter().zip(packets) {
                     // Nothing: it has expired, or was acknowledged.
                     let Some(text) = text else { continue };
-                    sequence += 1;
-                    self.enqueue((session, sequence), granted, key, &text)
-                        .await?;
+                    self.enqueue(session, key, &text).await?;
                 }
             }
         }
@@ -295,35 +224,19 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
 
     async fn enqueue(
         &mut self,
-        (session, sequence): (&SessionKey, u64),
-        granted: &[Granted],
+        session: &mut ImportedSession,
         key: &[u8],
         text: &[u8],
     ) -> Result<(), ImportError> {
-        let message = match message(text, false) {
-            Ok(message) => message,
-            Err(reason) => {
-                self.skip(key, reason);
-                return Ok(());
+        match message(text, false) {
+            Ok(message) => {
+                if !self.filler.enqueue(session, message).await? {
+                    self.skip(key, "messages at QoS 0 do not wait");
+                }
             }
-        };
-        let qos = qos_of(&message, granted);
-        if qos == QoS::AtMostOnce {
-            self.skip(key, "messages at QoS 0 do not wait");
-            return Ok(());
+            Err(reason) => self.skip(key, reason),
         }
-        let operation = Operation::Enqueue {
-            session: session.clone(),
-            sequence,
-            qos,
-            message,
-            retain: false,
-            subscription_ids: SubscriptionIds::None,
-            shared: None,
-            packet_id: None,
-        };
-        self.filler.imported.messages += 1;
-        Ok(self.filler.push(operation).await?)
+        Ok(())
     }
 
     /// Lists of packets whose client has no subscriptions any more: mosca leaves them behind.
@@ -392,21 +305,7 @@ impl<P: FnMut(Progress) + Send> Import<'_, P> {
                 return Ok(());
             }
         };
-        let Ok(filter) = TopicFilter::new(message.topic()) else {
-            return Ok(());
-        };
-        if !self
-            .filler
-            .store()
-            .retained(Some(filter), None, 1)
-            .await?
-            .is_empty()
-        {
-            self.filler.imported.present += 1;
-            return Ok(());
-        }
-        self.filler.imported.retained += 1;
-        Ok(self.filler.push(Operation::PutRetained { message }).await?)
+        Ok(self.filler.retain(message).await?)
     }
 }
 

@@ -71,8 +71,8 @@ pub struct RedisTls {
     pub client_certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// Where Sentinels are, and what to ask them for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where Sentinels are, and what to ask them for. `Debug` does not show the password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RedisSentinel {
     /// Their names and ports; they are asked in turn until one answers.
     pub nodes: Vec<(String, u16)>,
@@ -233,6 +233,15 @@ impl RedisOptions {
     }
 }
 
+impl fmt::Debug for RedisSentinel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSentinel")
+            .field("nodes", &self.nodes)
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for RedisOptions {
     /// Without the passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,7 +251,7 @@ impl fmt::Debug for RedisOptions {
             .field("db", &self.db)
             .field("username", &self.username)
             .field("tls", &self.tls)
-            .field("sentinel", &self.sentinel.as_ref().map(|one| &one.nodes))
+            .field("sentinel", &self.sentinel)
             .field("cluster", &self.cluster)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
@@ -436,5 +445,11 @@ mod tests {
     fn passwords_are_not_shown() {
         let options = RedisOptions::from_url("redis://:secret@h").unwrap();
         assert!(!format!("{options:?}").contains("secret"));
+        let sentinel = RedisSentinel {
+            nodes: Vec::new(),
+            service: "main".to_owned(),
+            password: Some("secret".to_owned()),
+        };
+        assert!(!format!("{sentinel:?}").contains("secret"));
     }
 }

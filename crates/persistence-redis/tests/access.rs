@@ -153,7 +153,8 @@ fn what_is_not_a_store_is_left_alone() {
 
 #[test]
 fn nobody_there_is_said_within_the_time_for_connecting() {
-    let port = test_servers::free_port();
+    let refusing = test_servers::RefusingPort::take();
+    let port = refusing.number();
     let error = refusal(RedisOptions {
         port,
         connect_timeout_ms: 300,

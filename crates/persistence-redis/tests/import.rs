@@ -251,7 +251,8 @@ HSET "retained" "c" "x"
 #[test]
 fn a_source_that_is_not_there_is_an_error() {
     let memory = MemoryPersistence::new();
-    let url = format!("redis://127.0.0.1:{}", test_servers::free_port());
+    let refusing = test_servers::RefusingPort::take();
+    let url = format!("redis://127.0.0.1:{}", refusing.number());
     let read = |url: &str| {
         runtime()
             .block_on(import::read(url, &memory, 0, |_| {}))

@@ -32,7 +32,7 @@ mod scale;
 mod server;
 
 pub use folder::Folder;
-pub use port::free_port;
+pub use port::{RefusingPort, free_port};
 pub use process::{Process, wait_until};
 pub use program::find_program;
 pub use scale::at_full_scale;

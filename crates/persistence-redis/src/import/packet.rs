@@ -6,10 +6,7 @@ use std::sync::Arc;
 use broker_core::{Message, MessageParts, Timestamp};
 use mqtt_codec::QoS;
 use serde::Deserialize;
-use topic_trie::{TopicFilterBuf, TopicName};
-
-/// A filter, and the quality of service that was granted to it.
-pub(super) type Granted = (TopicFilterBuf, QoS);
+use topic_trie::TopicName;
 
 /// A packet, as far as it matters.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,19 +75,6 @@ impl Subscriptions {
             filters: filters.collect(),
         })
     }
-}
-
-/// At which quality of service a queued message is delivered: at most at what was granted, which mosca
-/// does not look at. What was queued for a subscription that is gone keeps its own.
-pub(super) fn qos_of(message: &Message, granted: &[Granted]) -> QoS {
-    let Ok(topic) = TopicName::new(message.topic()) else {
-        return QoS::AtMostOnce;
-    };
-    let matching = granted
-        .iter()
-        .filter(|(filter, _)| filter.as_filter().matches(topic));
-    let best = matching.map(|(_, qos)| *qos).max();
-    best.map_or(message.qos(), |best| best.min(message.qos()))
 }
 
 /// The message of a packet of mosca.
