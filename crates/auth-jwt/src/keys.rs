@@ -48,6 +48,13 @@ pub struct KeyError {
     reason: Reason,
 }
 
+impl KeyError {
+    /// Which file it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Reason {
     #[error(transparent)]

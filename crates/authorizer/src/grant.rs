@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::authorizer::Permissions;
 use crate::glob::Glob;
+use crate::known::Known;
 use crate::rules::Rules;
 use crate::users::{Action, Rule};
 
@@ -115,19 +116,29 @@ impl Acl {
 pub struct Grant {
     permissions: Option<Permissions>,
     until: Option<SystemTime>,
+    /// What the users file says of the client, which holds where there are no permissions here.
+    of_users: Known,
 }
 
 impl Grant {
     /// With these rights, or `None` if nothing is said of them.
     #[must_use]
     pub const fn new(permissions: Option<Permissions>, until: Option<SystemTime>) -> Self {
-        Self { permissions, until }
+        Self {
+            permissions,
+            until,
+            of_users: Known::nothing(),
+        }
     }
 
     /// The rights, if anything was said of them.
     #[must_use]
     pub const fn permissions(&self) -> Option<&Permissions> {
         self.permissions.as_ref()
+    }
+
+    pub(crate) const fn of_users(&self) -> &Known {
+        &self.of_users
     }
 
     /// Whether nothing is said of rights, or they are what is asked for.

@@ -9,10 +9,10 @@ use broker_core::{
     Authentication, AuthenticationRefusal, Client, HookSet, Hooks, LoginRequest, PublishRequest,
     PublishVerdict, SubscribeRequest, SubscribeVerdict, Verdict,
 };
-use parking_lot::Mutex;
 
 use crate::authorizer::{Authorizer, Login, Permissions, Refusal};
 use crate::grant::Grant;
+use crate::known::{Known, Whose};
 
 /// An [`Authorizer`] that a broker asks.
 ///
@@ -49,13 +49,7 @@ pub struct AuthorizerHooks {
 struct Rights {
     /// It has come by something better than a password, and need not be in the file.
     is_certified: bool,
-    known: Mutex<Known>,
-}
-
-struct Known {
-    generation: u64,
-    /// `None` if there is no such user any more.
-    permissions: Option<Permissions>,
+    known: Known,
 }
 
 impl AuthorizerHooks {
@@ -84,7 +78,12 @@ impl AuthorizerHooks {
         let generation = self.authorizer.generation();
         match self.authorizer.permissions_of_known(Some(name), client_id) {
             Some(permissions) => {
-                let known = Known::new(permissions, generation);
+                let whose = Whose {
+                    generation,
+                    user: Some(name),
+                    client_id,
+                };
+                let known = Known::found(permissions, whose);
                 accept(Some(Arc::clone(name)), known, true)
             }
             None if self.passes_strangers => Authentication::Pass,
@@ -96,23 +95,25 @@ impl AuthorizerHooks {
     fn ask<T>(&self, client: &Client, ask: impl FnOnce(&Permissions) -> T) -> Option<T> {
         let (user, client_id) = (client.user().map(AsRef::as_ref), client.client_id());
         let vouched_for = || self.authorizer.permissions_of_known(user, client_id);
+        let whose = Whose {
+            generation: self.authorizer.generation(),
+            user: client.user(),
+            client_id,
+        };
         if let Some(rights) = client.data::<Rights>() {
-            let generation = self.authorizer.generation();
-            let mut known = rights.known.lock();
-            if known.generation != generation {
-                known.permissions = if rights.is_certified {
-                    vouched_for()
-                } else {
-                    self.authorizer.permissions(user, client_id)
-                };
-                known.generation = generation;
-            }
-            return known.permissions.as_ref().map(ask);
+            let find = || match rights.is_certified {
+                true => vouched_for(),
+                false => self.authorizer.permissions(user, client_id),
+            };
+            return rights.known.ask(whose, find, ask);
         }
-        if let Some(permissions) = client.data::<Grant>().and_then(Grant::permissions) {
-            return Some(ask(permissions));
+        match client.data::<Grant>() {
+            Some(grant) => match grant.permissions() {
+                Some(permissions) => Some(ask(permissions)),
+                None => grant.of_users().ask(whose, vouched_for, ask),
+            },
+            None => vouched_for().as_ref().map(ask),
         }
-        vouched_for().as_ref().map(ask)
     }
 
     fn may(&self, client: &Client, ask: impl FnOnce(&Permissions) -> bool) -> bool {
@@ -160,7 +161,13 @@ impl Hooks for AuthorizerHooks {
             match authorizer.authenticate(login).await {
                 Ok(permissions) => {
                     let user = permissions.user().cloned();
-                    accept(user, Known::new(permissions, generation), false)
+                    let whose = Whose {
+                        generation,
+                        user: user.as_ref(),
+                        client_id: &client_id,
+                    };
+                    let known = Known::found(permissions, whose);
+                    accept(user, known, false)
                 }
                 Err(refusal) => Authentication::Refuse(AuthenticationRefusal {
                     reason_code: refusal.reason_code(version),
@@ -204,19 +211,10 @@ impl Hooks for AuthorizerHooks {
     }
 }
 
-impl Known {
-    const fn new(permissions: Permissions, generation: u64) -> Self {
-        Self {
-            generation,
-            permissions: Some(permissions),
-        }
-    }
-}
-
 fn accept(user: Option<Arc<str>>, known: Known, is_certified: bool) -> Authentication {
     let rights = Rights {
         is_certified,
-        known: Mutex::new(known),
+        known,
     };
     Authentication::Accept {
         user,

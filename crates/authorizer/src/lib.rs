@@ -82,6 +82,7 @@ mod glob;
 mod grant;
 mod grants;
 mod hooks;
+mod known;
 mod password;
 mod rules;
 mod users;

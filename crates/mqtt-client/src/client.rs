@@ -1,5 +1,7 @@
 //! The connection, and what is asked of the server over it, one thing at a time.
 
+mod under_way;
+
 use std::collections::{HashSet, VecDeque};
 use std::future;
 use std::time::Duration;
@@ -12,9 +14,12 @@ use mqtt_codec::{
 };
 use tokio::time::{self, Instant};
 
+use crate::connector::Connector;
 use crate::error::ClientError;
 use crate::options::Options;
 use crate::transport::Transport;
+pub use under_way::ClientEvent;
+use under_way::{Answer, UnderWay};
 
 /// Messages that are kept while an answer is waited for.
 const INBOX: usize = 10_000;
@@ -51,8 +56,10 @@ impl Subscription {
 pub struct Client {
     transport: Transport,
     input: BytesMut,
-    /// What is still to be sent, if it was not waited for to the end.
+    /// What is still to be sent.
     output: BytesMut,
+    /// Whether sending was not waited for to the end.
+    is_sending: bool,
     version: Version,
     timeout: Duration,
     /// After so long without a packet of ours a PINGREQ is due.
@@ -66,6 +73,8 @@ pub struct Client {
     inbox: VecDeque<OwnedPublish>,
     /// Messages at QoS 2 that have come, and whose PUBREL has not.
     begun: HashSet<PacketId>,
+    under_way: UnderWay,
+    receive_maximum: u16,
 }
 
 impl std::fmt::Debug for Client {
@@ -81,20 +90,25 @@ impl Client {
     /// The server cannot be reached, refuses the client, or does not answer within
     /// [`timeout`](Options::timeout).
     pub async fn connect(options: &Options) -> Result<Self, ClientError> {
-        let connected = time::timeout(options.timeout, Self::connected(options)).await;
+        let connected = async { Connector::new(options).await?.connect(options).await };
+        let connected = time::timeout(options.timeout, connected).await;
         connected.unwrap_or(Err(ClientError::TimedOut))
     }
 
-    async fn connected(options: &Options) -> Result<Self, ClientError> {
+    pub(crate) async fn connected(
+        connector: &Connector,
+        options: &Options,
+    ) -> Result<Self, ClientError> {
         let subprotocol = match options.version {
             Version::V31 => "mqttv3.1",
             Version::V311 | Version::V5 => "mqtt",
         };
-        let transport = Transport::open(&options.address, &options.tls, subprotocol).await?;
+        let transport = Transport::open(connector, &options.address, subprotocol).await?;
         let mut client = Self {
             transport,
             input: BytesMut::new(),
             output: BytesMut::new(),
+            is_sending: false,
             version: options.version,
             timeout: options.timeout,
             ping_after: ping_after(options.keep_alive_secs),
@@ -105,6 +119,8 @@ impl Client {
             assigned_client_id: None,
             inbox: VecDeque::new(),
             begun: HashSet::new(),
+            under_way: UnderWay::default(),
+            receive_maximum: u16::MAX,
         };
         let mut properties = PropertiesBuf::new();
         for property in options.properties.as_properties().iter() {
@@ -136,6 +152,9 @@ impl Client {
                 client.session_present = connack.session_present;
                 client.assigned_client_id =
                     properties.assigned_client_identifier().map(str::to_owned);
+                if let Some(maximum) = properties.receive_maximum() {
+                    client.receive_maximum = maximum;
+                }
                 if let Some(secs) = properties.server_keep_alive() {
                     client.ping_after = ping_after(secs);
                 }
@@ -172,7 +191,7 @@ impl Client {
             self.send(&Packet::Publish(message.as_publish())).await?;
             return Ok(ReasonCode::Success);
         }
-        let id = self.next_packet_id();
+        let id = self.next_packet_id()?;
         message.packet_id = Some(id);
         self.send(&Packet::Publish(message.as_publish())).await?;
         let (reason_code, properties) = self
@@ -218,7 +237,7 @@ impl Client {
         for Subscription { filter, options } in subscriptions {
             filters.push(filter, *options)?;
         }
-        let id = self.next_packet_id();
+        let id = self.next_packet_id()?;
         let subscribe = Subscribe {
             packet_id: id,
             properties: mqtt_codec::Properties::EMPTY,
@@ -242,14 +261,20 @@ impl Client {
     /// # Errors
     /// The connection is lost, or the server says that it ends it.
     pub async fn receive(&mut self) -> Result<OwnedPublish, ClientError> {
-        loop {
-            if let Some(message) = self.inbox.pop_front() {
-                return Ok(message);
-            }
-            let packet = self.packet().await?;
-            if let Some(other) = self.take(packet).await? {
-                return Err(unexpected(&other));
-            }
+        while self.inbox.is_empty() {
+            self.take_next().await?;
+        }
+        self.flush().await?;
+        // There is one.
+        self.inbox.pop_front().ok_or(ClientError::Closed)
+    }
+
+    /// Handles the next packet, whichever it is. What answers it is sent before the next one is waited for.
+    async fn take_next(&mut self) -> Result<(), ClientError> {
+        let packet = self.packet().await?;
+        match self.take(packet)? {
+            None => Ok(()),
+            Some(other) => Err(unexpected(&other)),
         }
     }
 
@@ -276,30 +301,35 @@ impl Client {
         let answered = async {
             loop {
                 let packet = self.packet().await?;
-                let Some(other) = self.take(packet).await? else {
+                let Some(other) = self.take(packet)? else {
                     continue;
                 };
-                return pick(&other).ok_or_else(|| unexpected(&other));
+                let picked = pick(&other).ok_or_else(|| unexpected(&other))?;
+                self.flush().await?;
+                return Ok(picked);
             }
         };
         let answered = time::timeout(timeout, answered).await;
         answered.unwrap_or(Err(ClientError::TimedOut))
     }
 
-    /// Handles what belongs to receiving; anything else comes back.
-    async fn take(&mut self, packet: OwnedPacket) -> Result<Option<OwnedPacket>, ClientError> {
-        match packet {
-            OwnedPacket::Publish(message) => self.take_message(message).await.map(|()| None),
-            OwnedPacket::PubRel(release) => {
+    /// Handles what belongs to receiving, and to messages under way; anything else comes back.
+    fn take(&mut self, packet: OwnedPacket) -> Result<Option<OwnedPacket>, ClientError> {
+        let answer = self.under_way.take(&packet);
+        match (packet, answer) {
+            (_, Some(Answer::Nothing)) => {}
+            (_, Some(Answer::Release(release))) => self.put(&Packet::PubRel(release))?,
+            (OwnedPacket::Publish(message), None) => self.take_message(message)?,
+            (OwnedPacket::PubRel(release), None) => {
                 self.begun.remove(&release.packet_id);
-                let complete = PubComp::new(release.packet_id);
-                self.send(&Packet::PubComp(complete)).await.map(|()| None)
+                self.put(&Packet::PubComp(PubComp::new(release.packet_id)))?;
             }
-            other => Ok(Some(other)),
+            (other, None) => return Ok(Some(other)),
         }
+        Ok(None)
     }
 
-    async fn take_message(&mut self, message: OwnedPublish) -> Result<(), ClientError> {
+    fn take_message(&mut self, message: OwnedPublish) -> Result<(), ClientError> {
         if self.inbox.len() >= INBOX {
             return Err(ClientError::InboxFull);
         }
@@ -309,13 +339,12 @@ impl Client {
             (QoS::ExactlyOnce, Some(id)) => self.begun.insert(id),
             _ => true,
         };
-        // First of all, so that it is not lost if this is not waited for to the end.
         if is_new {
             self.inbox.push_back(message);
         }
         match (qos, id) {
-            (QoS::AtLeastOnce, Some(id)) => self.send(&Packet::PubAck(PubAck::new(id))).await,
-            (QoS::ExactlyOnce, Some(id)) => self.send(&Packet::PubRec(PubRec::new(id))).await,
+            (QoS::AtLeastOnce, Some(id)) => self.put(&Packet::PubAck(PubAck::new(id))),
+            (QoS::ExactlyOnce, Some(id)) => self.put(&Packet::PubRec(PubRec::new(id))),
             _ => Ok(()),
         }
     }
@@ -336,9 +365,7 @@ impl Client {
                 Some(packet) => return Ok(packet),
                 None => {}
             }
-            if !self.output.is_empty() {
-                self.flush().await?;
-            }
+            self.flush().await?;
             let ping_at = self.ping_after.map(|after| self.last_sent + after);
             let ping = async {
                 match ping_at {
@@ -377,25 +404,40 @@ impl Client {
     }
 
     async fn send(&mut self, packet: &Packet<'_>) -> Result<(), ClientError> {
-        packet.encode(self.version, &mut self.output)?;
+        self.put(packet)?;
         self.flush().await
     }
 
+    /// To be sent with what comes next.
+    fn put(&mut self, packet: &Packet<'_>) -> Result<(), ClientError> {
+        packet.encode(self.version, &mut self.output)?;
+        Ok(())
+    }
+
+    /// Sends what is still to be sent.
     async fn flush(&mut self) -> Result<(), ClientError> {
+        if self.output.is_empty() && !self.is_sending {
+            return Ok(());
+        }
+        self.is_sending = true;
         let sent = time::timeout(self.timeout, self.transport.send(&mut self.output)).await;
         sent.map_err(|_| ClientError::TimedOut)??;
+        self.is_sending = false;
         self.last_sent = Instant::now();
         Ok(())
     }
 
-    /// One thing is under way at a time, so none is in use when they begin anew.
-    fn next_packet_id(&mut self) -> PacketId {
-        loop {
+    /// One that no message has which is under way.
+    fn next_packet_id(&mut self) -> Result<PacketId, ClientError> {
+        for _ in 0..=u16::MAX {
             self.last_packet_id = self.last_packet_id.wrapping_add(1);
-            if let Some(id) = PacketId::new(self.last_packet_id) {
-                return id;
+            if let Some(id) = PacketId::new(self.last_packet_id)
+                && !self.under_way.contains(id)
+            {
+                return Ok(id);
             }
         }
+        Err(ClientError::TooMany)
     }
 }
 

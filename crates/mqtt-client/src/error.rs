@@ -7,7 +7,7 @@ use mqtt_codec::{DecodeError, EncodeError, ReasonCode};
 use crate::tls::TlsError;
 
 /// Why something was not done. After any of these the connection is of no further use, but after
-/// [`Refused`](Self::Refused) for a publication.
+/// [`Refused`](Self::Refused) for a publication, and [`TooMany`](Self::TooMany).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -44,6 +44,9 @@ pub enum ClientError {
     /// More messages came while an answer was waited for than are kept: 10,000.
     #[error("messages come faster than they are received")]
     InboxFull,
+    /// As many messages are under way as MQTT can tell apart: 65,535.
+    #[error("too many messages are under way")]
+    TooMany,
 }
 
 fn explained(reason: Option<&str>) -> String {

@@ -1,8 +1,10 @@
 //! A small MQTT 3.1, 3.1.1 and 5.0 client over TCP, TLS and WebSocket: connect, publish at any QoS, subscribe,
-//! receive. It does one thing at a time, which is what the commands `mosca pub` and `mosca sub` need, and keeps
-//! no session of its own: what was not acknowledged when a connection is lost is the caller's to send again.
+//! receive. It is what the commands `mosca pub`, `mosca sub`, `mosca status` and `mosca bench` need: one thing at a time,
+//! or a window of messages under way ([`Client::begin_publish`]). It keeps no session of its own: what was not
+//! acknowledged when a connection is lost is the caller's to send again.
 //!
-//! [`Address`] says where the server is, [`Options`] who the client is, [`Client`] is the connection.
+//! [`Address`] says where the server is, [`Options`] who the client is, [`Client`] is the connection;
+//! [`Connector`] is for who makes many.
 //!
 //! ```no_run
 //! use mqtt_client::{Client, Options, QoS, Subscription};
@@ -21,17 +23,19 @@
 
 mod address;
 mod client;
+mod connector;
 mod error;
 mod options;
 mod tls;
 mod transport;
 
 pub use address::{Address, AddressError, Scheme};
-pub use client::{Client, Subscription};
+pub use client::{Client, ClientEvent, Subscription};
+pub use connector::Connector;
 pub use error::ClientError;
 pub use mqtt_codec::{
-    OwnedPublish, OwnedWill, PropertiesBuf, Property, QoS, ReasonCode, RetainHandling,
-    SubscriptionOptions, Version,
+    OwnedPublish, OwnedWill, PacketId, PropertiesBuf, Property, Publish, QoS, ReasonCode,
+    RetainHandling, SubscriptionOptions, Version,
 };
 pub use options::Options;
 pub use tls::{TlsError, TlsOptions};

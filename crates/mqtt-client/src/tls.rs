@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
@@ -61,14 +62,16 @@ impl TlsOptions {
         } else {
             builder.with_root_certificates(self.roots()?)
         };
-        Ok(match &self.identity {
+        let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let key =
                     PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
                 builder.with_client_auth_cert(certificates(certificate)?, key)?
             }
-        })
+        };
+        config.resumption = Resumption::disabled();
+        Ok(config)
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {

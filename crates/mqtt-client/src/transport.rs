@@ -2,13 +2,11 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -16,11 +14,15 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::address::{Address, Scheme};
+use crate::connector::Connector;
 use crate::error::ClientError;
-use crate::tls::{TlsError, TlsOptions};
+use crate::tls::TlsError;
 
-/// Bytes that are read at one time.
-const READ: usize = 64 << 10;
+/// Room for what comes: a connection on which little comes takes little memory.
+const ROOM: usize = 4 << 10;
+
+/// Room for what comes where much has come.
+const MUCH_ROOM: usize = 64 << 10;
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -33,18 +35,17 @@ pub(crate) enum Transport {
 
 impl Transport {
     pub(crate) async fn open(
+        connector: &Connector,
         address: &Address,
-        tls: &TlsOptions,
         subprotocol: &'static str,
     ) -> Result<Self, ClientError> {
-        let stream = TcpStream::connect((&*address.host, address.port)).await?;
+        let stream = TcpStream::connect(&*connector.addresses).await?;
         stream.set_nodelay(true)?;
         let mut stream: Box<dyn Stream> = Box::new(stream);
-        if address.scheme.is_secure() {
+        if let Some(tls) = &connector.tls {
             let name = ServerName::try_from(address.host.clone())
                 .map_err(|_| TlsError::Name(address.host.clone()))?;
-            let connector = TlsConnector::from(Arc::new(tls.config()?));
-            stream = Box::new(connector.connect(name, stream).await?);
+            stream = Box::new(tls.connect(name, stream).await?);
         }
         match address.scheme {
             Scheme::Mqtt | Scheme::Mqtts => Ok(Self::Stream(stream)),
@@ -63,8 +64,11 @@ impl Transport {
                 poll_fn(|context| socket.poll_ready_unpin(context))
                     .await
                     .map_err(broken)?;
-                let message = Message::Binary(output.split().freeze());
-                socket.start_send_unpin(message).map_err(broken)?;
+                // There is none if only the end of an earlier one is still to be sent.
+                if !output.is_empty() {
+                    let message = Message::Binary(output.split().freeze());
+                    socket.start_send_unpin(message).map_err(broken)?;
+                }
                 socket.flush().await.map_err(broken)
             }
         }
@@ -75,8 +79,12 @@ impl Transport {
     pub(crate) async fn receive(&mut self, input: &mut BytesMut) -> io::Result<bool> {
         match self {
             Self::Stream(stream) => {
-                input.reserve(READ);
-                Ok(stream.read_buf(input).await? > 0)
+                input.reserve(ROOM);
+                let is_open = stream.read_buf(input).await? > 0;
+                if input.len() == input.capacity() {
+                    input.reserve(MUCH_ROOM);
+                }
+                Ok(is_open)
             }
             Self::WebSocket(socket) => loop {
                 match socket.next().await.transpose().map_err(broken)? {

@@ -21,7 +21,7 @@ macro_rules! owned {
     })+) => {
         $(
             $(#[$meta])*
-            #[derive(Debug, Clone, PartialEq, Eq)]
+            #[derive(Clone, PartialEq, Eq)]
             pub struct $owned { $($(#[$fmeta])* pub $field: $type,)+ }
 
             impl $owned {
@@ -30,6 +30,13 @@ macro_rules! owned {
                 pub fn $as_borrowed(&self) -> $borrowed<'_> {
                     let Self { $($field,)+ } = self;
                     $borrowed { $($field: $to_borrowed,)+ }
+                }
+            }
+
+            /// As the borrowed packet is shown, and so without what that does not show.
+            impl core::fmt::Debug for $owned {
+                fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                    core::fmt::Debug::fmt(&self.$as_borrowed(), f)
                 }
             }
 

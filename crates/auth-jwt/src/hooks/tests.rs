@@ -214,6 +214,26 @@ fn issuer_audience_and_names_have_to_be_those_that_are_asked_for() {
 }
 
 #[test]
+fn a_token_brings_a_thousand_rules_and_no_more() {
+    let hooks = with_secret(JwtOptions::default());
+    let rule = json!({ "allow": "publish", "topic": "a" });
+    let acl: [fn(&Value, usize) -> Value; 2] = [
+        |rule, rules| json!(vec![rule; rules]),
+        // The patterns of both lists count together.
+        |_, rules| json!({ "publish": vec!["a"; rules - 400], "subscribe": vec!["a"; 400] }),
+    ];
+    for acl in acl {
+        for (rules, is_good) in [(1_000, true), (1_001, false)] {
+            let mut claims = good();
+            claims["acl"] = acl(&rule, rules);
+            let answer = answer(&hooks, &signed(&claims));
+            assert_eq!(user(&answer).is_some(), is_good, "{rules}");
+            assert_eq!(is_refused(&answer), !is_good, "{rules}");
+        }
+    }
+}
+
+#[test]
 fn the_token_may_be_the_user_name() {
     let hooks = with_secret(JwtOptions {
         place: TokenPlace::UserName,

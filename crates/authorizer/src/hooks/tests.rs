@@ -230,13 +230,22 @@ async fn who_was_let_in_by_others_has_the_rights_of_its_name_unless_it_brings_it
     let granted = Arc::new(client.clone().with_user("eve").with_data(Arc::new(grant)));
     assert!(may_publish(&hooks, &granted, "z/eve").await);
     assert!(!may_publish(&hooks, &granted, "a/x").await);
-    let silent = client
-        .with_user("eve")
-        .with_data(Arc::new(Grant::default()));
-    assert!(may_publish(&hooks, &Arc::new(silent), "a/x").await);
+    // One that says nothing may be left at many.
+    let silent = Arc::new(Grant::default());
+    let of = |name: &str| {
+        let client = client.clone().with_user(name);
+        Arc::new(client.with_data(Arc::clone(&silent) as _))
+    };
+    let (silent_eve, silent_adam) = (of("eve"), of("adam"));
+    for _ in 0..2 {
+        assert!(may_publish(&hooks, &silent_eve, "a/x").await);
+        assert!(!may_publish(&hooks, &silent_adam, "a/x").await);
+        assert!(may_publish(&hooks, &silent_adam, "own/adam/x").await);
+    }
 
     hooks.authorizer.replace(&Users::default());
     assert!(!may_publish(&hooks, &eve, "a/x").await && may_stay(&hooks, &eve).await);
+    assert!(!may_publish(&hooks, &silent_eve, "a/x").await);
     assert!(may_publish(&hooks, &granted, "z/eve").await);
 }
 

@@ -25,8 +25,9 @@ const WILL: u8 = 1 << 2;
 const CLEAN_START: u8 = 1 << 1;
 const RESERVED: u8 = 1;
 
-/// CONNECT: opens a connection (section 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// CONNECT: opens a connection (section 3.1). `Debug` says whether there is a password, and does not
+/// show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Connect<'a> {
     /// The version that this and every later packet of the connection is in.
     pub version: Version,
@@ -140,6 +141,21 @@ impl<'a> Connect<'a> {
             flags |= PASSWORD;
         }
         flags
+    }
+}
+
+impl core::fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("client_id", &self.client_id)
+            .field("will", &self.will)
+            .field("username", &self.username)
+            .field("has_password", &self.password.is_some())
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
     }
 }
 
@@ -260,6 +276,36 @@ impl Encode for Connect<'_> {
         }
         if let Some(password) = self.password {
             put_binary(buf, password);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::OwnedPacket;
+
+    #[test]
+    fn the_password_is_not_shown() {
+        let mut connect = Connect::new(Version::V5, "phone");
+        connect.username = Some("eve");
+        connect.password = Some(b"xyzzy");
+        let owned = connect.to_owned();
+        let packet = OwnedPacket::Connect(owned.clone());
+        for shown in [
+            format!("{connect:?}"),
+            format!("{:?}", crate::Packet::Connect(connect)),
+            format!("{owned:?}"),
+            format!("{packet:?}"),
+        ] {
+            assert!(shown.contains("eve") && shown.contains("has_password: true"));
+            // Neither as text nor as numbers.
+            assert!(
+                !shown.contains("xyzzy") && !shown.contains("120"),
+                "{shown}"
+            );
         }
     }
 }
