@@ -12,6 +12,7 @@ mod invariants;
 mod leaving;
 mod lifecycle;
 mod load;
+mod nodes;
 mod own_topics;
 mod program;
 mod restore;
@@ -32,6 +33,7 @@ use crate::deadlines::Deadlines;
 use crate::effects::{Effects, Release, Ticket};
 use crate::events::{EventSet, Watchers};
 use crate::hooks::Hooked;
+use crate::nodes::Nodes;
 use crate::options::BrokerOptions;
 use crate::own_topics::{Announcer, is_of_the_broker};
 use crate::registry::Registry;
@@ -47,6 +49,7 @@ use leaving::Leaving;
 pub(crate) use lifecycle::{Refusal, Request};
 pub(crate) use load::Load;
 use load::Store;
+pub(crate) use nodes::Forwarded;
 use program::Programs;
 pub(crate) use share::{Asked, Groups};
 pub(crate) use subscribe::Subscribed;
@@ -68,6 +71,7 @@ pub struct Broker {
     pub(crate) subscriptions: SharedFilterTrie<SubscriberId, Subscription>,
     pub(crate) groups: Groups,
     announcer: Announcer,
+    nodes: Option<Box<Nodes>>,
     pub(crate) tally: Tally,
     presence: Presence,
     programs: Programs,
@@ -135,6 +139,7 @@ impl Broker {
             totals: Arc::new(Totals::new(&options)),
             announcer: Announcer::new(options.announcements.as_ref(), &subscriptions),
             redirect: RwLock::new(options.redirect.clone()),
+            nodes: options.node.clone().map(|node| Box::new(Nodes::new(node))),
             hooked,
             options,
             counters: Counters::default(),

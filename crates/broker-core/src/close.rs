@@ -202,6 +202,39 @@ impl CloseCause {
         }
     }
 
+    /// What the Node.js mosca says of such an end, as the second argument of its event `clientDisconnected`,
+    /// for programs that compare it; `None` where it has no word of its own for it.
+    ///
+    /// ```
+    /// use broker_core::CloseCause;
+    ///
+    /// assert_eq!(CloseCause::ConnectionLost.mosca_reason(), Some("close"));
+    /// assert_eq!(CloseCause::ConnectTimeout.mosca_reason(), None);
+    /// ```
+    pub fn mosca_reason(self) -> Option<&'static str> {
+        match self {
+            Self::Disconnected(_) => Some("disconnect request"),
+            Self::ConnectionLost => Some("close"),
+            Self::KeepAliveTimeout => Some("keepalive timeout"),
+            Self::TakenOver => Some("new connection request"),
+            Self::NotAuthorized => Some("publish not authorized"),
+            Self::ServerShutdown | Self::Redirected(_) => Some("server closed"),
+            Self::Malformed(_)
+            | Self::Protocol(_)
+            | Self::Refused(_)
+            | Self::AuthenticationFailed(_)
+            | Self::ConnectTimeout
+            | Self::AuthenticationTimeout
+            | Self::SlowReader
+            | Self::OutboxFull
+            | Self::NoRoom
+            | Self::ReplyTooLarge
+            | Self::Administrative(_)
+            | Self::StoreFailed
+            | Self::StoreFull => None,
+        }
+    }
+
     /// The end that somebody wants, who says this reason. One that DISCONNECT of a server cannot carry
     /// becomes 0x98.
     pub(crate) fn administrative(reason: ReasonCode) -> Self {

@@ -64,7 +64,6 @@ use last_words::LastWords;
 use loading::Loading;
 use origin::Origin;
 pub(crate) use replay::Replays;
-use replay::has_room_for_replay;
 
 /// One network connection; see the [crate's text](crate) for how it is driven.
 #[derive(Debug)]
@@ -337,6 +336,7 @@ impl Drop for Connection {
             let now = connected.session.heard();
             let mut effects = Effects::uncommitted();
             self.close(now, CloseCause::ConnectionLost, &mut effects);
+            self.broker.note_not_forwarded(effects.crossing.messages());
             effects.wake();
         }
     }
@@ -421,7 +421,8 @@ impl Connected {
             self.look_again(&mut state, broker.rules(now), waker, effects);
         }
         let asleep = state.outbox.is_empty();
-        if asleep && state.replays.is_some() && has_room_for_replay(&state, broker) {
+        let replays = state.replays.as_ref().filter(|_| asleep);
+        if replays.is_some_and(|replays| replays.may_go_on(&state, broker.rules(now))) {
             // Nothing was found yet, but the search is not over: let others run first.
             waker.wake_by_ref();
         }
@@ -429,7 +430,13 @@ impl Connected {
             link.rest(waker, asleep);
         }
         self.greeted |= !asleep;
-        Ok(self.session.give_out(&mut state))
+        let given_out = self.session.give_out(&mut state);
+        if let Some(replays) = state.replays.take_if(|_| !asleep) {
+            // Nobody has put anything into the next outbox so far.
+            drop(state);
+            self.replay(replays, broker, now, effects);
+        }
+        Ok(given_out)
     }
 
     /// Whether the session is still this connection's and the broker lets it go on.

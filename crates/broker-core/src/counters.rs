@@ -110,6 +110,21 @@ pub struct Counters {
     pub expired_sessions: Counter,
     /// Messages published by the program around the broker, and wills; not those on topics of the broker's own.
     pub own_publishes: Counter,
+    /// Messages that the engine between nodes has accepted for other nodes.
+    pub forwarded_to_nodes: Counter,
+    /// Messages of which other nodes were not told, or may not have been: the engine was lost, did not
+    /// accept them, or too many waited for it.
+    pub not_forwarded_to_nodes: Counter,
+    /// Messages that have come from other nodes and were handed to who receives them here, if anybody does.
+    pub received_from_nodes: Counter,
+    /// What came from other nodes and had come before, or may have.
+    pub repeated_from_nodes: Counter,
+    /// Messages of other nodes that were not taken: too large, on a topic that stays at its node
+    /// ([`NodeOptions::local_topics`](crate::NodeOptions::local_topics)), or one that is too long or too deep.
+    pub refused_from_nodes: Counter,
+    /// Messages of other nodes that are lost because they were taken too slowly here, or the engine could not
+    /// keep them.
+    pub missed_from_nodes: Counter,
 }
 
 impl Counters {

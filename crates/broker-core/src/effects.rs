@@ -20,6 +20,7 @@ use std::task::Waker;
 
 use mqtt_codec::PacketId;
 
+use crate::backend::Crossing;
 use crate::counters::Counters;
 use crate::hooks::Guarded;
 use crate::outbox::Outbox;
@@ -49,6 +50,8 @@ pub struct Effects {
     pub(crate) loose: Vec<Guarded<()>>,
     /// Whether nobody commits the batch.
     pub(crate) uncommitted: bool,
+    /// What other nodes are to be told.
+    pub(crate) crossing: Crossing,
     /// What has been counted and not been added to the broker's totals.
     pub(crate) traffic: Traffic,
     pub(crate) lane: LaneNumber,
@@ -144,6 +147,23 @@ impl Effects {
         core::mem::take(&mut self.ticket)
     }
 
+    /// What other nodes are to be told once the batch is committed, where the broker is one of several; a
+    /// driver of one that is none need not ask.
+    pub fn take_crossing(&mut self) -> Crossing {
+        core::mem::take(&mut self.crossing)
+    }
+
+    /// Whether [`take_crossing`](Self::take_crossing) has anything.
+    #[inline]
+    pub fn has_crossing(&self) -> bool {
+        !self.crossing.is_empty()
+    }
+
+    /// What waits and belongs to the connection that was just handled: its replies without the deliveries.
+    pub fn take_replies(&mut self) -> Ticket {
+        self.ticket.take_replies()
+    }
+
     /// A packet of so many bytes has come from a client. What comes of it is counted by the broker.
     #[inline]
     pub fn note_received(&mut self, bytes: usize) {
@@ -156,6 +176,7 @@ impl Effects {
     pub fn may_overtake(&self) -> bool {
         let (pairs, rest) = self.ticket.replies.as_chunks();
         self.ticket.releases.is_empty()
+            && self.crossing.is_empty()
             && rest.is_empty()
             && pairs.iter().all(|packet| *packet == PINGRESP)
     }
@@ -242,6 +263,14 @@ impl Ticket {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         !self.has_replies() && self.releases.is_empty()
+    }
+
+    /// Splits the replies off from the deliveries, which stay.
+    pub fn take_replies(&mut self) -> Self {
+        Self {
+            replies: core::mem::take(&mut self.replies),
+            releases: Vec::new(),
+        }
     }
 
     /// Whether the connection that it belongs to has something to say.

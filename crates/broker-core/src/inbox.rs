@@ -38,6 +38,8 @@ struct State<T> {
     queue: VecDeque<T>,
     bytes: usize,
     waker: Option<Waker>,
+    /// Those who wait until there is room.
+    waiting: Vec<Waker>,
     missed: u64,
     closed: bool,
 }
@@ -50,6 +52,7 @@ impl<T: Item> Inbox<T> {
                 queue: VecDeque::new(),
                 bytes: 0,
                 waker: None,
+                waiting: Vec::new(),
                 missed: 0,
                 closed: false,
             }),
@@ -58,24 +61,68 @@ impl<T: Item> Inbox<T> {
 
     /// Returns the task to be woken, if one waits. One item is taken however large it is.
     pub(crate) fn put(&self, item: T) -> Result<Option<Waker>, NotPut> {
-        let bytes = item.size_bytes();
         let mut state = self.state.lock();
-        if state.closed {
-            return Err(NotPut::Closed);
+        let put = state.put(&mut Some(item), &self.limit);
+        state.missed += u64::from(matches!(put, Err(NotPut::Full)));
+        put
+    }
+
+    /// The same for one who keeps what has no room; that counts as missed if he says so.
+    pub(crate) fn offer(&self, item: &mut Option<T>) -> Result<(), NotPut> {
+        let waker = self.state.lock().put(item, &self.limit)?;
+        waker.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// [`offer`](Self::offer) for one who waits until there is room. False if it is closed.
+    pub(crate) fn poll_put(&self, item: &mut Option<T>, task: &Context<'_>) -> Poll<bool> {
+        let mut state = self.state.lock();
+        match state.put(item, &self.limit) {
+            Ok(waker) => {
+                drop(state);
+                waker.into_iter().for_each(Waker::wake);
+                Poll::Ready(true)
+            }
+            Err(NotPut::Closed) => Poll::Ready(false),
+            Err(NotPut::Full) => {
+                let waits = |waker: &Waker| waker.will_wake(task.waker());
+                if !state.waiting.iter().any(waits) {
+                    state.waiting.push(task.waker().clone());
+                }
+                Poll::Pending
+            }
         }
-        let is_full = state.queue.len() >= self.limit.items
-            || !state.queue.is_empty() && state.bytes + bytes > self.limit.bytes;
-        if is_full {
-            state.missed += 1;
-            return Err(NotPut::Full);
-        }
-        state.bytes += bytes;
-        state.queue.push_back(item);
-        Ok(state.waker.take())
+    }
+
+    /// So many things had no room and are gone.
+    pub(crate) fn note_missed(&self, number: u64) {
+        self.state.lock().missed += number;
+    }
+
+    /// Wakes who takes, although there may be nothing to take.
+    pub(crate) fn nudge(&self) {
+        let waker = self.state.lock().waker.take();
+        waker.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn take(&self) -> Option<T> {
-        self.state.lock().take()
+        let mut state = self.state.lock();
+        let item = state.take();
+        let waiting = state.make_room(&self.limit);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        item
+    }
+
+    /// Whether [`poll_take`](Self::poll_take) would be ready; if not, the task is woken when it is, or by
+    /// [`nudge`](Self::nudge).
+    pub(crate) fn poll_peek(&self, task: &Context<'_>) -> bool {
+        let mut state = self.state.lock();
+        if !state.queue.is_empty() || state.closed {
+            return true;
+        }
+        state.note_waker(task);
+        false
     }
 
     /// Ready with `None` when it is closed and empty.
@@ -83,12 +130,12 @@ impl<T: Item> Inbox<T> {
         let mut state = self.state.lock();
         let item = state.take();
         if item.is_some() || state.closed {
+            let waiting = state.make_room(&self.limit);
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
             return Poll::Ready(item);
         }
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(task.waker()),
-            none => *none = Some(task.waker().clone()),
-        }
+        state.note_waker(task);
         Poll::Pending
     }
 
@@ -96,11 +143,10 @@ impl<T: Item> Inbox<T> {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
+        let waiting = core::mem::take(&mut state.waiting);
         let waker = state.waker.take();
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waiting.into_iter().chain(waker).for_each(Waker::wake);
     }
 
     /// How many had no room.
@@ -110,6 +156,38 @@ impl<T: Item> Inbox<T> {
 }
 
 impl<T: Item> State<T> {
+    /// Takes the item out if there is room for it. Returns the task to be woken.
+    fn put(&mut self, item: &mut Option<T>, limit: &InboxLimit) -> Result<Option<Waker>, NotPut> {
+        if self.closed {
+            return Err(NotPut::Closed);
+        }
+        let bytes = item.as_ref().map_or(0, Item::size_bytes);
+        let is_full = self.queue.len() >= limit.items
+            || !self.queue.is_empty() && self.bytes + bytes > limit.bytes;
+        if is_full {
+            return Err(NotPut::Full);
+        }
+        self.bytes += bytes;
+        self.queue.extend(item.take());
+        Ok(self.waker.take())
+    }
+
+    fn note_waker(&mut self, task: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(task.waker()),
+            none => *none = Some(task.waker().clone()),
+        }
+    }
+
+    /// Those who wait for room, once there is enough of it for more than one.
+    fn make_room(&mut self, limit: &InboxLimit) -> Vec<Waker> {
+        if self.queue.len() <= limit.items / 2 && self.bytes <= limit.bytes / 2 {
+            core::mem::take(&mut self.waiting)
+        } else {
+            Vec::new()
+        }
+    }
+
     fn take(&mut self) -> Option<T> {
         let item = self.queue.pop_front()?;
         self.bytes = self.bytes.saturating_sub(item.size_bytes());
@@ -119,6 +197,10 @@ impl<T: Item> State<T> {
 
 #[cfg(test)]
 mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Arc;
+    use std::task::Wake;
+
     use super::*;
 
     impl Item for usize {
@@ -150,6 +232,33 @@ mod tests {
         assert_eq!(inbox.take(), Some(50));
         assert!(inbox.put(4).is_ok() && inbox.put(6).is_ok());
         assert_eq!(inbox.put(1).unwrap_err(), NotPut::Full);
+    }
+
+    #[test]
+    fn who_waits_for_room_is_woken_when_half_of_it_is_there() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let inbox = inbox(2, 100);
+        assert!(inbox.put(1).is_ok() && inbox.put(2).is_ok());
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let task = Context::from_waker(&waker);
+        let mut item = Some(3);
+        for _ in 0..2 {
+            assert!(inbox.poll_put(&mut item, &task).is_pending());
+        }
+        assert_eq!((item, inbox.missed()), (Some(3), 0));
+        assert_eq!(inbox.take(), Some(1));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(inbox.poll_put(&mut item, &task), Poll::Ready(true));
+        assert!(inbox.poll_put(&mut Some(4), &task).is_pending());
+        inbox.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert_eq!(inbox.poll_put(&mut Some(4), &task), Poll::Ready(false));
     }
 
     #[test]

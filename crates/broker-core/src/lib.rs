@@ -67,6 +67,8 @@
 //! [`Broker::handle_timeout`].
 
 mod authentication;
+pub mod backend;
+mod block_on;
 mod broker;
 mod close;
 mod connection;
@@ -78,6 +80,7 @@ mod frame;
 mod hooks;
 mod inbox;
 mod message;
+mod nodes;
 mod on_demand;
 mod options;
 mod outbox;
@@ -104,6 +107,7 @@ pub use authentication::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
     AuthenticationStep, Verdict,
 };
+pub use block_on::block_on;
 pub use broker::{Broker, ConnectedClient, ConnectedClients, Sizes};
 pub use close::{CloseCause, Violation};
 pub use connection::{Connection, Output};
@@ -115,6 +119,7 @@ pub use hooks::{
     Hooks, Login, LoginRequest, PublishRequest, PublishVerdict, SubscribeRequest, SubscribeVerdict,
 };
 pub use message::{Message, MessageParts};
+pub use nodes::{FilterChanges, NodeOptions};
 pub use options::{BrokerOptions, ResponseInformation, ShareStrategy, SlowConsumerPolicy};
 pub use outbox::Outbox;
 pub use outside::{Escaped, Quoted};

@@ -11,7 +11,7 @@ use mqtt_codec::QoS;
 
 use crate::authentication::AuthenticationMethod;
 use crate::hooks::Hooks;
-use crate::{Announcements, Rate, Redirect};
+use crate::{Announcements, NodeOptions, Rate, Redirect};
 
 /// Options of a [`Broker`](crate::Broker).
 ///
@@ -48,6 +48,10 @@ pub struct BrokerOptions {
 
     /// What the program around the broker decides and hears of. Default: none.
     pub hooks: Option<Arc<dyn Hooks>>,
+
+    /// What makes it one of several nodes, behind an engine between them
+    /// ([`Backend`](crate::backend::Backend)). Default: none, it stands alone.
+    pub node: Option<NodeOptions>,
 
     /// What the broker says of its clients on topics of its own. Default: nothing.
     pub announcements: Option<Announcements>,
@@ -319,6 +323,7 @@ impl Default for BrokerOptions {
             require_enhanced_authentication: false,
             max_authentication_rounds: 16,
             hooks: None,
+            node: None,
             announcements: None,
             hook_timeout: Duration::from_secs(30),
             max_packet_size_bytes: 2_000_000,
@@ -457,6 +462,7 @@ mod tests {
             require_enhanced_authentication: flag,
             max_authentication_rounds: number,
             hooks: none,
+            node: none,
             announcements: none,
             hook_timeout: |value: &Duration| number(&value.as_millis()),
             max_packet_size_bytes: number,

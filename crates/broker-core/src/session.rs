@@ -59,7 +59,7 @@ pub(crate) use outgoing::{
 };
 pub(crate) use presence::Presence;
 pub(crate) use state_guard::StateGuard;
-pub(crate) use terms::{Origin, Refused, Rules, Share, Terms};
+pub(crate) use terms::{Origin, REPLAY_SHARE, Refused, Rules, Share, Terms};
 
 /// The epoch of a connection with which its session has begun. One that finds a session has a later
 /// one: it is counted when the session is found, and when it attaches.

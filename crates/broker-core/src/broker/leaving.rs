@@ -104,11 +104,16 @@ impl Broker {
         let left = match held {
             Held::Own(id) => {
                 // Read as long as it is there, and not at all where nobody listens.
-                let filter = self
-                    .tells_of_unsubscribed()
-                    .then(|| self.subscriptions.filter(id));
+                let tells = self.tells_of_unsubscribed();
+                let filter = (tells || self.is_node()).then(|| self.subscriptions.filter(id));
+                let filter = filter.flatten();
                 self.subscriptions.remove_by_id(id, &session.id().into());
-                filter.flatten().map(|filter| filter.as_str().into())
+                if let Some(filter) = &filter {
+                    self.need_filter_no_more(filter.as_filter());
+                }
+                filter
+                    .filter(|_| tells)
+                    .map(|filter| filter.as_str().into())
             }
             Held::Shared(text) => {
                 self.leave_group(session, &text);

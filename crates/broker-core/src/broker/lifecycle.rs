@@ -85,6 +85,7 @@ impl Broker {
         state.expiry_interval_secs = request.expiry_interval_secs;
         let epoch = state.attach(request.link);
         self.note_connected(&session, true);
+        self.tell_connected(now, &session, effects);
         session.listen();
         self.tell_groups(&session, &state);
         if self.shutting_down.load(Ordering::SeqCst) {
@@ -425,7 +426,7 @@ impl Broker {
     ) {
         let message = will.publish_at(now);
         // Its topic was checked at CONNECT; there is nobody left to tell if it were wrong.
-        let _checked = self.publish_kept(now, &message, Some(session.id()), effects);
+        let _checked = self.publish_kept(now, &message, Some(session.key()), effects);
     }
 
     fn new_session(&self, request: &Request) -> Arc<Session> {

@@ -32,7 +32,10 @@ impl Broker {
     pub(super) fn note_connected(&self, session: &Session, connected: bool) {
         match (session.set_connected(connected), connected) {
             (true, true) => self.presence.enter(),
-            (true, false) => self.presence.leave(),
+            (true, false) => {
+                self.presence.leave();
+                self.forget_connected(session);
+            }
             (false, _) => {}
         }
     }

@@ -78,6 +78,7 @@ impl Broker {
     ) {
         let subscription = Subscription::Program(Arc::clone(inbox));
         self.subscriptions.insert(filter, subscriber, subscription);
+        self.need_filter(filter);
         self.programs.filters.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -88,6 +89,7 @@ impl Broker {
     ) {
         if self.subscriptions.remove(filter, &subscriber).is_some() {
             self.programs.filters.fetch_sub(1, Ordering::Relaxed);
+            self.need_filter_no_more(filter);
         }
     }
 

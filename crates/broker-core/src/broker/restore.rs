@@ -265,11 +265,10 @@ impl Broker {
                         effects.batch.push(Operation::DropWill { session: key });
                     }
                     _ => {
-                        let publisher = Some(SessionId(key.incarnation));
-                        effects.batch.push(Operation::DropWill { session: key });
                         let message = Will::from(stored).publish_at(now);
                         // A will whose topic is none was never accepted.
-                        let _checked = self.publish_kept(now, &message, publisher, effects);
+                        let _checked = self.publish_kept(now, &message, Some(&key), effects);
+                        effects.batch.push(Operation::DropWill { session: key });
                     }
                 }
             }

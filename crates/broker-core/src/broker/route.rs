@@ -8,10 +8,10 @@ use std::sync::Arc;
 use mqtt_codec::QoS;
 use topic_trie::{TopicError, TopicName};
 
-use super::Broker;
+use super::{Broker, Forwarded};
 use crate::effects::{Effects, Scratch};
 use crate::own_topics::is_of_the_broker;
-use crate::persistence::SubscriptionIds;
+use crate::persistence::{SessionKey, SubscriptionIds};
 use crate::publication::{Frames, Publication};
 use crate::session::{DeliveryEffects, Session, SessionId, Terms};
 use crate::subscription::{Receiver, Receivers, SubscriberId, Subscription, join_overlapping};
@@ -87,20 +87,28 @@ impl Broker {
         self: &Arc<Self>,
         now: Timestamp,
         message: &Arc<Message>,
-        publisher: Option<SessionId>,
+        publisher: Option<&SessionKey>,
         effects: &mut Effects,
     ) -> Result<(), TopicError> {
         let topic = TopicName::new(message.topic())?;
         self.counters.own_publishes.add(1);
+        let mut retained_at = 0;
         if message.retain() && self.options.retain_available {
             let (batch, releases) = (&mut effects.batch, &mut effects.ticket.releases);
-            let (options, counters) = (&self.options, &self.counters);
-            self.retained
-                .put(topic, message, options, counters, batch, releases);
+            (_, retained_at) = self.retain(topic, message, now, batch, releases);
         }
-        self.hand_out(topic, publisher, now, effects, |frames| {
+        let session = publisher.map(|key| SessionId(key.incarnation));
+        self.hand_out(topic, session, now, effects, |frames| {
             Publication::of(message, frames, now)
         });
+        if self.is_node() {
+            let forwarded = Forwarded {
+                message: Arc::clone(message),
+                publisher: publisher.map(|key| &key.client),
+                retained_at,
+            };
+            self.forward(topic, forwarded, now, &mut effects.crossing);
+        }
         self.notify_published(message.parts(), effects);
         Ok(())
     }
@@ -176,6 +184,7 @@ impl Effects {
             scratch,
             loose: _,
             uncommitted: _,
+            crossing: _,
             traffic,
             lane: _,
         } = self;

@@ -160,6 +160,7 @@ impl Broker {
             let group = Group::new(self.groups.new_id(), text);
             let subscription = Subscription::Shared(Arc::clone(&group));
             self.subscriptions.insert(filter, group.id(), subscription);
+            self.need_filter(filter);
             group
         });
         if group.put(session, options) {
@@ -179,6 +180,7 @@ impl Broker {
         if group.len() == 0 {
             if let Some(Asked::Shared(shared)) = Asked::parse(text) {
                 self.subscriptions.remove(shared.filter(), &group.id());
+                self.need_filter_no_more(shared.filter());
             }
             entry.remove();
         }

@@ -105,6 +105,7 @@ impl Broker {
                     return Subscribed::Replaced;
                 }
                 filters.add(id);
+                self.need_filter(filter);
             }
             Asked::Shared(shared) => {
                 let is_new = !filters.has_shared(text);
@@ -136,6 +137,7 @@ impl Broker {
                 let removed = self.subscriptions.remove_with_id(filter, &key);
                 if let Some((id, _)) = &removed {
                     filters.remove(*id);
+                    self.need_filter_no_more(filter);
                 }
                 removed.is_some()
             }

@@ -10,7 +10,7 @@ use topic_trie::TopicName;
 
 use super::topic_cache::TopicCache;
 use super::{Connected, Context};
-use crate::broker::Broker;
+use crate::broker::{Broker, Forwarded};
 use crate::close::{CloseCause, Violation};
 use crate::effects::{Change, Release};
 use crate::events::EventSet;
@@ -20,7 +20,7 @@ use crate::persistence::Operation;
 use crate::publication::Publication;
 use crate::reason::of_publish;
 use crate::retained::Retained;
-use crate::{MessageParts, Timestamp};
+use crate::{Message, MessageParts, Timestamp};
 
 /// Whether the payload is what its payload format indicator says, if that is checked (section
 /// 3.3.2.3.2). What is not is counted.
@@ -286,14 +286,11 @@ impl Connected {
         };
         let (scratch, mut rest) = effects.split();
         let mut publication = Publication::new(parts, scratch.frames, now);
-        let mut retained = Retained::Yes;
+        let (mut retained, mut retained_at) = (Retained::Yes, 0);
         if publish.retain {
             let message = publication.original();
-            let (options, counters) = (broker.options(), broker.counters());
             let (batch, releases) = (&mut *rest.batch, &mut *rest.releases);
-            retained = broker
-                .retained
-                .put(topic, &message, options, counters, batch, releases);
+            (retained, retained_at) = broker.retain(topic, &message, now, batch, releases);
         }
         let cache_entries = broker.options().topic_cache_entries;
         let publisher = self.session.id();
@@ -310,9 +307,14 @@ impl Connected {
                 &*scratch.receivers
             }
         };
-        let found = !receivers.is_empty();
+        let mut found = !receivers.is_empty();
         broker.deliver_to(receivers, &mut publication, now, &mut rest);
         scratch.receivers.clear();
+        if broker.is_node() {
+            let message = publication.original();
+            // Who receives it there is not known here.
+            found |= self.tell_nodes(topic, message, retained_at, context);
+        }
         if let Some(client) = self.noticed(context.broker, EventSet::PUBLISHED) {
             self.notify_published(&client, parts, context);
         }
@@ -321,6 +323,26 @@ impl Connected {
             Retained::Yes if found => ReasonCode::Success,
             Retained::Yes => ReasonCode::NoMatchingSubscribers,
         }
+    }
+
+    /// Has other nodes told of a message. False if it stays here.
+    #[cold]
+    fn tell_nodes(
+        &self,
+        topic: TopicName<'_>,
+        message: Arc<Message>,
+        retained_at: u64,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let forwarded = Forwarded {
+            message,
+            publisher: Some(self.session.client()),
+            retained_at,
+        };
+        let crossing = &mut context.effects.crossing;
+        context
+            .broker
+            .forward(topic, forwarded, context.now, crossing)
     }
 
     #[cold]

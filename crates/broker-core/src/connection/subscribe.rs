@@ -182,6 +182,8 @@ impl Connected {
         context: &mut Context<'_>,
     ) {
         let version = self.version;
+        // What others publish from SUBACK on is to come.
+        context.effects.crossing.awaits_filters |= context.broker.is_node();
         context.reply_explained(words_of_first_error(codes), |properties, replies| {
             let suback = SubAck {
                 properties,

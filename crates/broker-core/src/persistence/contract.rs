@@ -44,7 +44,6 @@
 )]
 
 mod batches;
-mod block_on;
 mod draw;
 mod drawn;
 mod expiry;
@@ -69,7 +68,7 @@ mod wills;
 
 use core::future::Future;
 
-pub use block_on::block_on;
+pub use crate::block_on;
 pub use failing::{Behaviour, FailingPersistence};
 pub use model::{Model, ModelContents};
 pub use scale::Scale;

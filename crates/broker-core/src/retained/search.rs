@@ -32,7 +32,12 @@ impl RetainedSearch {
         self.filter.as_filter()
     }
 
-    /// Takes the next one that was found.
+    /// The next one that was found.
+    pub(crate) fn found(&self) -> Option<&Arc<Message>> {
+        self.found.front()
+    }
+
+    /// Takes it.
     pub(crate) fn take(&mut self) -> Option<Arc<Message>> {
         self.found.pop_front()
     }

@@ -6,6 +6,7 @@
 
 use core::borrow::Borrow;
 use core::hash::{Hash, Hasher};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -35,7 +36,7 @@ struct Changes {
     /// What the store has, as far as it is known.
     stored: Option<Arc<Message>>,
     /// What was published since, in its order.
-    later: Vec<Arc<Message>>,
+    later: VecDeque<Arc<Message>>,
 }
 
 impl Borrow<str> for ByTopic {
@@ -72,12 +73,12 @@ impl Unsettled {
     /// A change begins. Before it the topic had `before`.
     pub(super) fn begin(&mut self, message: &Arc<Message>, before: Option<Arc<Message>>) {
         if let Some(changes) = self.0.get_mut(message.topic()) {
-            changes.later.push(Arc::clone(message));
+            changes.later.push_back(Arc::clone(message));
             return;
         }
         let changes = Changes {
             stored: before,
-            later: vec![Arc::clone(message)],
+            later: VecDeque::from([Arc::clone(message)]),
         };
         self.0.insert(ByTopic(Arc::clone(message)), changes);
     }
@@ -100,7 +101,7 @@ impl Unsettled {
         let (changes, place) = self.find(message)?;
         let was_last = place + 1 == changes.later.len();
         changes.later.remove(place);
-        let now = match changes.later.last() {
+        let now = match changes.later.back() {
             Some(last) => kept(Arc::clone(last)),
             None => changes.stored.take(),
         };

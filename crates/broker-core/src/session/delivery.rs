@@ -55,13 +55,13 @@ impl Session {
             // What comes from another session makes it no more.
             rules.is_full = !terms.is_moved() && !self.may_grow(state, publication.size_bytes());
         }
-        if rules.asks {
-            return self.deliver_asking(state, publication, terms, rules, effects);
-        }
         if terms.qos == QoS::AtMostOnce
             && !self.queues_at_most_once(state, publication, terms, rules)
         {
-            return state.deliver_at_most_once(publication, terms, rules, effects);
+            return match rules.asks {
+                true => state.hold_at_most_once(publication, terms, rules, effects),
+                false => state.deliver_at_most_once(publication, terms, rules, effects),
+            };
         }
         if let Some(share) = &terms.share {
             state.check_share(share, publication, terms)?;
@@ -377,7 +377,9 @@ impl State {
             return Err(Refused::TotalFull);
         }
         let window = self.window(rules.options.max_inflight);
-        if self.outgoing.is_open(window) && self.outbox.len() < rules.options.max_outbox_bytes {
+        // What somebody has to be asked about waits in the queue, whatever room there is.
+        let is_open = self.outgoing.is_open(window) && !rules.asks;
+        if is_open && self.outbox.len() < rules.options.max_outbox_bytes {
             let packet = self.packet_that_fits(publication, terms)?;
             // What may have to go to another member is kept, as long as it is under way.
             let kept = match terms.share {
@@ -416,13 +418,6 @@ impl State {
             effects.wakes.extend(self.take_waker());
         }
         Ok(())
-    }
-
-    /// Whether the queue takes one more message.
-    fn has_room(&self, size_bytes: usize, rules: Rules<'_>) -> bool {
-        let bytes = self.outgoing.bytes();
-        self.outgoing.len() < rules.options.max_queued_messages
-            && (bytes == 0 || bytes + size_bytes <= rules.options.max_queued_bytes)
     }
 
     /// The packet for the client, with a new topic alias only if there is room for it.

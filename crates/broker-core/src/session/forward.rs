@@ -28,44 +28,6 @@ pub(crate) enum Decision {
 }
 
 impl Session {
-    /// Hands a message to a session whose client is asked about before it is sent: whatever its quality,
-    /// it waits.
-    ///
-    /// # Errors
-    /// As [`deliver`](Self::deliver).
-    #[cold]
-    #[inline(never)]
-    pub(super) fn deliver_asking(
-        self: &Arc<Self>,
-        state: &mut State,
-        publication: &mut Publication<'_>,
-        terms: &Terms<'_>,
-        rules: Rules<'_>,
-        effects: &mut DeliveryEffects<'_>,
-    ) -> Result<(), Refused> {
-        let is_queued = terms.qos != QoS::AtMostOnce
-            || self.queues_at_most_once(state, publication, terms, rules);
-        if !is_queued {
-            return state.hold_at_most_once(publication, terms, rules, effects);
-        }
-        if let Some(share) = &terms.share {
-            state.check_share(share, publication, terms)?;
-            state.has_shared = true;
-        }
-        let delivered = if self.is_durable() || terms.is_moved() {
-            self.enqueue(state, publication, terms, rules, effects)
-        } else if state.link.is_some() && rules.is_full {
-            Err(Refused::TotalFull)
-        } else if state.link.is_some() {
-            let window = state.window(rules.options.max_inflight);
-            state.queue_transient(publication, terms, rules, window, effects)
-        } else {
-            Err(Refused::Away)
-        };
-        self.set_owed(state.outgoing.len());
-        delivered
-    }
-
     /// What somebody has to be asked about next. What has expired meanwhile is dropped.
     pub(crate) fn next_to_ask(
         self: &Arc<Self>,
@@ -171,7 +133,9 @@ impl State {
     }
 
     /// Keeps a message at QoS 0 until it is known whether it may be sent.
-    fn hold_at_most_once(
+    #[cold]
+    #[inline(never)]
+    pub(super) fn hold_at_most_once(
         &mut self,
         publication: &mut Publication<'_>,
         terms: &Terms<'_>,

@@ -176,6 +176,20 @@ impl Outgoing {
         self.emitted == self.entries.len()
     }
 
+    /// The number of the message that came last; 0 if none has come.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    /// Whether the message with this number waits no more: it was written to the connection of the
+    /// moment, or is not there.
+    pub(crate) fn has_passed(&self, sequence: u64) -> bool {
+        match self.entries.get(self.emitted) {
+            Some(next) => next.sequence > sequence,
+            None => self.is_in_front_of_tail(sequence),
+        }
+    }
+
     /// Appends a message that goes out this very moment, and returns its identifier. Only where
     /// [`is_open`](Self::is_open), and nothing of it must become durable. The message is kept only
     /// if it is given, together with the group by which it came.

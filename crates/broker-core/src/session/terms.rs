@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use mqtt_codec::QoS;
 
+use super::State;
 use crate::Timestamp;
 use crate::counters::Counters;
 use crate::options::BrokerOptions;
 use crate::persistence::SubscriptionIds;
 use crate::share::Group;
 use crate::totals::STEP_BYTES;
+
+/// Which part of the window, and of the queue's room, is there for retained messages while some are owed:
+/// one in so many.
+pub(crate) const REPLAY_SHARE: usize = 8;
 
 /// How a message is to be delivered to one session.
 #[derive(Clone, Debug)]
@@ -92,5 +97,22 @@ impl Terms<'_> {
     pub(super) fn is_moved(&self) -> bool {
         self.share
             .is_some_and(|share| share.origin != Origin::Published)
+    }
+}
+
+impl State {
+    /// Whether the queue takes one more message. While retained messages are owed to the client an
+    /// eighth of the room is theirs.
+    pub(crate) fn has_room(&self, size_bytes: usize, rules: Rules<'_>) -> bool {
+        let (mut messages_max, mut bytes_max) = (
+            rules.options.max_queued_messages,
+            rules.options.max_queued_bytes,
+        );
+        if self.replays.is_some() {
+            messages_max -= messages_max / REPLAY_SHARE;
+            bytes_max -= bytes_max / REPLAY_SHARE;
+        }
+        let bytes = self.outgoing.bytes();
+        self.outgoing.len() < messages_max && (bytes == 0 || bytes + size_bytes <= bytes_max)
     }
 }

@@ -362,3 +362,104 @@ fn subscribing_to_very_many_filters_takes_no_longer_than_it_should() {
     assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!(net.broker().sizes().subscriptions, 20_000);
 }
+
+/// A client that is always owed a whole window of other messages, and more, gets what is retained as
+/// well: some with each round, while nothing else is lost or changes its order.
+#[test]
+fn retained_messages_come_also_to_a_client_for_which_a_window_of_others_always_waits() {
+    let options = || BrokerOptions {
+        max_inflight: 16,
+        queue_window_messages: 20,
+        max_queued_messages: 80,
+        ..BrokerOptions::default()
+    };
+    // A session without a store, one with it, and one whose queue is in the store for the most part.
+    for (kind, ahead) in [("clean", 40), ("lasting", 40), ("lasting", 65)] {
+        let net = match kind {
+            "clean" => Net::with(options()),
+            _ => Net::with_store(options()).0,
+        };
+        let publisher = net.connect("publisher");
+        for number in 0..60 {
+            let topic = format!("kept/{number}");
+            publisher.publish(harness::retained(match number % 3 {
+                0 => qos0(&topic, "x"),
+                1 => qos1(&topic, "x"),
+                _ => qos2(&topic, "x"),
+            }));
+        }
+        let client = match kind {
+            "clean" => net.connect("client"),
+            _ => net.dial("client").resuming().connect(),
+        };
+        client.subscribe("live", 1);
+        let mut published = 0..;
+        let mut publish = || {
+            let number: u32 = published.next().expect("there is always another one");
+            publisher.publish(qos1("live", &number.to_string()));
+        };
+        (0..ahead).for_each(|_| publish());
+        client.subscribe("kept/#", 2);
+        let mut topics = std::collections::HashSet::new();
+        let (mut live, mut rounds) = (0, 0);
+        while topics.len() < 60 {
+            rounds += 1;
+            assert!(rounds < 2_000, "{kind}, {ahead}: {} came", topics.len());
+            match client.next() {
+                mqtt_codec::OwnedPacket::Publish(message) if message.retain => {
+                    client.acknowledge(&message);
+                    assert!(topics.insert(message.topic), "each comes once");
+                }
+                mqtt_codec::OwnedPacket::Publish(message) => {
+                    assert_eq!(message.payload, live.to_string().as_bytes());
+                    live += 1;
+                    // Before there is room for another one.
+                    publish();
+                    client.acknowledge(&message);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let counters = net.broker();
+        assert_eq!(counters.counters().dropped_queue_full.get(), 0);
+    }
+}
+
+/// What is published meanwhile has no room then, and what is retained is not lost.
+#[test]
+fn retained_messages_come_also_to_a_client_whose_queue_is_always_full() {
+    let net = Net::with(BrokerOptions {
+        max_inflight: 8,
+        max_queued_messages: 16,
+        ..BrokerOptions::default()
+    });
+    let publisher = net.connect("publisher");
+    for number in 0..20 {
+        publisher.publish(kept(&format!("kept/{number}"), "x"));
+    }
+    let client = net.connect("client");
+    client.subscribe("live", 1);
+    for _ in 0..20 {
+        publisher.publish(qos1("live", "x"));
+    }
+    let dropped = || net.broker().counters().dropped_queue_full.get();
+    assert_eq!(dropped(), 4);
+    client.subscribe("kept/#", 1);
+    let mut topics = std::collections::HashSet::new();
+    for round in 0.. {
+        assert!(round < 1_000, "{} came", topics.len());
+        let mqtt_codec::OwnedPacket::Publish(message) = client.next() else {
+            panic!("PUBLISH expected");
+        };
+        publisher.publish(qos1("live", "x"));
+        client.acknowledge(&message);
+        publisher.publish(qos1("live", "x"));
+        if message.retain {
+            topics.insert(message.topic);
+        }
+        if topics.len() == 20 {
+            break;
+        }
+    }
+    assert!(dropped() > 4, "it was full all the time");
+}

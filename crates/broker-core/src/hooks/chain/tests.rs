@@ -23,25 +23,11 @@ struct Saying {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-const ALL: HookSet = HookSet {
-    authenticate: true,
-    authorize_publish: true,
-    authorize_subscribe: true,
-    authorize_forward: true,
-    connected: true,
-    disconnected: true,
-    published: true,
-    delivered: true,
-    subscribed: true,
-    unsubscribed: true,
-    pingreq: true,
-};
-
 impl Saying {
     fn yes(later: bool) -> Self {
         Self {
             later,
-            wanted: ALL,
+            wanted: HookSet::ALL,
             login: Authentication::Pass,
             publish: PublishVerdict::Allow,
             subscribe: SubscribeVerdict::Allow,

@@ -121,6 +121,12 @@ impl Outgoing {
         self.tail.is_some()
     }
 
+    /// Whether the message with this number is not in the tail.
+    pub(super) fn is_in_front_of_tail(&self, sequence: u64) -> bool {
+        let tail = self.tail.as_ref();
+        tail.is_none_or(|tail| tail.after.is_some_and(|after| sequence <= after))
+    }
+
     /// Whether a part of that is on its way to the store.
     pub(crate) fn has_uncommitted_tail(&self) -> bool {
         let tail = self.tail.as_ref();

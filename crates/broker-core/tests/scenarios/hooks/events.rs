@@ -1,5 +1,7 @@
 //! What hooks are told, and who waits for what they do about it.
 
+use broker_core::{EventOptions, EventSet, OwnedEvent, Violation};
+
 use super::*;
 
 #[test]
@@ -84,4 +86,49 @@ fn who_leaves_while_a_hook_thinks_is_not_waited_for() {
         ["publish client a", "gone client: connection lost"]
     );
     assert_eq!(net.broker().sizes().sessions, 0);
+}
+
+/// For programs that compare them: what mosca says in `clientDisconnected`.
+#[test]
+fn ends_are_told_in_moscas_words_where_it_has_some() {
+    let (net, script) = Script::net(PUBLISH);
+    let mut events = net.broker().watch(EventOptions {
+        kinds: EventSet::DISCONNECTED,
+        ..EventOptions::default()
+    });
+    net.connect("1").disconnect();
+    net.connect("2").lose();
+    let silent = net.dial("3").keep_alive(10).connect();
+    net.advance(Duration::from_secs(15));
+    silent.expect_closed(CloseCause::KeepAliveTimeout);
+    let first = net.connect("4");
+    let second = net.connect("4");
+    first.expect_closed(CloseCause::TakenOver);
+    let denied = net.connect("5");
+    script.say([Say::Publish(PublishVerdict::DENY)]);
+    publish(&net, denied.line(), qos1("a", "1"));
+    denied.expect_closed(CloseCause::NotAuthorized);
+    let wrong = net.connect("6");
+    net.send(wrong.line(), &Packet::PingResp);
+    wrong.expect_closed(CloseCause::Protocol(Violation::ServerPacket));
+    net.shut_down();
+    second.expect_closed(CloseCause::ServerShutdown);
+    let told: Vec<_> = std::iter::from_fn(|| events.try_next())
+        .map(|event| match event {
+            OwnedEvent::Disconnected { client, cause } => {
+                (client.client_id().to_string(), cause.mosca_reason())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        ("1", Some("disconnect request")),
+        ("2", Some("close")),
+        ("3", Some("keepalive timeout")),
+        ("4", Some("new connection request")),
+        ("5", Some("publish not authorized")),
+        ("6", None),
+        ("4", Some("server closed")),
+    ];
+    assert_eq!(told, expected.map(|(id, reason)| (id.to_owned(), reason)));
 }

@@ -1,4 +1,5 @@
-//! Runs one future on the calling thread: all that a store without a runtime needs.
+//! Runs one future on the calling thread: all that a store without a runtime needs, and a program that waits
+//! for the next message without one.
 
 use core::future::Future;
 use core::pin::pin;
@@ -12,7 +13,7 @@ use std::thread::{self, Thread};
 /// It drives no input or output and no timers: a future that needs those needs their runtime.
 ///
 /// ```
-/// assert_eq!(broker_core::persistence::contract::block_on(async { 7 }), 7);
+/// assert_eq!(broker_core::block_on(async { 7 }), 7);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
