@@ -1,12 +1,8 @@
 //! Servers and queues for programs without a runtime.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::ops::Deref;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -85,7 +81,7 @@ impl BlockingServer {
         let future = future.into_future();
         match &self.runtime {
             Some(runtime) => runtime.block_on(future),
-            None => park_on(future),
+            None => broker_core::block_on(future),
         }
     }
 
@@ -129,27 +125,5 @@ impl Drop for BlockingServer {
 impl fmt::Debug for BlockingServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BlockingServer").field(&self.server).finish()
-    }
-}
-
-/// Waits for a future that needs no runtime.
-pub(crate) fn park_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            // Returns at once if it was woken meanwhile.
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

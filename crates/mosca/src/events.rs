@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use broker_core::{EventOptions, EventSet, OwnedEvent};
 use futures_core::Stream;
 
-use crate::blocking::park_on;
 use crate::server::Server;
 
 /// What happens in a server, from when it was made by [`Server::events`] or [`Server::events_with`].
@@ -73,7 +72,7 @@ impl Events {
     /// [`recv`](Self::recv) for threads that are not async: blocks until there is an event. In a thread of a
     /// runtime it holds up whatever else would run there.
     pub fn blocking_recv(&mut self) -> Option<OwnedEvent> {
-        park_on(self.recv())
+        broker_core::block_on(self.recv())
     }
 
     /// The next event, if there is one at the moment.

@@ -34,6 +34,10 @@ const CONNECT_RATE: Rate = Rate::per_sec(2_000).with_burst(10_000);
 /// Time for what comes before MQTT, on an interface that says nothing else.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a client's host may be silent before it is asked whether it is there, on an interface that says
+/// nothing else.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(600);
+
 /// One address on which the server listens, and its limits.
 ///
 /// ```
@@ -49,6 +53,7 @@ pub struct Interface {
     connect_rate: Option<Rate>,
     tls: Option<Tls>,
     handshake_timeout: Duration,
+    tcp_keepalive: Option<Duration>,
     proxy_protocol: bool,
     terms: Arc<Terms>,
     site: Arc<Site>,
@@ -197,6 +202,7 @@ impl Interface {
             connect_rate: Some(CONNECT_RATE),
             tls: None,
             handshake_timeout: HANDSHAKE_TIMEOUT,
+            tcp_keepalive: Some(TCP_KEEPALIVE),
             proxy_protocol: false,
             terms: Arc::default(),
             site: Arc::default(),
@@ -283,6 +289,27 @@ impl Interface {
     /// time for CONNECT begins after it.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long nothing may come from a client's host before the system asks whether it is still there
+    /// (`SO_KEEPALIVE`); default 600 seconds, `None` for never. It is asked five times, a tenth of that time apart,
+    /// so the connection of a host that answers nothing is lost after one and a half times that time. MQTT's own keep
+    /// alive is the client's choice, and may be 0: without this such a client would stay connected for ever when its
+    /// host has gone without a word. A program that is stuck is not noticed, since it is the host that answers.
+    ///
+    /// In whole seconds, from 1 to 32,767. Unix sockets and streams have none; behind a load balancer it is the load
+    /// balancer that is asked.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use mosca::Interface;
+    ///
+    /// let interface = Interface::mqtt("[::]:1883").tcp_keepalive(Duration::from_secs(120));
+    /// ```
+    pub fn tcp_keepalive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keepalive = idle.into();
         self
     }
 
@@ -397,7 +424,7 @@ impl Interface {
 
     /// Binds the address.
     pub(crate) async fn bind(&self) -> io::Result<Listener> {
-        Listener::bind(&self.location).await
+        Listener::bind(&self.location, self.tcp_keepalive).await
     }
 
     /// Its URL, with the port that the system chose, if that is known.

@@ -33,6 +33,7 @@ mod ip_network;
 mod lobby;
 mod log;
 mod network;
+mod nodes;
 mod options;
 mod own_topics;
 mod peer;
@@ -55,13 +56,15 @@ pub use broker_core::{
     ForwardRequest, ForwardVerdict, HookChain, HookSet, Hooks, Login, LoginRequest, Message,
     MessageParts, OwnedEvent, PublishRequest, PublishVerdict, Quoted, Rate, Received, Redirect,
     ResponseInformation, ShareStrategy, Sizes, SlowConsumerPolicy, SubscribeError,
-    SubscribeOptions, SubscribeRequest, SubscribeVerdict, Timestamp, Traffic, Verdict, persistence,
+    SubscribeOptions, SubscribeRequest, SubscribeVerdict, Timestamp, Traffic, Verdict, backend,
+    persistence,
 };
 pub use events::Events;
 pub use hooks::AsyncHooks;
 pub use interface::Interface;
 pub use ip_network::{IpNetwork, IpNetworkError};
 pub use mqtt_codec::{Properties, QoS, ReasonCode, Version};
+pub use nodes::BackendOptions;
 pub use options::ServerBuilder;
 pub use peer::StreamPeer;
 pub use server::{Publish, PublishError, Server, StartError};

@@ -1,24 +1,34 @@
 //! Connections that have not been let in yet, and their time for that: one queue instead of a timer
 //! for each of them.
 //!
-//! All get the same time, so they are in the order in which it ends. It is looked at together with
-//! all else that is due, so a connection may get a tenth of a second more.
+//! All get the same time, so they are in the order in which it ends. They are called when it does, and not
+//! ten times a second as all else that is due is: of thousands that came one after the other hundreds
+//! would be closed in one go then, and everybody else would wait for that.
 
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use broker_core::Timestamp;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
 
 /// Connections that are called before those have their turn who have something to say: to close one takes
-/// some twenty microseconds, and of thousands that came together hundreds are due together.
-const CALLS_PER_TURN: usize = 16;
+/// some twenty microseconds.
+const CALLS_PER_TURN: usize = 4;
+
+/// The least time between two looks at who is due.
+const STEP: Duration = Duration::from_millis(2);
 
 /// Those who wait.
 #[derive(Default)]
 pub(crate) struct Lobby {
     waiting: Mutex<Waiting>,
+    /// Somebody waits, and nobody did before.
+    entered: Notify,
 }
 
 #[derive(Default)]
@@ -43,9 +53,33 @@ impl Lobby {
         }
     }
 
+    /// Calls everybody whose time has come, for ever. While nobody waits it sleeps.
+    ///
+    /// # Cancel safety
+    /// Nobody is forgotten if the future is dropped and another one made.
+    pub(crate) async fn watch(&self, clock: Clock) {
+        loop {
+            let Some(first) = self.first() else {
+                self.entered.notified().await;
+                continue;
+            };
+            let left = first.as_millis().saturating_sub(clock.now().as_millis());
+            tokio::time::sleep(STEP.max(Duration::from_millis(left))).await;
+            while self.call_due(clock.now()) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// When the first is due.
+    fn first(&self) -> Option<Timestamp> {
+        let waiting = self.lock();
+        waiting.places.values().next().map(|(until, _)| *until)
+    }
+
     /// Calls some of those whose time has come, and says whether there may be more: to be called until there
     /// are none, when others have had their turn.
-    pub(crate) fn call_due(&self, now: Timestamp) -> bool {
+    fn call_due(&self, now: Timestamp) -> bool {
         let mut due = Vec::new();
         let mut waiting = self.lock();
         while due.len() < CALLS_PER_TURN
@@ -83,7 +117,12 @@ impl Place {
         });
         let known = waiting.places.get(&number);
         if !known.is_some_and(|(_, known)| known.will_wake(waker)) {
+            let was_empty = waiting.places.is_empty();
             waiting.places.insert(number, (until, waker.clone()));
+            drop(waiting);
+            if was_empty {
+                self.lobby.entered.notify_one();
+            }
         }
     }
 }
@@ -143,6 +182,44 @@ mod tests {
         lobby.call_all();
         assert_eq!((first.count(), second.count(), third.count()), (1, 0, 1));
         assert!(lobby.lock().places.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_due_is_called_without_being_asked_for_whenever_he_came() {
+        let clock = Clock::start();
+        let lobby = Arc::new(Lobby::default());
+        let watched = Arc::clone(&lobby);
+        let watch = tokio::spawn(async move { watched.watch(clock).await });
+        for round in 0..2 {
+            // The second time nobody has been there for a while.
+            let called = [(); 3 * CALLS_PER_TURN].map(|()| Arc::new(Called::default()));
+            let places: Vec<Place> = called
+                .iter()
+                .map(|called| wait(&lobby, called, clock))
+                .collect();
+            for called in &called {
+                called.0.notified().await;
+            }
+            assert!(lobby.lock().places.is_empty(), "round {round}");
+            drop(places);
+        }
+        watch.abort();
+    }
+
+    #[derive(Default)]
+    struct Called(Notify);
+
+    impl Wake for Called {
+        fn wake(self: Arc<Self>) {
+            self.0.notify_one();
+        }
+    }
+
+    fn wait(lobby: &Arc<Lobby>, called: &Arc<Called>, clock: Clock) -> Place {
+        let mut place = lobby.enter();
+        let until = clock.now() + Duration::from_millis(20);
+        place.wait(until, &Waker::from(Arc::clone(called)));
+        place
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_core::backend::Backend;
 use broker_core::persistence::Persistence;
 use broker_core::{Authentication, BrokerOptions, Hooks, LoginRequest, Rate};
 
@@ -10,6 +11,7 @@ use crate::admission::{ConnectionLimits, MAX_CONNECTIONS};
 use crate::hooks::{Adapted, AsyncHooks, Deciding};
 use crate::interface::Interface;
 use crate::ip_network::IpNetwork;
+use crate::nodes::BackendOptions;
 use crate::own_topics::OwnTopics;
 use crate::random::random_hex;
 
@@ -25,6 +27,8 @@ pub struct ServerBuilder {
     pub(crate) broker: BrokerOptions,
     pub(crate) own_topics: OwnTopics,
     pub(crate) persistence: Option<Arc<dyn Persistence>>,
+    pub(crate) backend: Option<Arc<dyn Backend>>,
+    pub(crate) backend_options: BackendOptions,
 }
 
 impl ServerBuilder {
@@ -40,6 +44,8 @@ impl ServerBuilder {
             broker,
             own_topics: OwnTopics::default(),
             persistence: None,
+            backend: None,
+            backend_options: BackendOptions::default(),
         }
     }
 
@@ -131,6 +137,36 @@ impl ServerBuilder {
         self
     }
 
+    /// Makes the server one of several nodes, behind this engine: what is published at one of them is
+    /// delivered at all of them. Without one the server stands alone.
+    ///
+    /// Live messages cross with all that they have, to the sessions at the other nodes, whether their clients
+    /// are connected or not; so do changes of what is retained, as of when the node has joined, and clients:
+    /// of two with one client identifier the one stays that was let in later, at whichever node. A session
+    /// stays at its node. The members of a shared subscription are those at one node; each node that has some
+    /// gives each message to one of them. The will of a client is its node's. `$SYS` stays where it is.
+    ///
+    /// While the engine is lost the server serves its own clients
+    /// ([`backend_state`](Server::backend_state), [`not_forwarded_to_nodes`](crate::Counters::not_forwarded_to_nodes)).
+    pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Changes what holds between the server and its [`backend`](Self::backend).
+    ///
+    /// ```
+    /// use mosca::Server;
+    ///
+    /// let builder = Server::builder().backend_options(|options| {
+    ///     options.local_topics = vec!["site/7/#".to_owned()];
+    /// });
+    /// ```
+    pub fn backend_options(mut self, change: impl FnOnce(&mut BackendOptions)) -> Self {
+        change(&mut self.backend_options);
+        self
+    }
+
     /// What the program decides and hears of: who comes in, who publishes, subscribes and receives what.
     /// Of several calls the last one counts.
     pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
@@ -217,7 +253,8 @@ impl ServerBuilder {
     /// Loads what the store has, binds all interfaces, and starts to serve.
     ///
     /// # Errors
-    /// When an address cannot be bound, the store cannot be read, or the id is none. Nothing is left running then.
+    /// When an address cannot be bound, the store cannot be read, the engine between nodes cannot be reached, or
+    /// the id or a topic filter is none. Nothing is left running then.
     ///
     /// # Panics
     /// Outside a tokio runtime with IO and time enabled.
@@ -238,6 +275,8 @@ impl std::fmt::Debug for ServerBuilder {
             .field("broker", &self.broker)
             .field("own_topics", &self.own_topics)
             .field("has_persistence", &self.persistence.is_some())
+            .field("has_backend", &self.backend.is_some())
+            .field("backend_options", &self.backend_options)
             .finish()
     }
 }

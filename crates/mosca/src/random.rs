@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// So many random bytes, in hexadecimal digits.
-pub(crate) fn random_hex<const BYTES: usize>() -> String {
+/// So many random bytes.
+pub(crate) fn random_bytes<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     if getrandom::fill(&mut bytes).is_err() {
         // A system without randomness has worse problems; the hasher's keys are what is left.
@@ -16,8 +16,13 @@ pub(crate) fn random_hex<const BYTES: usize>() -> String {
                 .for_each(|(byte, random)| *byte = random);
         }
     }
+    bytes
+}
+
+/// So many random bytes, in hexadecimal digits.
+pub(crate) fn random_hex<const BYTES: usize>() -> String {
     let mut digits = String::with_capacity(2 * BYTES);
-    for byte in bytes {
+    for byte in random_bytes::<BYTES>() {
         // Writing to a string cannot fail.
         let _written = write!(digits, "{byte:02x}");
     }

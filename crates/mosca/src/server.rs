@@ -4,7 +4,7 @@ mod clients;
 mod ids;
 mod publish;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,13 +13,16 @@ use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
+use broker_core::backend::{BackendError, BackendState};
 use broker_core::persistence::PersistenceError;
-use broker_core::{Broker, BrokerOptions, Counters, Effects, Redirect, Sizes, Traffic};
+use broker_core::{Broker, BrokerOptions, Counters, Effects, Escaped, Redirect, Sizes, Traffic};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
+use topic_trie::TopicError;
 
 use crate::clock::Clock;
-use crate::interface::{Door, accept};
+use crate::interface::{Door, Interface, Listener, accept};
+use crate::nodes::{self, Link};
 use crate::options::ServerBuilder;
 use crate::settle::{Commits, finish, settle_broker};
 use crate::shared::{NetworkCounters, Shared};
@@ -46,6 +49,8 @@ pub struct Server {
     urls: Vec<String>,
     streams: Streams,
     tasks: Vec<JoinHandle<()>>,
+    /// Those that have to do with the engine between nodes: they end after all connections.
+    node_tasks: JoinSet<()>,
     next_dedup_id: AtomicU64,
 }
 
@@ -81,6 +86,17 @@ pub enum StartError {
     /// ([`start_on_own_threads`](ServerBuilder::start_on_own_threads)).
     #[error("cannot start threads: {0}")]
     Threads(#[source] io::Error),
+    /// One of the [topics that stay at their node](crate::BackendOptions::local_topics) is no topic filter.
+    #[error("{filter:?} is no filter of topics that stay at their node: {source}")]
+    LocalTopics {
+        /// The filter as it was given.
+        filter: String,
+        /// Why it is none.
+        source: TopicError,
+    },
+    /// The engine between nodes cannot be reached, or does not admit this one.
+    #[error("cannot join other nodes: {0}")]
+    Backend(#[from] BackendError),
     /// What the store has could not be loaded.
     #[error("cannot load what is stored: {0}")]
     Restore(#[from] PersistenceError),
@@ -97,38 +113,48 @@ impl Server {
         let statistics = builder.own_topics.statistics;
         let announcements = builder.own_topics.announcements()?;
         let id: Arc<str> = announcements.id().into();
+        let node = builder.backend.as_ref();
+        let node = node.map(|_| nodes::node(&id, &builder.backend_options));
         let broker = Broker::new(BrokerOptions {
             announcements: Some(announcements),
+            node: node.transpose()?,
             ..builder.broker
         });
         let store = builder.persistence;
         // Addresses first: who cannot listen should not have changed the store.
-        let mut listeners = Vec::with_capacity(builder.interfaces.len());
-        let (mut addresses, mut urls) = (Vec::new(), Vec::new());
-        for interface in builder.interfaces {
-            interface.check_folder()?;
-            let bound = interface.bind().await.and_then(|listener| {
-                let address = listener.local_address()?;
-                Ok((listener, address))
-            });
-            let (listener, address) = bound.map_err(|source| StartError::Listen {
-                interface: interface.url(None),
-                source,
-            })?;
-            urls.push(interface.url(address));
-            addresses.extend(address);
-            listeners.push((listener, interface));
-        }
+        let Bound {
+            listeners,
+            addresses,
+            urls,
+        } = bind(builder.interfaces).await?;
+        let mut effects = Effects::new();
         if let Some(store) = &store {
-            let mut effects = Effects::new();
             broker.restore(clock.now(), store, &mut effects).await?;
         }
+        let link = match builder.backend {
+            Some(backend) => Some(Link::join(&*backend, &broker, &builder.backend_options).await?),
+            None => None,
+        };
         // Streams that the program hands over are counted behind those of the interfaces.
         let shared = Shared::new(broker, store, clock, listeners.len() + 1);
-        let shared = Arc::new(shared.limited(builder.connections));
+        let shared = shared.limited(builder.connections).linked(link);
+        let shared = Arc::new(shared);
+        let node_tasks = nodes::begin(&shared, &mut effects).await;
         let number = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
         let streams = Streams::new(Arc::clone(&shared), number, builder.max_streams);
-        let mut tasks = vec![tokio::spawn(keep_time(Arc::clone(&shared)))];
+        let (watch, lobby) = (Arc::clone(&shared), Arc::clone(&shared));
+        let mut tasks = vec![
+            tokio::spawn(for_ever("the watch over timeouts", move || {
+                do_what_is_due(Arc::clone(&watch))
+            })),
+            tokio::spawn(for_ever(
+                "the watch over those without CONNECT",
+                move || {
+                    let shared = Arc::clone(&lobby);
+                    async move { shared.lobby.watch(shared.clock).await }
+                },
+            )),
+        ];
         tasks.extend(statistics.map(|interval| {
             let (shared, id) = (Arc::clone(&shared), Arc::clone(&id));
             tokio::spawn(publish_statistics(shared, id, interval))
@@ -144,6 +170,7 @@ impl Server {
             urls,
             streams,
             tasks,
+            node_tasks,
             next_dedup_id: AtomicU64::new(0),
         })
     }
@@ -151,6 +178,13 @@ impl Server {
     /// Its name in its own topics, `$SYS/<id>/…`; see [`ServerBuilder::id`].
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// How it stands with the engine between it and other nodes; `None` if it has
+    /// [none](ServerBuilder::backend).
+    pub fn backend_state(&self) -> Option<BackendState> {
+        let link = self.shared.link.as_ref();
+        link.map(|link| link.state())
     }
 
     /// The addresses on the network on which it listens, in the order of the interfaces, with the ports
@@ -264,12 +298,18 @@ impl Server {
     }
 
     pub(crate) async fn close_within(&mut self, limit: Duration) -> usize {
+        let until = Instant::now() + limit;
         self.begin_close(limit);
         for task in self.tasks.drain(..) {
             // An aborted task has nothing to say.
             let _aborted = task.await;
         }
-        let _timed_out = tokio::time::timeout(limit, self.shared.wait_until_all_gone()).await;
+        let _timed_out = tokio::time::timeout_at(until, self.shared.wait_until_all_gone()).await;
+        if let Some(link) = &self.shared.link {
+            link.drain(until).await;
+            self.node_tasks.shutdown().await;
+            link.leave(until).await;
+        }
         // What happened until now is told.
         self.shared.broker.end_program();
         self.shared.open_connections()
@@ -302,15 +342,48 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Does what is due, for ever. Should it panic it begins anew: without it no silent client would be
-/// closed and no delayed will published any more.
-async fn keep_time(shared: Arc<Shared>) {
+/// The interfaces of a server, when they are bound.
+#[derive(Default)]
+struct Bound {
+    listeners: Vec<(Listener, Interface)>,
+    addresses: Vec<SocketAddr>,
+    urls: Vec<String>,
+}
+
+async fn bind(interfaces: Vec<Interface>) -> Result<Bound, StartError> {
+    let mut all = Bound::default();
+    for interface in interfaces {
+        interface.check_folder()?;
+        let bound = interface.bind().await.and_then(|listener| {
+            let address = listener.local_address()?;
+            Ok((listener, address))
+        });
+        let (listener, address) = bound.map_err(|source| StartError::Listen {
+            interface: interface.url(None),
+            source,
+        })?;
+        all.urls.push(interface.url(address));
+        all.addresses.extend(address);
+        all.listeners.push((listener, interface));
+    }
+    Ok(all)
+}
+
+/// Does something without end. Should it panic it begins anew: without it no silent client would be closed,
+/// say, and no delayed will published any more.
+pub(crate) async fn for_ever<F>(what: &str, begin: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     loop {
         // Aborted with us, which a task of its own would not be.
         let mut task = JoinSet::new();
-        task.spawn(do_what_is_due(Arc::clone(&shared)));
+        task.spawn(begin());
         let _ended = task.join_next().await;
-        tracing::error!("a defect of the server has ended the watch over timeouts; it begins anew");
+        tracing::error!(
+            "a defect of the server has ended {}; it begins anew",
+            Escaped(what)
+        );
         tokio::time::sleep(TICK).await;
     }
 }
@@ -323,8 +396,9 @@ async fn do_what_is_due(shared: Arc<Shared>) {
     loop {
         // A store that takes its time holds up nobody whose keep alive or will is due.
         poll_fn(|context| {
-            while let Poll::Ready(Some((result, ticket))) = commits.poll(&shared.health, context) {
-                finish(&shared, &result, ticket, shared.clock.now(), &mut effects);
+            while let Poll::Ready(Some(done)) = commits.poll(&shared.health, context) {
+                // Nobody waits for other nodes to hear of it, and the store's health is known.
+                let _acceptance = finish(&shared, done, shared.clock.now(), &mut effects);
             }
             shared.broker.poll_estates(context);
             ticks.poll_tick(context)
@@ -333,14 +407,13 @@ async fn do_what_is_due(shared: Arc<Shared>) {
         let Shared { broker, clock, .. } = &*shared;
         loop {
             let now = clock.now();
-            let mut more = shared.lobby.call_due(now);
             if let Some(error) = broker.take_read_failure() {
                 shared.health.note_failure(&error);
             }
             if commits.len() >= COMMITS_DUE_MAX {
                 break;
             }
-            more |= broker.handle_timeout(now, &mut effects);
+            let more = broker.handle_timeout(now, &mut effects);
             settle_broker(&shared, &mut effects, &mut commits);
             if !more {
                 break;

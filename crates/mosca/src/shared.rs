@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use broker_core::backend::Crossing;
 use broker_core::persistence::Persistence;
 use broker_core::{Broker, Effects, Timestamp};
 use tokio::sync::{Notify, Semaphore};
@@ -13,6 +14,7 @@ use crate::admission::{Admission, ConnectionLimits, Refusal, Refusals};
 use crate::clock::Clock;
 use crate::health::StoreHealth;
 use crate::lobby::Lobby;
+use crate::nodes::{Acceptance, Link};
 
 /// Time that a connection has for its last words, unless the server's close gives it less.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -27,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Option<Arc<dyn Persistence>>,
     pub(crate) health: StoreHealth,
+    /// To the engine between nodes, if the server is one.
+    pub(crate) link: Option<Arc<Link>>,
     pub(crate) clock: Clock,
     /// Connections that have not been let in.
     pub(crate) lobby: Arc<Lobby>,
@@ -55,6 +59,7 @@ impl Shared {
             broker,
             store,
             health: StoreHealth::default(),
+            link: None,
             clock,
             lobby: Arc::default(),
             open: (0..interfaces).map(|_| AtomicUsize::new(0)).collect(),
@@ -73,6 +78,22 @@ impl Shared {
     pub(crate) fn limited(mut self, limits: ConnectionLimits) -> Self {
         self.admission = Admission::new(limits);
         self
+    }
+
+    /// The same as a node behind this link.
+    pub(crate) fn linked(mut self, link: Option<Arc<Link>>) -> Self {
+        self.link = link;
+        self
+    }
+
+    /// Tells other nodes what was committed. Returns what its acknowledgements wait for, if they have to.
+    pub(crate) fn forward(&self, crossing: Crossing) -> Option<Acceptance> {
+        self.link.as_ref()?.forward(crossing)
+    }
+
+    /// Other nodes are not told what could not be committed.
+    pub(crate) fn keep_back(&self, crossing: &Crossing) {
+        self.broker.note_not_forwarded(crossing.messages());
     }
 
     /// Runs what hooks have to do still, and nobody waits for, for as long as a hook may take; it has

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use broker_core::{ProgramSubscription, Received, SubscribeError, SubscribeOptions};
 use futures_core::Stream;
 
-use crate::blocking::park_on;
 use crate::clock::Clock;
 use crate::server::Server;
 
@@ -92,7 +91,7 @@ impl Subscription {
     /// [`recv`](Self::recv) for threads that are not async: blocks until there is a message. In a thread of a
     /// runtime it holds up whatever else would run there.
     pub fn blocking_recv(&mut self) -> Option<Received> {
-        park_on(self.recv())
+        broker_core::block_on(self.recv())
     }
 
     /// [`recv`](Self::recv) for those who write their own futures.

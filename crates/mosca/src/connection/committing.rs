@@ -3,14 +3,13 @@
 use std::mem;
 use std::task::{Context, Poll};
 
-use broker_core::persistence::PersistenceError;
-use broker_core::{Ticket, Timestamp};
+use broker_core::Timestamp;
 
 use super::receivers_first::receivers_first;
 use super::{Driver, Stage};
 use crate::log;
 use crate::network::Network;
-use crate::settle::{COMMITS_MAX, settle};
+use crate::settle::{COMMITS_MAX, Commits, Done, settle};
 use crate::worker::Worker;
 
 impl<S: Network> Driver<S> {
@@ -54,19 +53,15 @@ impl<S: Network> Driver<S> {
         if commits.len() == 0 {
             self.commits = None;
         }
-        let (result, ticket) = done?;
-        Some(self.committed(result, ticket, now, worker))
+        Some(self.committed(done?, now, worker))
     }
 
     /// Commits what was brought about, and goes to the next stage where that is due. Returns how many
     /// tasks were woken.
     pub(super) fn settle(&mut self, now: Timestamp, worker: &mut Worker) -> usize {
-        let is_behind = self.commits.is_some();
         let effects = &mut worker.effects;
-        let (commit, woken) = settle(&mut self.connection, &self.shared, now, effects, is_behind);
-        if let Some(commit) = commit {
-            self.commits.get_or_insert_default().push(commit);
-        }
+        let (connection, commits) = (&mut self.connection, &mut self.commits);
+        let woken = settle(connection, &self.shared, now, effects, commits);
         match self.stage {
             Stage::Awaiting(_) | Stage::Serving | Stage::Timed(_)
                 if self.connection.closing().is_some() =>
@@ -89,20 +84,25 @@ impl<S: Network> Driver<S> {
         woken
     }
 
-    /// A commit has come to its end. True if receivers are to write first.
-    fn committed(
-        &mut self,
-        result: Result<(), PersistenceError>,
-        ticket: Ticket,
-        now: Timestamp,
-        worker: &mut Worker,
-    ) -> bool {
-        let answers = ticket.has_replies();
+    /// A commit has come to its end, or the engine between nodes has what it was given. True if receivers
+    /// are to write first.
+    fn committed(&mut self, done: Done, now: Timestamp, worker: &mut Worker) -> bool {
+        let mut answers = false;
         let effects = &mut worker.effects;
-        match result {
-            Ok(()) => self.connection.handle_committed(now, ticket, effects),
-            Err(error) => {
+        match done {
+            Done::Committed(Ok(()), mut ticket, crossing) => {
+                let replies = || ticket.take_replies();
+                Commits::accept(&mut self.commits, &self.shared, crossing, replies);
+                answers = ticket.has_replies();
+                self.connection.handle_committed(now, ticket, effects);
+            }
+            Done::Accepted(replies) => {
+                answers = replies.has_replies();
+                self.connection.handle_committed(now, replies, effects);
+            }
+            Done::Committed(Err(error), ticket, crossing) => {
                 self.shared.health.note_failure(&error);
+                self.shared.keep_back(&crossing);
                 self.connection
                     .handle_commit_failed(now, ticket, &error, effects);
             }

@@ -16,7 +16,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections accepted before those that were accepted get their turn: while they are answered their
 /// clients go on, and the next ones come.
-const ACCEPTS_PER_TURN: u32 = 16;
+const ACCEPTS_PER_TURN: u32 = 4;
 
 /// Accepts connections for ever.
 pub(crate) async fn accept(listener: Listener, door: Door) {

@@ -55,7 +55,8 @@ pub(super) fn of_mosquitto(report: &Report) -> Vec<Line> {
     let sizes = &figures.sizes;
     let (received, sent) = (&figures.traffic.received, &figures.traffic.sent);
     let away = sizes.sessions.saturating_sub(sizes.connected);
-    let stored = sizes.retained_messages;
+    let stored = sizes.retained_messages + sizes.queued_messages;
+    let stored_bytes = sizes.retained_bytes + sizes.queued_bytes;
     let version = format!("mosca version {}", env!("CARGO_PKG_VERSION"));
     let mut lines = lines([
         ("version", version),
@@ -71,7 +72,7 @@ pub(super) fn of_mosquitto(report: &Report) -> Vec<Line> {
         ("messages/sent", sent.packets.to_string()),
         ("messages/stored", stored.to_string()),
         ("store/messages/count", stored.to_string()),
-        ("store/messages/bytes", sizes.retained_bytes.to_string()),
+        ("store/messages/bytes", stored_bytes.to_string()),
         ("bytes/received", received.bytes.to_string()),
         ("bytes/sent", sent.bytes.to_string()),
         ("publish/messages/received", received.messages.to_string()),
@@ -154,6 +155,10 @@ mod tests {
         figures.sizes.connected = 3;
         figures.sizes.connected_maximum = 4;
         figures.sizes.sessions = 5;
+        figures.sizes.retained_messages = 7;
+        figures.sizes.retained_bytes = 70;
+        figures.sizes.queued_messages = 32;
+        figures.sizes.queued_bytes = 4_096;
         figures.traffic.sent.packets = 60;
         figures.memory = Some(Memory {
             resident: 250,
@@ -196,6 +201,10 @@ mod tests {
             ("clients/total", "5"),
             ("clients/disconnected", "2"),
             ("messages/sent", "60"),
+            ("messages/stored", "39"),
+            ("store/messages/count", "39"),
+            ("store/messages/bytes", "4166"),
+            ("retained messages/count", "7"),
             ("load/messages/sent/1min", "55.27"),
             ("load/messages/sent/15min", "3.98"),
             ("load/connections/5min", "0.00"),

@@ -285,9 +285,9 @@ async fn the_keep_alive_that_counts_is_the_one_that_both_know() {
         let builder = Server::builder().broker(|options| options.max_keep_alive_secs = limit);
         let server = start(builder).await;
         let hello = Hello::new(Version::V5, "client").keep_alive(wanted);
+        let since = Instant::now();
         let (mut client, connack) = hello.connect_told(&server).await;
         assert_eq!(told(&connack, |p| p.server_keep_alive()), told_secs);
-        let since = Instant::now();
         client
             .assert_disconnected(ReasonCode::KeepAliveTimeout)
             .await;

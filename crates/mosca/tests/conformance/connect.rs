@@ -194,10 +194,10 @@ async fn silence_for_one_and_a_half_times_the_keep_alive_is_a_lost_connection() 
 #[tokio::test]
 async fn a_packet_of_any_kind_in_time_keeps_the_connection() {
     each(&NUMBERED, async |server, version| {
-        let hello = Hello::new(version, "talking").keep_alive(1);
+        let hello = Hello::new(version, "talking").keep_alive(2);
         let mut talking = hello.connect(server).await;
         let mut silent = Hello::new(version, "silent")
-            .keep_alive(1)
+            .keep_alive(2)
             .connect(server)
             .await;
         let end = silent.assert_disconnected(ReasonCode::KeepAliveTimeout);

@@ -31,6 +31,8 @@ mod ordering;
 mod packet_identifiers;
 mod ping;
 mod publish;
+mod replaced_subscriptions;
+mod retain;
 mod sessions;
 mod shared;
 mod subscribe;

@@ -134,6 +134,42 @@ async fn only_traffic_of_clients_is_counted() {
     .await;
 }
 
+/// As mosquitto has it: what is retained, and what waits.
+#[tokio::test]
+async fn stored_are_messages_that_are_retained_and_those_that_wait_for_sessions() {
+    each_with(&VERSIONS, builder, async |server, version| {
+        let lasting = Hello::new(version, "away").persistent(1_000);
+        let mut client = lasting.connect(server).await;
+        client.subscribe("a", QoS::AtLeastOnce).await;
+        client.disconnect().await;
+        let mut publisher = Client::connect(server, version, "publisher").await;
+        for number in 1..=100 {
+            let message = Message::new("a", &[b'x'; 100]).qos1(number);
+            publisher.publish_whole(&message).await;
+        }
+        let retained = Message::new("b", b"12345").retain();
+        publisher.publish_whole(&retained).await;
+        publisher.ping().await;
+        let sizes = server.sizes();
+        assert_eq!(sizes.retained_messages, 1);
+        assert!((85..=100).contains(&sizes.queued_messages), "{sizes:?}");
+        assert!(sizes.queued_bytes >= 4_096, "{sizes:?}");
+        let count = (sizes.retained_messages + sizes.queued_messages).to_string();
+        let bytes = (sizes.retained_bytes + sizes.queued_bytes).to_string();
+        for (topic, payload) in [
+            ("$SYS/broker/messages/stored", &count),
+            ("$SYS/broker/store/messages/count", &count),
+            ("$SYS/broker/store/messages/bytes", &bytes),
+            ("$SYS/broker/retained messages/count", &"1".to_owned()),
+        ] {
+            let mut late = Client::connect(server, version, "late").await;
+            late.subscribe(topic, QoS::AtMostOnce).await;
+            until(&mut late, topic, payload).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn nothing_waits_for_a_session_whose_client_is_away() {
     let away = || builder().broker(|options| options.queue_qos_0 = true);

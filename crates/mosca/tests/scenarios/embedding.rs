@@ -2,5 +2,6 @@
 
 mod clients;
 mod examples;
+mod ids;
 mod messages;
 mod runtimes;

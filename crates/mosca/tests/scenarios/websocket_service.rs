@@ -115,6 +115,7 @@ async fn attached(builder: ServerBuilder) -> (Server, SocketAddr) {
 #[tokio::test]
 async fn hyper_hands_websockets_over_as_well() {
     let (server, address) = attached(Server::builder()).await;
+    assert!(server.urls().is_empty(), "it has no port of its own");
     let mut browser = Browser::open_at(address).await;
     assert_eq!(browser.ask(&get("/own", &[])).await.text(), "own\n");
     for (version, path) in VERSIONS.into_iter().zip(["/", "/mqtt", "/a/b?c"]) {

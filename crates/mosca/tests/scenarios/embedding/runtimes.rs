@@ -4,8 +4,8 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use mosca::{
-    BlockingServer, EventSet, Events, Interface, OwnedEvent, Publish, QoS, Server, ServerBuilder,
-    Subscription,
+    BlockingServer, ConnectedClient, EventSet, Events, Interface, OwnedEvent, Publish, QoS,
+    Received, Server, ServerBuilder, StartError, Streams, Subscription, WebSocketService,
 };
 use mqtt_codec::Version;
 use tokio::runtime::{Builder, Runtime};
@@ -26,6 +26,14 @@ fn what_a_program_holds_may_go_to_another_thread() {
     is_shared::<ServerBuilder>();
     is_shared::<Subscription>();
     is_shared::<Events>();
+    is_shared::<Streams>();
+    is_shared::<WebSocketService>();
+    is_shared::<Interface>();
+    is_shared::<ConnectedClient>();
+    is_shared::<mosca::Client>();
+    is_shared::<Received>();
+    is_shared::<OwnedEvent>();
+    is_shared::<StartError>();
     is_send::<<Publish<'static> as IntoFuture>::IntoFuture>();
 }
 
