@@ -3,15 +3,13 @@
 //! The users file is asked first, then tokens, then a service on HTTP. Who is not known to the one is left to the
 //! next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use auth_http::{HttpHooks, HttpOptions};
-use auth_jwt::{JwtHooks, JwtOptions, KeyFile, Keys};
-use authorizer::{Authorizer, AuthorizerHooks, AuthorizerOptions, Changes, Users};
+use auth_jwt::{JwtHooks, JwtOptions, KeyError, KeyFile, Keys};
+use authorizer::{Authorizer, AuthorizerHooks, AuthorizerOptions, Changes, Users, UsersError};
 use mosca::{Escaped, HookChain, Hooks};
-
-use crate::args::Args;
 
 /// By what clients are known. If nothing is chosen everybody may do everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,21 +31,21 @@ pub(crate) struct JwtChoice {
     pub(crate) options: JwtOptions,
 }
 
-impl AccessChoice {
-    /// With the users file of the command line, if it has one.
-    pub(crate) fn or_users_of(self, args: &Args) -> Self {
-        Self {
-            users_file: args.credentials.clone().or(self.users_file),
-            ..self
-        }
-    }
-}
-
 /// What was chosen, open.
 pub(crate) struct Access {
     users: Option<(PathBuf, Arc<Authorizer>)>,
     tokens: Option<(Vec<KeyFile>, Arc<JwtHooks>)>,
     service: Option<HttpHooks>,
+}
+
+/// The file that a failure is about, if it is about one.
+pub(crate) fn path_of(error: &anyhow::Error) -> Option<&Path> {
+    let of_users = || match error.downcast_ref()? {
+        UsersError::File { path, .. } | UsersError::Corrupt { path, .. } => Some(path.as_path()),
+        _ => None,
+    };
+    let of_keys = error.downcast_ref().map(KeyError::path);
+    of_keys.or_else(of_users)
 }
 
 impl Access {

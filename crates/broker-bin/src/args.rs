@@ -1,11 +1,15 @@
 //! The command line, as typed.
 
+mod order;
+
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, value_parser};
 
-use crate::client::{PublishArgs, SubscribeArgs};
+use crate::client::{BenchArgs, PublishArgs, StatusArgs, SubscribeArgs};
 use crate::log::LogFormat;
+pub(crate) use order::command_first;
 
 /// An MQTT 3.1, 3.1.1 and 5.0 broker.
 #[derive(Debug, Parser)]
@@ -80,6 +84,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     pub(crate) broker_id: Option<String>,
 
+    /// Not there yet; mosca makes a broker the child of another one by these three.
+    #[arg(long, value_name = "HOST", hide = true, value_parser = no_parents)]
+    parent_host: Option<Infallible>,
+
+    /// See above.
+    #[arg(long, value_name = "PORT", hide = true, value_parser = no_parents)]
+    parent_port: Option<Infallible>,
+
+    /// See above.
+    #[arg(long, value_name = "PREFIX", hide = true, value_parser = no_parents)]
+    parent_prefix: Option<Infallible>,
+
     /// Threads that serve clients [default: one per processor but one]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1_024))]
     pub(crate) threads: Option<u16>,
@@ -101,29 +117,30 @@ pub(crate) struct Args {
 
     /// Connections at one time [default: 200000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_connections: Option<u64>,
+    pub(crate) max_connections: Option<u64>,
 
     /// Connections of one address at one time [default: 10000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_connections_per_address: Option<u64>,
+    pub(crate) max_connections_per_address: Option<u64>,
 
-    /// Bytes of a packet [default: 268435460]
+    /// Bytes of a packet [default: 2000000]
     #[arg(long, value_name = "BYTES", help_heading = "Limits")]
-    max_packet_size: Option<u64>,
+    pub(crate) max_packet_size: Option<u64>,
 
-    /// Sessions, connected or not [default: 10000000]
+    /// Sessions, connected or not [default: 1000000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_sessions: Option<u64>,
+    pub(crate) max_sessions: Option<u64>,
 
     /// QoS 1 and 2 messages under way to one client [default: 1024]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_inflight: Option<u64>,
+    pub(crate) max_inflight: Option<u64>,
 
     /// Messages that wait for one client [default: 100000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    max_queued_messages: Option<u64>,
+    pub(crate) max_queued_messages: Option<u64>,
 
-    /// File with options, JSON or TOML; the command line counts before it
+    /// File with options, JSON, TOML or YAML; environment variables, such as MOSCA__PORT, and the command line count
+    /// before it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -135,9 +152,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) very_verbose: bool,
 
-    /// What the lines of the log look like
-    #[arg(long, value_name = "FORMAT", default_value = "pretty")]
-    pub(crate) log_format: LogFormat,
+    /// What the lines of the log look like [default: pretty]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
 
     /// Print the version
     #[arg(short = 'V', long, action = ArgAction::Version)]
@@ -149,53 +166,30 @@ impl Args {
     pub(crate) fn tls_files(&self) -> Option<(&Path, &Path)> {
         self.cert.as_deref().zip(self.key.as_deref())
     }
-
-    /// The flags that are limits, each with its key in the config file, and what they say.
-    pub(crate) fn limits(&self) -> [(&'static str, &'static str, Option<u64>); 6] {
-        [
-            ("--max-connections", "maxConnections", self.max_connections),
-            (
-                "--max-connections-per-address",
-                "maxConnectionsPerAddress",
-                self.max_connections_per_address,
-            ),
-            (
-                "--max-packet-size",
-                "maxPacketSizeBytes",
-                self.max_packet_size,
-            ),
-            ("--max-sessions", "maxSessions", self.max_sessions),
-            ("--max-inflight", "maxInflight", self.max_inflight),
-            (
-                "--max-queued-messages",
-                "maxQueuedMessages",
-                self.max_queued_messages,
-            ),
-        ]
-    }
-
-    /// A flag that says where to listen, if there is one.
-    pub(crate) fn listening_flag(&self) -> Option<&'static str> {
-        let flags = [
-            ("--port", self.port.is_some()),
-            ("--http-port", self.http_port.is_some()),
-            ("--secure-port", self.secure_port.is_some()),
-            ("--https-port", self.https_port.is_some()),
-            ("--http-static", self.http_static.is_some()),
-            ("--http-bundle", self.http_bundle.is_some()),
-            ("--https-static", self.https_static.is_some()),
-            ("--https-bundle", self.https_bundle.is_some()),
-            ("--non-secure", self.non_secure),
-            ("--only-http", self.only_http),
-        ];
-        let given = flags.into_iter().find(|&(_, is_given)| is_given);
-        given.map(|(flag, _)| flag)
-    }
 }
 
 /// What the command does instead of serving.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say what is wrong with a config file, without starting anything; exits with 0 if it can be used, with 1
+    /// otherwise
+    Check {
+        /// The file
+        config: PathBuf,
+    },
+    /// Print what a config file may say
+    #[command(arg_required_else_help = true)]
+    Config {
+        /// A file with every option and its default
+        #[arg(long, conflicts_with = "schema")]
+        default: bool,
+        /// How it is written: json, toml or yaml [default: json]
+        #[arg(long, value_name = "FORMAT", requires = "default", value_parser = ["json", "toml", "yaml"])]
+        format: Option<String>,
+        /// The JSON Schema of such files
+        #[arg(long)]
+        schema: bool,
+    },
     /// Look after a store on disk (--db) that no broker has open
     Db {
         /// What to do with it.
@@ -208,11 +202,19 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page
-    Man,
+    Man {
+        /// That of a command, such as pub, in place of the one of mosca itself
+        command: Option<String>,
+    },
     /// Publish a message to a server
     Pub(PublishArgs),
     /// Subscribe at a server, and print what comes
     Sub(SubscribeArgs),
+    /// Measure a server: connect, publish and subscribe with many clients; exits with 6 if messages at QoS 1 or 2
+    /// were lost, or connections were
+    Bench(Box<BenchArgs>),
+    /// Ask a running server what it says of itself below $SYS
+    Status(StatusArgs),
     /// Add a user to a users file, or give one that is there a new password
     Adduser {
         /// Name of the user
@@ -238,12 +240,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         credentials: PathBuf,
     },
-    /// Take over what the mosca of Node.js has left in Redis or MongoDB; exits with 3 if something
-    /// cannot be read
+    /// Take over what the mosca of Node.js has left in Redis, MongoDB or a LevelDB; exits with 3 if
+    /// something cannot be read
     Import {
-        /// Where it is: redis://… or mongodb://…, as in --persistence
+        /// Where it is: redis://… or mongodb://…, as in --persistence, or leveldb:PATH
         source: String,
-        /// Store that it goes into, as in --persistence [default: the one at the same address]
+        /// Store that it goes into, as in --persistence [default: the one at the same address, of Redis and MongoDB]
         #[arg(long, value_name = "STORE")]
         into: Option<String>,
 
@@ -280,6 +282,10 @@ pub(crate) enum DbCommand {
     },
 }
 
+fn no_parents(_: &str) -> Result<Infallible, &'static str> {
+    Err("there are no clusters yet, so no broker is the child of another one")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +294,26 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_the_limits_that_hold() {
+        let options = mosca::BrokerOptions::default();
+        let limits = [
+            ("max-packet-size", options.max_packet_size_bytes as usize),
+            ("max-sessions", options.max_sessions),
+            ("max-inflight", options.max_inflight.into()),
+            ("max-queued-messages", options.max_queued_messages),
+        ];
+        let definition = Args::command();
+        for (flag, limit) in limits {
+            let mut all = definition.get_arguments();
+            let help = all
+                .find(|arg| arg.get_long() == Some(flag))
+                .and_then(|arg| arg.get_help());
+            let help = help.unwrap().to_string();
+            assert!(help.contains(&format!("[default: {limit}]")), "{help}");
+        }
     }
 
     #[test]

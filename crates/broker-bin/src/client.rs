@@ -1,8 +1,12 @@
-//! `mosca pub` and `mosca sub`: a client in the same binary.
+//! `mosca pub`, `mosca sub`, `mosca status` and `mosca bench`: a client in the same binary.
 
 mod args;
+mod bench;
+mod interrupts;
+mod output;
 mod publish;
 mod show;
+mod status;
 mod subscribe;
 
 use std::fmt;
@@ -13,7 +17,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use args::{ConnectionArgs, ProtocolVersion, quality};
 pub(crate) use args::{PublishArgs, SubscribeArgs};
-use mqtt_client::{Client, ClientError, Options, OwnedWill, PropertiesBuf, Property, Version};
+pub(crate) use bench::BenchArgs;
+use mqtt_client::{
+    Address, Client, ClientError, Options, OwnedWill, PropertiesBuf, Property, Subscription,
+    Version,
+};
+pub(crate) use status::StatusArgs;
 
 /// The server was reached, and says no.
 const REFUSED: u8 = 4;
@@ -22,19 +31,34 @@ const TIME_IS_OVER: u8 = 5;
 
 /// Runs `mosca pub`.
 pub(crate) fn publish(args: &PublishArgs) -> anyhow::Result<ExitCode> {
-    run(publish::run(args))
+    run(1, publish::run(args))
 }
 
 /// Runs `mosca sub`.
 pub(crate) fn subscribe(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
-    run(subscribe::run(args))
+    run(1, subscribe::run(args))
+}
+
+/// Runs `mosca status`.
+pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    run(1, status::run(args))
+}
+
+/// Runs `mosca bench`.
+pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    // Before there is a second thread. Without it there are fewer connections, which is then said of each.
+    let _raised = crate::descriptors::prepare();
+    run(args.threads(), bench::run(args.clone()))
 }
 
 /// What a server refuses has an exit code of its own.
-fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = crate::runtime(1).context("cannot start the runtime")?;
+fn run(
+    threads: usize,
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = crate::runtime(threads).context("cannot start the runtime")?;
     match runtime.block_on(work) {
-        Err(error) if is_refusal(&error) => {
+        Err(error) if error.downcast_ref().is_some_and(is_refusal) => {
             crate::complain(&error);
             Ok(ExitCode::from(REFUSED))
         }
@@ -42,10 +66,10 @@ fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<E
     }
 }
 
-fn is_refusal(error: &anyhow::Error) -> bool {
+fn is_refusal(error: &ClientError) -> bool {
     matches!(
-        error.downcast_ref(),
-        Some(ClientError::Refused(..) | ClientError::Disconnected(..))
+        error,
+        ClientError::Refused(..) | ClientError::Disconnected(..)
     )
 }
 
@@ -58,6 +82,23 @@ async fn connect(args: &ConnectionArgs) -> anyhow::Result<Client> {
     Ok(client)
 }
 
+/// Subscribes, to all of it or with an error.
+async fn subscribe_to(
+    client: &mut Client,
+    connection: &ConnectionArgs,
+    subscriptions: &[Subscription],
+) -> anyhow::Result<()> {
+    let granted = client.subscribe(subscriptions).await?;
+    for (Subscription { filter, .. }, code) in subscriptions.iter().zip(granted) {
+        if code.is_error() {
+            let error = ClientError::Refused(code, None);
+            return Err(error).with_context(|| format!("cannot subscribe to {filter:?}"));
+        }
+        connection.debug(format_args!("subscribed to {filter:?}: {}", code.as_str()));
+    }
+    Ok(())
+}
+
 impl ConnectionArgs {
     /// A line on stderr, for who asks for it.
     fn debug(&self, what: fmt::Arguments<'_>) {
@@ -68,7 +109,7 @@ impl ConnectionArgs {
     }
 }
 
-fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
+fn address(args: &ConnectionArgs) -> Address {
     let mut address = args.url.clone();
     if let Some(host) = &args.host {
         address.host.clone_from(host);
@@ -76,7 +117,11 @@ fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
     if let Some(port) = args.port {
         address.port = port;
     }
-    let mut options = Options::new(address);
+    address
+}
+
+fn options(args: &ConnectionArgs) -> anyhow::Result<Options> {
+    let mut options = Options::new(address(args));
     options.version = args.protocol_version.into();
     options.client_id = match (&args.id, options.version) {
         (Some(id), _) => id.clone(),

@@ -1,72 +1,51 @@
-//! The config file: JSON or TOML, with mosca's names where there are such.
+//! The options of a config file, with the environment and flags over them, as what the command starts with.
 //!
-//! What is in it and means nothing is an error, and never passed over: a word that is misspelt would
-//! otherwise leave a default in force that nobody wanted.
+//! What may be in a file is the crate `mosca-options`' to know; here is what it means for the command.
 
 mod access;
-mod limits;
 mod listening;
-mod own_topics;
 mod persistence;
 mod section;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use tracing::Level;
+use mosca_options::{
+    Format, Object, Problem, Value, populate, validate, with_environment, without_effect,
+};
+use tracing::level_filters::LevelFilter;
 
 use crate::access::AccessChoice;
-use crate::limits::Limits;
-use crate::listening::Listening;
-use crate::own_topics::OwnTopics;
+use crate::listening::InterfaceChoice;
+use crate::log::LogFormat;
 use crate::store::StoreChoice;
-use section::{Section, SectionError};
+use section::Section;
 
-/// What a file says; `None` where it says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What options say; `None` where they say nothing.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     /// Where to listen.
-    pub(crate) listening: Listening,
+    pub(crate) interfaces: Vec<InterfaceChoice>,
     /// Who may come in, and what clients may do.
     pub(crate) access: AccessChoice,
-    /// What clients can make grow, and how far.
-    pub(crate) limits: Limits,
-    /// What the broker says of itself.
-    pub(crate) own_topics: OwnTopics,
+    /// All options with their defaults, for the server's own.
+    pub(crate) options: Object,
     /// Threads that serve clients.
     pub(crate) threads: Option<u16>,
     /// How much is logged.
-    pub(crate) level: Option<Level>,
-    /// What keeps sessions and messages, and for how long.
-    pub(crate) persistence: Option<PersistenceSection>,
-    /// Words that are understood and change nothing, each with the reason.
-    pub(crate) without_effect: Vec<String>,
-}
-
-/// The section `persistence`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PersistenceSection {
-    /// The store.
+    pub(crate) level: LevelFilter,
+    /// What lines of the log look like.
+    pub(crate) log_format: LogFormat,
+    /// What keeps sessions and messages.
     pub(crate) store: StoreChoice,
-    /// For how long, and what, it keeps.
-    pub(crate) keeping: Keeping,
-}
-
-/// What the broker gives its store to keep, and for how long; `None` where nothing is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Keeping {
-    /// Seconds for which sessions of 3.x clients outlive their connections.
-    pub(crate) session_expiry_secs: Option<u32>,
-    /// Seconds for which a message waits in a queue.
-    pub(crate) queued_message_expiry_secs: Option<u32>,
-    /// Whether messages at QoS 0 wait for clients that are away.
-    pub(crate) queue_qos_0: Option<bool>,
+    /// What is said in vain.
+    pub(crate) without_effect: Vec<Problem>,
 }
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub(crate) enum FileError {
     /// The system does not give it to us.
     #[error("cannot read the config file {}: {source}", path.display())]
     Unreadable {
@@ -77,117 +56,145 @@ pub(crate) enum ConfigError {
     },
     /// Programs are not run.
     #[error(
-        "{}: a config file is JSON or TOML; a JavaScript module has to be written as one of these",
+        "{}: a config file is JSON, TOML or YAML; a JavaScript module has to be written as one of these",
         path.display()
     )]
     JavaScript {
         /// Which file.
         path: PathBuf,
     },
-    /// Neither JSON nor TOML.
-    #[error("{} is not {format}: {reason}", path.display())]
+    /// Not of its format.
+    #[error("{}:{line}: this is not {format}: {reason}", path.display())]
     Syntax {
         /// Which file.
         path: PathBuf,
+        /// From 1.
+        line: usize,
         /// For what it was taken.
         format: &'static str,
-        /// What the parser says, with line and column.
+        /// What the parser says.
         reason: String,
     },
-    /// Well-formed, and wrong.
-    #[error("{}: {source}", path.display())]
-    Content {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        source: SectionError,
-    },
+}
+
+/// Options that cannot be used: all that is wrong with them, a line each.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct WrongOptions {
+    /// The file of the lines that are named.
+    pub(crate) path: Option<PathBuf>,
+    /// What is wrong.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl fmt::Display for WrongOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.problems.iter().enumerate() {
+            if number > 0 {
+                f.write_str("\nmosca: ")?;
+            }
+            f.write_str(&shown(self.path.as_deref(), problem))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with an option, or in vain: the file with the line, the name, and what it is.
+pub(crate) fn shown(path: Option<&Path>, Problem { line, key, what }: &Problem) -> String {
+    let place = match (path, line) {
+        (Some(path), Some(line)) => format!("{}:{line}: ", path.display()),
+        _ => String::new(),
+    };
+    let name = match key.chars().next() {
+        None => String::new(),
+        // A flag.
+        Some('-') => format!("{key} "),
+        Some(_) => format!("`{key}` "),
+    };
+    format!("{place}{name}{what}")
+}
+
+/// Reads a file. Its name tells the format.
+pub(crate) fn read(path: &Path) -> Result<Value, FileError> {
+    let path = path.to_owned();
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let is_script = ["js", "cjs", "mjs", "ts"]
+        .iter()
+        .any(|&it| extension == *it);
+    if is_script {
+        return Err(FileError::JavaScript { path });
+    }
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) => return Err(FileError::Unreadable { path, source }),
+    };
+    let format = Format::of_path(&path);
+    format.parse(&text).map_err(|error| FileError::Syntax {
+        path,
+        line: error.line,
+        format: format.name(),
+        reason: error.reason,
+    })
+}
+
+/// The options with those of the environment over them.
+pub(crate) fn with_variables(file: &Value) -> Result<Value, Vec<Problem>> {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        // What is no text names no option.
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    });
+    with_environment(file, variables)
 }
 
 impl Config {
-    /// Reads a file. Its name tells the format: `.toml` is TOML, everything else JSON.
-    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let path = path.to_owned();
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        if ["js", "cjs", "mjs", "ts"]
-            .iter()
-            .any(|&js| extension == *js)
-        {
-            return Err(ConfigError::JavaScript { path });
-        }
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+    /// What options in either form say, whether they are a file's or come from elsewhere.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(crate) fn of(file: &Value) -> Result<Self, Vec<Problem>> {
+        let problems = validate(file);
+        let populated = populate(file);
+        let Some(options) = populated.as_object().filter(|_| problems.is_empty()) else {
+            return Err(problems);
         };
-        let (format, parsed) = if extension == "toml" {
-            let parsed = toml::from_str::<Value>(&text);
-            ("TOML", parsed.map_err(|error| error.to_string()))
-        } else {
-            let parsed = serde_json::from_str::<Value>(&text);
-            ("JSON", parsed.map_err(|error| error.to_string()))
-        };
-        match parsed {
-            Ok(value) => {
-                Self::from_value(&value).map_err(|source| ConfigError::Content { path, source })
-            }
-            Err(reason) => Err(ConfigError::Syntax {
-                path,
-                format,
-                reason: reason.trim_end().to_owned(),
-            }),
-        }
-    }
-
-    fn from_value(value: &Value) -> Result<Self, SectionError> {
-        let mut root = Section::root(value)?;
-        let mut config = Self::default();
-        config.listening = listening::read(&mut root, &mut config.without_effect)?;
-        if let Some(section) = root.section("authentication")? {
-            config.access = access::read(section)?;
-        }
-        if let Some(section) = root.section("limits")? {
-            config.limits = limits::read(section)?;
-        }
-        config.own_topics = own_topics::read(&mut root)?;
-        let threads = root.integer("threads", 1..=1_024, "")?;
-        config.threads = threads.and_then(|threads| u16::try_from(threads).ok());
-        if let Some(mut logger) = root.section("logger")? {
-            config.level = logger.one_of("level", &LEVELS)?;
-            logger.finish()?;
-        }
-        if let Some(section) = root.section("persistence")? {
-            let read = persistence::read(section, &mut config.without_effect)?;
-            // The store's words for what is a limit here.
-            let keeping = &read.keeping;
-            for (is_given, key) in [
-                (
-                    keeping.session_expiry_secs.is_some(),
-                    "legacySessionExpirySecs",
-                ),
-                (
-                    keeping.queued_message_expiry_secs.is_some(),
-                    "queuedMessageExpirySecs",
-                ),
-                (keeping.queue_qos_0.is_some(), "queueQos0"),
-            ] {
-                if is_given && config.limits.has(key) {
-                    let reason = "stands beside its like in `persistence`: two choices at once";
-                    return Err(root.conflict(&format!("limits.{key}"), reason));
-                }
-            }
-            config.persistence = Some(read);
-        }
-        root.finish()?;
-        Ok(config)
+        let root = Section::root(options);
+        let access = root.section("authentication").map(|it| access::read(&it));
+        let store = root.section("persistence").map(|it| persistence::read(&it));
+        let logger = root.section("logger");
+        let logger = logger.as_ref();
+        let level = logger.and_then(|it| it.word("level", &LEVELS));
+        let log_format = logger.and_then(|it| it.word("format", &LogFormat::NAMES));
+        Ok(Self {
+            interfaces: listening::read(&root).map_err(|it| vec![it])?,
+            access: access.unwrap_or_default(),
+            options: options.clone(),
+            threads: root.number("threads"),
+            level: level.unwrap_or(LevelFilter::WARN),
+            log_format: log_format.unwrap_or_default(),
+            store: store
+                .transpose()
+                .map_err(|it| vec![it])?
+                .unwrap_or_default(),
+            without_effect: without_effect(file),
+        })
     }
 }
 
-const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::ERROR),
-    ("warn", Level::WARN),
-    ("info", Level::INFO),
-    ("debug", Level::DEBUG),
-    ("trace", Level::TRACE),
+/// By pino's words and numbers.
+const LEVELS: [(&str, LevelFilter); 13] = [
+    ("silent", LevelFilter::OFF),
+    // What ends the broker is an error here.
+    ("fatal", LevelFilter::ERROR),
+    ("60", LevelFilter::ERROR),
+    ("error", LevelFilter::ERROR),
+    ("50", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("40", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("30", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("20", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+    ("10", LevelFilter::TRACE),
 ];
 
 #[cfg(test)]

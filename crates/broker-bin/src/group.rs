@@ -11,7 +11,7 @@ pub(crate) enum GroupError {
         "there is no group {0} in {GROUPS}; one of a directory service is to be named by its number"
     )]
     Unknown(String),
-    #[error("cannot read {GROUPS}")]
+    #[error("cannot read {GROUPS}: {0}")]
     Unreadable(#[from] std::io::Error),
 }
 

@@ -1,13 +1,19 @@
-//! `mosca import`: what the mosca of Node.js has left in Redis or MongoDB, taken over into a store.
+//! `mosca import`: what the mosca of Node.js has left in Redis, MongoDB or a LevelDB, taken over into a store.
 //!
 //! Exit codes: 0 everything was brought in; 1 it could not be done, or not to its end, and may be
 //! repeated; 3 something could not be read, and was left out.
 
+use std::fmt;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+#[cfg(feature = "leveldb")]
+use leveldb_import::{ImportProgress as Told, Imported};
 use mosca::persistence::Persistence;
+#[cfg(all(feature = "redis", not(feature = "leveldb")))]
+use persistence_redis::import::{Imported, Progress as Told};
 
 use crate::progress::Progress;
 use crate::store::StoreChoice;
@@ -43,6 +49,38 @@ impl Summary {
     }
 }
 
+/// Where mosca has left something.
+enum Source {
+    /// In Redis or MongoDB.
+    Server(StoreChoice),
+    /// In a LevelDB, in this folder.
+    LevelDb(PathBuf),
+}
+
+impl Source {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        if let Some(folder) = text.strip_prefix("leveldb:") {
+            anyhow::ensure!(!folder.is_empty(), "`leveldb:` lacks the path of a folder");
+            return Ok(Self::LevelDb(folder.into()));
+        }
+        let server: StoreChoice = text.parse().context("cannot import")?;
+        anyhow::ensure!(
+            matches!(server, StoreChoice::Redis(_) | StoreChoice::Mongo(_)),
+            "cannot import from {server}: redis://…, mongodb://… or leveldb:PATH is expected, where mosca kept its data"
+        );
+        Ok(Self::Server(server))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(server) => server.fmt(f),
+            Self::LevelDb(folder) => write!(f, "leveldb:{}", folder.display()),
+        }
+    }
+}
+
 /// Brings what is at `source` into the store `target`, or into the one at the same address. Sessions
 /// whose clients do not come expire after `expiry_secs` seconds; `u32::MAX` is never.
 pub(crate) async fn run(
@@ -50,14 +88,13 @@ pub(crate) async fn run(
     target: Option<&str>,
     expiry_secs: u32,
 ) -> anyhow::Result<ExitCode> {
-    let from: StoreChoice = source.parse().context("cannot import")?;
-    anyhow::ensure!(
-        matches!(from, StoreChoice::Redis(_) | StoreChoice::Mongo(_)),
-        "cannot import from {from}: redis://… or mongodb://… is expected, where mosca kept its data"
-    );
-    let into = match target {
-        Some(text) => text.parse().context("--into")?,
-        None => from.clone(),
+    let from = Source::parse(source)?;
+    let into = match (target, &from) {
+        (Some(text), _) => text.parse().context("--into")?,
+        (None, Source::Server(server)) => server.clone(),
+        (None, Source::LevelDb(_)) => anyhow::bail!(
+            "--into is missing: the store that {from} goes into, such as fjall:PATH; it is no store of this broker itself"
+        ),
     };
     anyhow::ensure!(
         into != StoreChoice::Memory,
@@ -80,19 +117,56 @@ pub(crate) async fn run(
 }
 
 async fn read(
-    from: &StoreChoice,
+    from: &Source,
     store: &dyn Persistence,
     expiry_secs: u32,
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
-    #[cfg(not(any(feature = "redis", feature = "mongodb")))]
+    #[cfg(not(any(feature = "redis", feature = "mongodb", feature = "leveldb")))]
     let _ = (store, expiry_secs, progress);
     match from {
         #[cfg(feature = "redis")]
-        StoreChoice::Redis(url) => read_redis(url.reveal(), store, expiry_secs, progress).await,
+        Source::Server(StoreChoice::Redis(url)) => {
+            read_redis(url.reveal(), store, expiry_secs, progress).await
+        }
         #[cfg(feature = "mongodb")]
-        StoreChoice::Mongo(url) => read_mongo(url.reveal(), store, expiry_secs, progress).await,
-        other => anyhow::bail!("this mosca was built without the client for {other}"),
+        Source::Server(StoreChoice::Mongo(url)) => {
+            read_mongo(url.reveal(), store, expiry_secs, progress).await
+        }
+        #[cfg(feature = "leveldb")]
+        Source::LevelDb(folder) => {
+            let told = |it| tell(progress, it);
+            let imported = leveldb_import::read(folder, store, expiry_secs, told).await?;
+            Ok(imported.into())
+        }
+        other => anyhow::bail!("this mosca was built without what reads {other}"),
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "leveldb"))]
+fn tell(progress: &mut Progress, told: Told) {
+    match told {
+        Told::Imported(so_far) => {
+            let done = so_far.sessions + so_far.messages + so_far.retained;
+            progress.count("brought in", done);
+        }
+        Told::Skipped { key, reason } => progress.say(&format!("skipped {key}: {reason}")),
+        _ => {}
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "leveldb"))]
+impl From<Imported> for Summary {
+    fn from(imported: Imported) -> Self {
+        Self {
+            sessions: imported.sessions,
+            subscriptions: imported.subscriptions,
+            messages: imported.messages,
+            retained: imported.retained,
+            present: imported.present,
+            left_out: imported.left_out,
+            unreadable: imported.skipped,
+        }
     }
 }
 
@@ -103,25 +177,9 @@ async fn read_redis(
     expiry_secs: u32,
     progress: &mut Progress,
 ) -> anyhow::Result<Summary> {
-    use persistence_redis::import::{self, Progress as Told};
-    let imported = import::read(url, store, expiry_secs, |told| match told {
-        Told::Imported(so_far) => {
-            let done = so_far.sessions + so_far.messages + so_far.retained;
-            progress.count("brought in", done);
-        }
-        Told::Skipped { key, reason } => progress.say(&format!("skipped {key}: {reason}")),
-        _ => {}
-    })
-    .await?;
-    Ok(Summary {
-        sessions: imported.sessions,
-        subscriptions: imported.subscriptions,
-        messages: imported.messages,
-        retained: imported.retained,
-        present: imported.present,
-        left_out: 0,
-        unreadable: imported.skipped,
-    })
+    let told = |it| tell(progress, it);
+    let imported = persistence_redis::import::read(url, store, expiry_secs, told).await?;
+    Ok(imported.into())
 }
 
 #[cfg(feature = "mongodb")]

@@ -1,9 +1,10 @@
 //! From choices to interfaces, with the certificates and the script that they need.
 
+use std::path::Path;
+
 use mosca::{Escaped, Interface, Tls, TlsError, TlsOptions};
 
 use crate::bundle::BundleError;
-use crate::group::{self, GroupError};
 use crate::listening::{Credentials, InterfaceChoice};
 
 /// Interfaces, and the TLS that they offer.
@@ -25,9 +26,19 @@ pub(crate) enum InterfacesError {
     /// There is no script.
     #[error("cannot serve /mqtt.js")]
     Bundle(#[from] BundleError),
-    /// A Unix socket is for nobody.
-    #[error("cannot give a Unix socket to a group")]
-    Group(#[from] GroupError),
+}
+
+/// The file that a failure is about, if it is about one.
+pub(crate) fn path_of(error: &anyhow::Error) -> Option<&Path> {
+    match error.downcast_ref()? {
+        InterfacesError::Tls(
+            TlsError::Unreadable { path, .. }
+            | TlsError::Missing { path, .. }
+            | TlsError::Unusable { path, .. }
+            | TlsError::Mismatch { key: path, .. },
+        ) => Some(path),
+        _ => None,
+    }
 }
 
 impl Interfaces {
@@ -120,8 +131,8 @@ fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Result<Interface, I
     if let Some(mode) = choice.socket_mode {
         interface = interface.socket_mode(mode);
     }
-    if let Some(name) = &choice.socket_group {
-        interface = interface.socket_group(group::number(name)?);
+    if let Some(group) = choice.socket_group {
+        interface = interface.socket_group(group);
     }
     if let Some(max_connections) = choice.max_connections {
         interface = interface.max_connections(max_connections);
@@ -131,6 +142,9 @@ fn interface(choice: &InterfaceChoice, tls: Option<&Tls>) -> Result<Interface, I
     }
     if let Some(timeout) = choice.handshake_timeout {
         interface = interface.handshake_timeout(timeout);
+    }
+    if let Some(idle) = choice.tcp_keepalive {
+        interface = interface.tcp_keepalive(idle);
     }
     if let Some(folder) = &choice.files.folder {
         interface = interface.static_folder(folder);

@@ -3,12 +3,12 @@
 
 mod lines;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 
-use ::log::LevelFilter;
 use clap::ValueEnum;
 use lines::Lines;
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 /// Lines that may wait for stderr. Further ones are lost and counted. Room for all of them is taken at the
@@ -27,6 +27,21 @@ pub(crate) enum LogFormat {
     Pino,
 }
 
+impl LogFormat {
+    /// All by the names that options and flags have for them.
+    pub(crate) const NAMES: [(&str, Self); 3] = [
+        ("pretty", Self::Pretty),
+        ("json", Self::Json),
+        ("pino", Self::Pino),
+    ];
+
+    /// Its name there.
+    pub(crate) fn name(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, format)| *format == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 /// The log, as long as it is written. When it is dropped it waits until all lines are out, for about
 /// a second at most.
 pub(crate) struct Log {
@@ -36,7 +51,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// Logs up to `level` to stderr from now on.
-    pub(crate) fn start(level: Level, format: LogFormat) -> Self {
+    pub(crate) fn start(level: LevelFilter, format: LogFormat) -> Self {
         let (lines, worker) = NonBlockingBuilder::default()
             .buffered_lines_limit(LINES_MAX)
             .lossy(true)
@@ -47,7 +62,7 @@ impl Log {
             .with_max_level(level)
             .with_writer(lines)
             .with_target(false)
-            .with_ansi(io::stderr().is_terminal());
+            .with_ansi(io::stderr().is_terminal() && wants_colours(|name| std::env::var_os(name)));
         match format {
             LogFormat::Pretty => log.init(),
             LogFormat::Json => log.event_format(Lines::Json).init(),
@@ -61,14 +76,23 @@ impl Log {
     }
 }
 
+/// Whether somebody at a terminal wants colours: not if `NO_COLOR` is set to anything (no-color.org), or the terminal
+/// has none.
+fn wants_colours(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let no_color = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = variable("TERM").is_some_and(|value| value == "dumb");
+    !no_color && !is_dumb
+}
+
 /// What libraries say that know `log` alone, such as the engine of the store on disk: what is wrong. What
 /// they do in detail is left out unless all details are wanted.
-fn of_libraries(level: Level) -> LevelFilter {
+fn of_libraries(level: LevelFilter) -> ::log::LevelFilter {
     match level {
-        Level::ERROR => LevelFilter::Error,
-        Level::WARN | Level::INFO => LevelFilter::Warn,
-        Level::DEBUG => LevelFilter::Debug,
-        Level::TRACE => LevelFilter::Trace,
+        LevelFilter::OFF => ::log::LevelFilter::Off,
+        LevelFilter::ERROR => ::log::LevelFilter::Error,
+        LevelFilter::WARN | LevelFilter::INFO => ::log::LevelFilter::Warn,
+        LevelFilter::DEBUG => ::log::LevelFilter::Debug,
+        LevelFilter::TRACE => ::log::LevelFilter::Trace,
     }
 }
 
@@ -77,6 +101,29 @@ impl Drop for Log {
         let lost = self.lost.dropped_lines();
         if lost > 0 {
             tracing::warn!(lost, "lines of the log were lost: stderr took no more");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_those_who_want_them() {
+        for (variables, expected) in [
+            (&[][..], true),
+            (&[("TERM", "xterm")], true),
+            (&[("NO_COLOR", "")], true),
+            (&[("NO_COLOR", "1")], false),
+            (&[("NO_COLOR", "0"), ("TERM", "xterm")], false),
+            (&[("TERM", "dumb")], false),
+        ] {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(it, _)| *it == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            assert_eq!(wants_colours(variable), expected, "{variables:?}");
         }
     }
 }

@@ -13,14 +13,13 @@ mod config;
 #[cfg(feature = "fjall")]
 mod db;
 mod descriptors;
+mod flags;
 mod group;
 mod import;
 mod interfaces;
-mod limits;
 mod listening;
 mod log;
 mod memory;
-mod own_topics;
 #[cfg_attr(
     not(all(feature = "fjall", feature = "redis")),
     expect(
@@ -33,25 +32,27 @@ mod settings;
 mod store;
 mod users;
 
-use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use access::Access;
 use anyhow::Context as _;
-use args::{Args, Command};
+use args::{Args, Command, command_first};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use interfaces::{Certificates, Interfaces};
 use log::{Log, LogFormat};
 use mosca::{Escaped, Server, ServerBuilder};
+use mosca_options::{FORMATS, Format};
 use settings::{Settings, SettingsError};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
+use tracing::level_filters::LevelFilter;
 
 /// Many small messages that come and go on several threads are what it is good at. It is built not to
 /// ask the system for huge pages: memory that it holds in reserve would count as used, 2 MiB at a time.
@@ -65,7 +66,8 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let args = Args::parse_from(without_start(std::env::args_os()));
+    let words = std::env::args_os().collect();
+    let args = Args::parse_from(command_first(words, &Args::command()));
     if let Some(command) = &args.command {
         return match other(command) {
             Ok(code) => code,
@@ -77,8 +79,8 @@ fn main() -> ExitCode {
         Err(SettingsError::Usage(error)) => Args::command()
             .error(ErrorKind::ValueValidation, error)
             .exit(),
-        Err(SettingsError::Config(error)) => complain(&error.into()),
-        Ok(settings) => match run(&settings, args.log_format) {
+        Err(error) => complain(&error.into()),
+        Ok(settings) => match run(&settings) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
@@ -94,6 +96,8 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Db { .. } => {
             anyhow::bail!("this mosca was built without the store on disk (cargo feature `fjall`)")
         }
+        Command::Check { config } => check(config),
+        Command::Config { format, schema, .. } => print_config(format.as_deref(), *schema),
         Command::Adduser {
             user,
             password,
@@ -110,13 +114,11 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
             clap_complete::generate(*shell, &mut Args::command(), "mosca", &mut script);
             print(&script)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
-            print(&page)
-        }
+        Command::Man { command } => manual(command.as_deref()),
         Command::Pub(args) => client::publish(args),
         Command::Sub(args) => client::subscribe(args),
+        Command::Status(args) => client::status(args),
+        Command::Bench(args) => client::bench(args),
         Command::Rmuser { user, credentials } => {
             users::remove(credentials, user)?;
             Ok(ExitCode::SUCCESS)
@@ -126,12 +128,28 @@ fn other(command: &Command) -> anyhow::Result<ExitCode> {
             into,
             session_expiry,
         } => {
-            let _log = Log::start(tracing::Level::WARN, LogFormat::default());
+            let _log = Log::start(LevelFilter::WARN, LogFormat::default());
             let runtime = runtime(1).context("cannot start the runtime")?;
             let expiry_secs = session_expiry.unwrap_or(u32::MAX);
             runtime.block_on(import::run(source, into.as_deref(), expiry_secs))
         }
     }
+}
+
+/// The manual page of the whole, or that of one command.
+fn manual(command: Option<&str>) -> anyhow::Result<ExitCode> {
+    let mut of = Args::command();
+    // So that each command knows how it is called.
+    of.build();
+    if let Some(name) = command {
+        let found = of.find_subcommand(name);
+        of = found
+            .with_context(|| format!("mosca has no command {}", Escaped(&name)))?
+            .clone();
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(of).render(&mut page)?;
+    print(&page)
 }
 
 fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
@@ -141,29 +159,69 @@ fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `mosca start` is what mosca calls `mosca`.
-fn without_start(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    let is_start = |(index, argument): &(usize, OsString)| *index == 1 && argument == "start";
-    let rest = arguments.enumerate().filter(move |it| !is_start(it));
-    rest.map(|(_, argument)| argument)
+/// Reads all files that options name: certificates and their keys, scripts, users, the keys of tokens.
+fn open(settings: &Settings) -> anyhow::Result<(Interfaces, Access)> {
+    let interfaces = Interfaces::new(&settings.interfaces).map_err(anyhow::Error::from);
+    let opened = interfaces.and_then(|it| Ok((it, Access::open(&settings.access)?)));
+    opened.map_err(|error| {
+        let path = interfaces::path_of(&error).or_else(|| access::path_of(&error));
+        let problem = path.and_then(|it| settings.problem_of_file(it, &shown(&error)));
+        problem.map_or(error, Into::into)
+    })
+}
+
+/// `mosca check`: whether a file can be used, without the flags of a start.
+fn check(config: &Path) -> anyhow::Result<ExitCode> {
+    let mut args = Args::parse_from(["mosca"]);
+    args.config = Some(config.to_owned());
+    let settings = Settings::from_args(&args)?;
+    open(&settings)?;
+    let mut out = io::stdout().lock();
+    for warning in &settings.without_effect {
+        writeln!(out, "{warning}")?;
+    }
+    writeln!(out, "{}: nothing is wrong", config.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `mosca config`.
+fn print_config(format: Option<&str>, schema: bool) -> anyhow::Result<ExitCode> {
+    let text = if schema {
+        mosca_options::schema()
+    } else {
+        let format = FORMATS.iter().find(|(name, _)| Some(*name) == format);
+        mosca_options::default_file(format.map_or(Format::Json, |&(_, format)| format))
+    };
+    print(text.as_bytes())
 }
 
 fn complain(error: &anyhow::Error) -> ExitCode {
     // Nothing is left to be done if stderr is gone.
-    let _written = writeln!(io::stderr(), "mosca: {error:#}");
+    let _written = writeln!(io::stderr(), "mosca: {}", shown(error));
     ExitCode::FAILURE
 }
 
-fn run(settings: &Settings, format: LogFormat) -> anyhow::Result<()> {
+/// A failure with its reasons, each once: some say in their own words what the one behind them says.
+fn shown(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for reason in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&reason) {
+            text = format!("{text}: {reason}");
+        }
+    }
+    text
+}
+
+fn run(settings: &Settings) -> anyhow::Result<()> {
     // Before there is a second thread.
     let descriptors = descriptors::prepare();
     // Held to the end, for the last lines.
-    let _log = Log::start(settings.level, format);
+    let _log = Log::start(settings.level, settings.log_format);
     if let Err(error) = descriptors {
         tracing::warn!(error = %Escaped(&error), "cannot raise the limit of open files");
     }
     for warning in &settings.without_effect {
-        tracing::warn!("in the config file: {}", Escaped(warning));
+        tracing::warn!("{}", Escaped(warning));
     }
     let runtime = runtime(threads(settings)).context("cannot start the runtime")?;
     runtime.block_on(serve(settings))
@@ -196,30 +254,16 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     // Before anything is announced: who waits for the start-up line may end us right after it.
     let signals = Signals::new().context("cannot wait for signals")?;
     // Before the store is opened, which may take long.
-    let Interfaces { all, certificates } = Interfaces::new(&settings.interfaces)?;
-    let access = Access::open(&settings.access)?;
+    let (Interfaces { all, certificates }, access) = open(settings)?;
     let store = settings.store.open().await?;
     let server = all
         .into_iter()
-        .fold(Server::builder(), ServerBuilder::listen)
-        .broker(|options| {
-            let keeping = &settings.keeping;
-            if let Some(secs) = keeping.session_expiry_secs {
-                options.legacy_session_expiry_secs = secs;
-            }
-            if let Some(secs) = keeping.queued_message_expiry_secs {
-                options.queued_message_expiry_secs = secs;
-            }
-            if let Some(flag) = keeping.queue_qos_0 {
-                options.queue_qos_0 = flag;
-            }
-        })
-        .persistence(store);
+        .fold(Server::builder(), ServerBuilder::listen);
+    let server = mosca_options::apply(server, &settings.options).persistence(store);
     let server = match access.hooks() {
         Some(hooks) => server.hooks(hooks),
         None => server,
     };
-    let server = settings.own_topics.apply(settings.limits.apply(server));
     let server = server.start().await?;
     announce(&server).context("cannot write to stdout")?;
     let _ends_with_the_runtime = tokio::spawn(memory::give_back());

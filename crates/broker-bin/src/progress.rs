@@ -72,6 +72,19 @@ impl Progress {
         }
     }
 
+    /// What goes on, in words; on a terminal in the place of those before.
+    pub(crate) fn now(&mut self, line: &str) {
+        if let Some(bar) = &self.bar {
+            let style = ProgressStyle::with_template("{wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_message(line.to_owned());
+            bar.tick();
+        } else {
+            // Nobody has to read it.
+            let _written = writeln!(io::stderr(), "{line}");
+        }
+    }
+
     /// Something that has to be said in between.
     pub(crate) fn say(&self, line: &str) {
         let say = || {

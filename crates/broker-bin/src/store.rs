@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use mosca_options::closest;
+
 pub(crate) use url::{StoreUrl, UrlError, percent_encoded};
 
 /// What `--persistence` takes, for complaints.
@@ -137,31 +139,6 @@ impl ChoiceError {
             suggestion,
         }
     }
-}
-
-/// The name that was most likely meant, if any is near.
-pub(crate) fn closest<'a>(
-    wrong: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let allowed = (wrong.chars().count() / 3).max(1);
-    let distances = names.into_iter().map(|name| {
-        let (wrong, name_lower) = (wrong.to_ascii_lowercase(), name.to_ascii_lowercase());
-        let distance = strsim::damerau_levenshtein(&wrong, &name_lower);
-        // Who leaves out the end, such as a unit, means the name that begins so.
-        let is_begun = wrong.len() > 5 && name_lower.starts_with(&wrong);
-        (
-            if is_begun {
-                allowed.min(distance)
-            } else {
-                distance
-            },
-            name,
-        )
-    });
-    let near = distances.filter(|&(distance, _)| distance <= allowed);
-    near.min_by_key(|&(distance, _)| distance)
-        .map(|(_, name)| name)
 }
 
 /// What must be on the disk before something is acknowledged.

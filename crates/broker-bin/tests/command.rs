@@ -277,6 +277,8 @@ fn a_port_that_is_taken_is_one_line_and_exit_code_1() {
     assert_eq!(out, [""; 0]);
     assert_eq!(err.len(), 1, "{err:?}");
     assert!(err[0].contains(&port), "{err:?} does not name the port");
+    let reasons = err[0].matches("already in use").count();
+    assert_eq!(reasons, 1, "{err:?} does not say why, or twice");
 }
 
 #[test]
@@ -290,10 +292,30 @@ fn the_version_is_one_line() {
 
 #[test]
 fn start_is_what_is_done_without_it() {
-    let mut process = mosca(&["start", "-p", "0", "--host", "127.0.0.1"]);
-    port_of_first_line(&mut process);
-    process.signal(Signal::Terminate);
-    process.succeed();
+    for arguments in [
+        ["start", "-p", "0", "--host", "127.0.0.1"],
+        ["-p", "0", "--host", "127.0.0.1", "start"],
+    ] {
+        let mut process = mosca(&arguments);
+        port_of_first_line(&mut process);
+        process.signal(Signal::Terminate);
+        process.succeed();
+    }
+}
+
+/// In mosca's words; there are no clusters yet.
+#[test]
+fn a_broker_that_is_to_be_a_child_does_not_start() {
+    for arguments in [
+        &["--parent-host", "localhost"][..],
+        &["--parent-port", "1883"],
+        &["--parent-prefix", "/s"],
+    ] {
+        let (code, out, err) = run(&[&["-p", "0"], arguments].concat());
+        assert_eq!((code, out), (Some(2), vec![]), "{err:?}");
+        assert!(err[0].contains(arguments[0]), "{err:?}");
+        assert!(err[0].contains("no clusters yet"), "{err:?}");
+    }
 }
 
 #[test]
@@ -306,6 +328,8 @@ fn shells_and_man_are_told_what_there_is() {
             ["complete -c mosca", "http-static"],
         ),
         (&["man"], [".TH mosca 1", "http\\-static"]),
+        (&["man", "bench"], [".TH mosca-bench 1", "connect\\-rate"]),
+        (&["man", "status"], [".TH mosca-status 1", "watch"]),
     ] {
         let (code, out, err) = run(arguments);
         assert_eq!((code, err.len()), (Some(0), 0), "{err:?}");
@@ -315,6 +339,7 @@ fn shells_and_man_are_told_what_there_is() {
         }
     }
     assert_eq!(run(&["completions", "csh"]).0, Some(2));
+    assert_eq!(run(&["man", "csh"]).0, Some(1));
 }
 
 #[test]
@@ -444,7 +469,10 @@ fn users_are_added_and_removed_as_with_mosca() {
         assert_eq!((code, out, err), (Some(0), vec![], vec![]), "{arguments:?}");
     };
     silent(&["adduser", "eve", "pencil", "--authorize-publish", "a/*"]);
-    silent(&["adduser", "bob", "paper", "--authorize-subscribe", "b/**"]);
+    // mosca takes options before the command as well.
+    let before = ["--authorize-subscribe", "b/**", "--credentials", file];
+    let arguments = [&before[..], &["adduser", "bob", "paper"]].concat();
+    assert_eq!(run(&arguments), (Some(0), vec![], vec![]));
     let eve = permissions(file, "eve", "pencil").unwrap();
     assert!(eve.may_publish("a/b") && !eve.may_publish("b") && eve.may_subscribe("#"));
     let bob = permissions(file, "bob", "paper").unwrap();

@@ -222,7 +222,7 @@ fn files_that_are_not_there_are_an_error_that_names_them() {
             1,
             &[missing, "No such file"][..],
         ),
-        (&[&bundle], 1, &[missing, "/mqtt.js", "No such file"]),
+        (&[&bundle], 1, &[missing, "--http-bundle", "No such file"]),
         (
             &["--https-static", &public],
             2,

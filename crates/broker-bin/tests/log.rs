@@ -10,6 +10,8 @@
     reason = "all of this is a test, and uses only a part of what the real clients need"
 )]
 
+#[path = "real_clients/mqttjs.rs"]
+mod mqttjs;
 #[path = "real_clients/process.rs"]
 mod process;
 
@@ -143,7 +145,7 @@ fn clients_write_no_lines_of_their_own_into_the_log() {
     );
 }
 
-/// The same hostile clients, for whom JSON has its own quotes.
+/// The same hostile clients, for whom JSON has its own quotes. Flags ask for the one form, options for the other.
 #[test]
 fn for_programs_each_line_is_an_object() {
     for (format, names) in [
@@ -151,8 +153,13 @@ fn for_programs_each_line_is_an_object() {
         ("pino", ["time", "level", "msg"]),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
-        let arguments = ["-p", "0", "--host", "127.0.0.1", "--very-verbose"];
-        command.args(arguments).args(["--log-format", format]);
+        command.args(["-p", "0", "--host", "127.0.0.1"]);
+        if format == "json" {
+            command.args(["--very-verbose", "--log-format", format]);
+        } else {
+            command.env("MOSCA__LOGGER__LEVEL", "20");
+            command.env("MOSCA__LOGGER__FORMAT", format);
+        }
         let mut process = Process::start("mosca", &mut command);
         let port = process.port("mqtt");
         for text in HOSTILE {
@@ -175,4 +182,135 @@ fn for_programs_each_line_is_an_object() {
             assert!(names.iter().all(|name| line.get(name).is_some()), "{line}");
         }
     }
+}
+
+/// The lines of the log while a client comes and goes, without their ends.
+fn logged(arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
+    command.args(["-p", "0", "--host", "127.0.0.1"]);
+    let mut process = Process::start("mosca", command.args(arguments));
+    let port = process.port("mqtt");
+    let hello = Connect::new(Version::V311, "eve");
+    say(port, &encoded(Packet::Connect(hello), Version::V311));
+    process.signal(Signal::Terminate);
+    let (status, lines) = process.finish();
+    assert!(status.success(), "{status}");
+    let lines = lines.into_iter().filter_map(|line| match line {
+        Line::Err(line) => Some(line),
+        Line::Out(_) => None,
+    });
+    lines.collect()
+}
+
+#[test]
+fn how_much_is_logged_is_up_to_the_flags() {
+    let comes = |lines: &[String]| lines.iter().any(|it| it.contains("client connected"));
+    let goes = |lines: &[String]| lines.iter().any(|it| it.contains("connection closed"));
+    assert_eq!(logged(&[]), [""; 0]);
+    for flag in ["-v", "--verbose"] {
+        let lines = logged(&[flag]);
+        assert!(comes(&lines) && !goes(&lines), "{lines:?}");
+    }
+    let lines = logged(&["--very-verbose"]);
+    assert!(comes(&lines) && goes(&lines), "{lines:?}");
+}
+
+/// As the README has it: `mosca --log-format pino 2>&1 | pino-pretty`.
+#[test]
+fn pino_pretty_reads_the_lines_for_it() {
+    let lines = logged(&["--log-format", "pino", "--very-verbose"]);
+    let tool = mqttjs::from_environment("MOSCA_TEST_NODE_PATH").join("pino-pretty/bin.js");
+    let mut command = Command::new("node");
+    command.arg(tool).args(["--colorize", "false"]);
+    let input = lines.join("\n") + "\n";
+    let mut pretty = Process::start_with_input("pino-pretty", &mut command, input.into_bytes());
+    let (status, shown) = pretty.finish();
+    assert!(status.success(), "{status}");
+    let shown: Vec<String> = shown
+        .into_iter()
+        .map(|(Line::Out(line) | Line::Err(line))| line)
+        .collect();
+    for (head, words) in [
+        ("INFO (mosca/", "): client connected"),
+        ("DEBUG (mosca/", "): connection closed"),
+        ("    client: ", "\"eve\""),
+    ] {
+        let is_there = shown
+            .iter()
+            .any(|line| line.contains(head) && line.contains(words));
+        assert!(is_there, "no {head}…{words} in {shown:#?}");
+    }
+    assert!(
+        !shown.iter().any(|line| line.starts_with('{')),
+        "{shown:#?}"
+    );
+}
+
+/// The command with a terminal, as `script` makes one. It ends with the test, too.
+struct AtTerminal {
+    script: Process,
+    /// Until it was told to end.
+    number: Option<String>,
+}
+
+impl AtTerminal {
+    fn start((name, value): (&str, &str)) -> Self {
+        let mosca = env!("CARGO_BIN_EXE_mosca");
+        let words = format!("echo number $$; exec '{mosca}' -v -p 0 --host 127.0.0.1");
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &words, "/dev/null"]);
+        command.env_remove("NO_COLOR").env("TERM", "xterm");
+        let mut script = Process::start("script", command.env("SHELL", "/bin/sh").env(name, value));
+        let number = script.wait_for("number", |line| match line {
+            Line::Out(line) => Some(line.trim_end().strip_prefix("number ")?.to_owned()),
+            Line::Err(_) => None,
+        });
+        Self {
+            script,
+            number: Some(number),
+        }
+    }
+
+    fn terminate(&mut self) {
+        if let Some(number) = self.number.take() {
+            let killed = Command::new("kill").arg(number).status();
+            assert!(killed.unwrap().success());
+        }
+    }
+}
+
+impl Drop for AtTerminal {
+    fn drop(&mut self) {
+        self.terminate();
+    }
+}
+
+#[test]
+fn the_log_is_coloured_on_a_terminal_unless_somebody_wants_none() {
+    for (variable, is_coloured) in [
+        (("TERM", "xterm"), true),
+        (("NO_COLOR", "1"), false),
+        (("TERM", "dumb"), false),
+    ] {
+        let mut terminal = AtTerminal::start(variable);
+        let script = &mut terminal.script;
+        script.wait_for("start", |line| match line {
+            Line::Out(line) if line.contains(" listening: ") => Some(()),
+            _ => None,
+        });
+        terminal.terminate();
+        let (_, lines) = terminal.script.finish();
+        let closing = lines.iter().find_map(|line| match line {
+            Line::Out(line) if line.contains("terminated, closing") => Some(line),
+            _ => None,
+        });
+        let closing = closing.expect("it says why it ends");
+        assert_eq!(closing.contains("\u{1b}["), is_coloured, "{closing:?}");
+    }
+    // Where there is none it is plain whatever the variables say.
+    let lines = logged(&["-v"]);
+    assert!(
+        !lines.iter().any(|line| line.contains('\u{1b}')),
+        "{lines:?}"
+    );
 }

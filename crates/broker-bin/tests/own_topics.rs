@@ -92,6 +92,6 @@ fn an_id_that_is_none_ends_the_command() {
     let ended = command.args(["-p", "0", "--broker-id", "a/#"]).output();
     let ended = ended.unwrap();
     let words = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert_eq!(ended.status.code(), Some(1), "{words}");
+    assert_eq!(ended.status.code(), Some(2), "{words}");
     assert!(words.contains("\"a/#\""), "{words}");
 }

@@ -22,7 +22,7 @@ use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, DateTime, doc};
 use process::{Line, PATIENCE, Process, Signal};
-use test_servers::{Folder, free_port};
+use test_servers::{Folder, RefusingPort};
 
 fn mosca(arguments: &[&str]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
@@ -158,7 +158,8 @@ fn a_folder_that_cannot_be_one_is_named_with_the_reason() {
 
 #[test]
 fn a_store_that_nobody_answers_for_is_named_with_its_address_and_without_its_password() {
-    let port = free_port();
+    let refusing = RefusingPort::take();
+    let port = refusing.number();
     for url in [
         format!("redis://:secret@127.0.0.1:{port}"),
         format!("mongodb://me:secret@127.0.0.1:{port}/mosca"),
@@ -347,6 +348,40 @@ fn what_mosca_has_left_in_redis_is_brought_into_a_store() {
     let (code, out, err) = run(&["import", &redis.url(), "--into", &into]);
     assert_eq!(code, Some(0), "{out:?} {err:?}");
     assert!(out.iter().any(|line| line == "sessions: 0"), "{out:?}");
+}
+
+/// The folder is that of the crate that reads it, whose tests look at each message.
+#[test]
+fn what_mosca_has_left_in_a_leveldb_is_brought_into_a_store() {
+    let sources = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let left = format!("leveldb:{sources}/../leveldb-import/tests/mosca-2.3.0");
+    let folder = Folder::new("stores-import-leveldb");
+    let path = folder.path().join("db");
+    let into = format!("fjall:{}", path.to_str().unwrap());
+    let (code, out, err) = run(&["import", &left, "--into", &into]);
+    assert_eq!(code, Some(0), "{out:?} {err:?}");
+    for line in [
+        "sessions: 4",
+        "messages in queues: 55",
+        "retained messages: 3",
+    ] {
+        assert!(out.iter().any(|said| said == line), "no {line} in {out:?}");
+    }
+    let (process, port) = broker(&["--db", path.to_str().unwrap()]);
+    // CONNECT of `late` with clean session 0, CONNACK that says session present, and the PUBLISH that waited.
+    let connect = b"\x10\x10\0\x04MQTT\x04\0\0\0\0\x04late";
+    let answer = converse(port, connect, 4 + 9);
+    assert_eq!(answer[..4], [0x20, 2, 1, 0]);
+    assert_eq!(answer[4..9], *b"\x32\x07\0\x01c");
+    assert_eq!(answer[11..], *"ü".as_bytes());
+    terminate(process);
+
+    let (code, _, err) = run(&["import", &left]);
+    assert_eq!(code, Some(1), "{err:?}");
+    assert!(err.join(" ").contains("--into"), "{err:?}");
+    let (code, _, err) = run(&["import", "leveldb:/nowhere", "--into", &into]);
+    assert_eq!(code, Some(1), "{err:?}");
+    assert!(err.join(" ").contains("/nowhere/CURRENT"), "{err:?}");
 }
 
 /// The sessions in a store on disk.

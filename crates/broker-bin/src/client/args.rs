@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum, value_parser};
 use mqtt_client::{Address, QoS};
 
 /// How to reach a server, and who asks.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
     /// Server: mqtt://, mqtts://, ws:// or wss://[USER[:PASSWORD]@]HOST[:PORT][/PATH]

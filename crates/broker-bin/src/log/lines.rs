@@ -110,7 +110,8 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value::String(format!("{value:?}")));
+        let shown = format!("{value:?}");
+        self.put(field, unquoted(&shown).into());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -128,6 +129,22 @@ impl Visit for Fields {
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.put(field, value.into());
     }
+}
+
+/// A name from outside without the quotes that it has in a line for people; JSON has its own. What is escaped within
+/// them stays so: whoever prints the object should not be made to clear the screen.
+fn unquoted(shown: &str) -> &str {
+    let inside = shown.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    let Some(inside) = inside else { return shown };
+    let mut is_escaped = false;
+    for character in inside.chars() {
+        is_escaped = match character {
+            '"' if !is_escaped => return shown,
+            '\\' => !is_escaped,
+            _ => false,
+        };
+    }
+    if is_escaped { shown } else { inside }
 }
 
 #[cfg(test)]
@@ -179,6 +196,22 @@ mod tests {
         assert_eq!(line["client"], "a\n\"b\"");
         assert_eq!((&line["left"], &line["away"]), (&json!(3), &json!(true)));
         assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
+    }
+
+    #[test]
+    fn a_name_loses_its_quotes_and_what_only_looks_like_one_does_not() {
+        for (shown, expected) in [
+            (r#""eve""#, "eve"),
+            (r#""""#, ""),
+            (r#""a \"b\" \n \\""#, r#"a \"b\" \n \\"#),
+            (r#""a" is not "b""#, r#""a" is not "b""#),
+            (r#""long"…"#, r#""long"…"#),
+            (r#""a\""#, r#""a\""#),
+            (r#"""#, r#"""#),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(unquoted(shown), expected, "{shown}");
+        }
     }
 
     #[test]

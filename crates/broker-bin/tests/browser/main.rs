@@ -20,6 +20,7 @@ mod mqttjs;
 mod process;
 
 mod bundle;
+mod front_page;
 mod page;
 mod site;
 

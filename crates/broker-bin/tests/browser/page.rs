@@ -38,7 +38,36 @@ impl Page {
         page.process.transcript()
     }
 
+    /// Opens a page that says itself nothing of what it does: each event is what it shows.
+    pub fn watch(url: &str) -> Self {
+        Self::open_with(url, |command| {
+            command.arg("--watch");
+        })
+    }
+
+    /// Waits until a page that is watched shows these words.
+    pub fn wait_until_it_shows(&mut self, words: &str) {
+        loop {
+            let event = self.event();
+            assert_eq!(event["event"], "shows", "{event}");
+            if event["text"].as_str().unwrap().contains(words) {
+                return;
+            }
+        }
+    }
+
     fn start(site: &Site, url: &str, trusted: Option<&Path>) -> Self {
+        let rule = format!("{NAME}:{} 127.0.0.1:{}", site.usual_port(), site.port);
+        Self::open_with(url, |command| {
+            command.args(["--map", &rule]);
+            if let Some(certificate) = trusted {
+                command.arg("--trust").arg(certificate);
+            }
+        })
+    }
+
+    /// Opens a page with more options of the program that does it.
+    fn open_with(url: &str, options: impl FnOnce(&mut Command)) -> Self {
         let profile = Folder::new("chromium");
         let sources = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
         let mut command = Command::new("node");
@@ -47,11 +76,8 @@ impl Page {
         let chromium = std::env::var_os("MOSCA_TEST_CHROMIUM").unwrap_or("chromium".into());
         command.arg("--chromium").arg(chromium);
         command.arg("--profile").arg(profile.path());
-        let rule = format!("{NAME}:{} 127.0.0.1:{}", site.usual_port(), site.port);
-        command.args(["--url", url, "--map", &rule]);
-        if let Some(certificate) = trusted {
-            command.arg("--trust").arg(certificate);
-        }
+        command.args(["--url", url]);
+        options(&mut command);
         Self {
             process: Process::start(&format!("Chromium at {url}"), &mut command),
             _profile: profile,

@@ -1,12 +1,13 @@
 // One page in a real Chromium, without a window.
 //
-//   --chromium PATH --profile FOLDER --url URL [--trust CERTIFICATE] [--map RULE]...
+//   --chromium PATH --profile FOLDER --url URL [--trust CERTIFICATE] [--map RULE]... [--watch]
 //
 // What the page writes with console.log() goes to stdout, everything that went wrong to stderr. It stays
 // until it gets SIGTERM.
 //
 // --trust names a server's certificate (PEM): that one key is taken, whoever signed for it, and no other. A
 // RULE is "NAME:PORT ADDRESS:PORT": who asks for the one gets the other. No other host is ever looked for.
+// With --watch, stdout also has what the page shows, each time that changes.
 //
 // It speaks Chromium's own protocol over the pipe that Chromium has for that (file descriptors 3 and 4,
 // JSON with a zero byte behind each message), so it needs no package and fits every version.
@@ -25,7 +26,8 @@ const { values: options } = parseArgs({
     profile: text,
     url: text,
     trust: text,
-    map: { type: 'string', multiple: true, default: [] }
+    map: { type: 'string', multiple: true, default: [] },
+    watch: { type: 'boolean' }
   }
 })
 
@@ -149,12 +151,22 @@ answers.on('data', (data) => {
   unread.push(data)
 })
 
+const WATCH = `
+  new MutationObserver(() => {
+    console.log(JSON.stringify({ event: 'shows', text: document.body?.innerText ?? '' }))
+  }).observe(document, { childList: true, characterData: true, subtree: true })
+`
+
 async function open () {
   const { targetId } = await call('Target.createTarget', { url: 'about:blank' })
   const { sessionId } = await call('Target.attachToTarget', { targetId, flatten: true })
   await call('Runtime.enable', {}, sessionId)
   await call('Log.enable', {}, sessionId)
   await call('Inspector.enable', {}, sessionId)
+  if (options.watch) {
+    await call('Page.enable', {}, sessionId)
+    await call('Page.addScriptToEvaluateOnNewDocument', { source: WATCH }, sessionId)
+  }
   const { errorText } = await call('Page.navigate', { url: options.url }, sessionId)
   if (errorText) fail(`${options.url}: ${errorText}`)
 }

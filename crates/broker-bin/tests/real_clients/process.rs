@@ -38,6 +38,11 @@ pub enum Signal {
     #[allow(dead_code, reason = "only the tests of the command send it")]
     Interrupt,
     Terminate,
+    #[allow(
+        dead_code,
+        reason = "only the test of `mosca bench` lets a broker go on"
+    )]
+    Continue,
     #[allow(dead_code, reason = "only the tests of TLS send it")]
     Hangup,
     Stop,
@@ -131,6 +136,7 @@ impl Process {
         let word = match signal {
             Signal::Interrupt => "INT",
             Signal::Terminate => "TERM",
+            Signal::Continue => "CONT",
             Signal::Hangup => "HUP",
             Signal::Stop => "STOP",
         };

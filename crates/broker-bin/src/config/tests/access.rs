@@ -9,7 +9,7 @@ use super::*;
 
 #[test]
 fn tokens_have_keys_and_say_what_is_asked_for() {
-    let jwt = |section: Value| {
+    let jwt = |section: Json| {
         let config = read(&json!({ "authentication": { "jwt": section } }))?;
         Ok::<_, String>(config.access.jwt.unwrap())
     };
@@ -74,7 +74,7 @@ fn tokens_have_keys_and_say_what_is_asked_for() {
         ),
         (
             json!({ "secretFiles": ["/s"], "requiredClaims": { "a": 1 } }),
-            &["requiredClaims", "object of texts"],
+            &["requiredClaims.a` is 1", "a text"],
         ),
         (
             json!({ "secretFiles": ["/s"], "tokenIn": "userName", "requiredClaims": { "sub": "%u" } }),
@@ -82,7 +82,7 @@ fn tokens_have_keys_and_say_what_is_asked_for() {
         ),
         (
             json!({ "secretFiles": ["/s"], "audience": "b" }),
-            &["no option `authentication.jwt.audience`", "`audiences`?"],
+            &["`authentication.jwt.audience` is no option", "`audiences`?"],
         ),
     ] {
         let said = jwt(section).unwrap_err();
@@ -92,7 +92,7 @@ fn tokens_have_keys_and_say_what_is_asked_for() {
 
 #[test]
 fn a_service_has_its_url_and_says_how_much_it_may_take() {
-    let http = |section: Value| {
+    let http = |section: Json| {
         let config = read(&json!({ "authentication": { "http": section } }))?;
         Ok::<_, String>(config.access.http.unwrap())
     };
@@ -123,7 +123,7 @@ fn a_service_has_its_url_and_says_how_much_it_may_take() {
         cache_entries: 5,
     };
     assert_eq!(most.unwrap(), expected);
-    let with = |key: &str, value: Value| {
+    let with = |key: &str, value: Json| {
         let mut section = json!({ "authenticateUrl": "http://a" });
         section[key] = value;
         http(section).unwrap_err()
@@ -140,11 +140,11 @@ fn a_service_has_its_url_and_says_how_much_it_may_take() {
         (with("maxRequests", json!(0)), &["maxRequests` is 0"]),
         (
             with("headers", json!({ "authorization": ["secret"] })),
-            &["headers", "object of texts"],
+            &["headers.authorization` is a list that is not shown"],
         ),
         (
             with("url", json!("x")),
-            &["no option `authentication.http.url`"],
+            &["`authentication.http.url` is no option"],
         ),
     ] {
         assert!(words.iter().all(|word| said.contains(word)), "{said}");

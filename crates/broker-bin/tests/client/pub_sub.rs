@@ -1,35 +1,12 @@
 //! `mosca pub` and `mosca sub`, with each other and with mosquitto's clients, over all that carries MQTT.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    unreachable_pub,
-    dead_code,
-    reason = "all of this is a test, and uses only a part of what the real clients need"
-)]
-
-#[path = "real_clients/process.rs"]
-mod process;
-
 use std::process::Command;
 
-use process::{Line, Process, Signal};
 use serde_json::{Value, json};
-use test_servers::certificates::{Authority, Subject};
 
-fn mosca(arguments: &[&str]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mosca"));
-    Process::start("mosca", command.args(arguments))
-}
-
-/// A broker at 127.0.0.1 with these arguments, and its ports for these schemes.
-fn broker(arguments: &[&str], schemes: &[&str]) -> (Process, Vec<u16>) {
-    let mut process = mosca(&[&["--host", "127.0.0.1"], arguments].concat());
-    let ports = schemes.iter().map(|scheme| process.port(scheme)).collect();
-    (process, ports)
-}
+use crate::command::{Run, mosca, plain_broker};
+use crate::everywhere::Everywhere;
+use crate::process::{Line, Process, Signal};
 
 /// `mosca sub`, once it has subscribed.
 fn subscriber(arguments: &[&str]) -> Process {
@@ -42,55 +19,27 @@ fn subscriber(arguments: &[&str]) -> Process {
 }
 
 /// What a program prints that ends well.
-fn printed(mut process: Process) -> Vec<String> {
-    let (status, lines) = process.finish();
-    assert!(status.success(), "{status}: {lines:?}");
-    let out = lines.into_iter().filter_map(|line| match line {
-        Line::Out(line) => Some(line),
-        Line::Err(_) => None,
-    });
-    out.collect()
+fn printed(process: Process) -> Vec<String> {
+    let run = Run::of(process);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    run.out
 }
 
 fn exit_code(arguments: &[&str]) -> (Option<i32>, String) {
-    let (status, lines) = mosca(arguments).finish();
-    let lines: Vec<_> = lines
-        .into_iter()
-        .map(|(Line::Out(line) | Line::Err(line))| line)
-        .collect();
-    (status.code(), lines.join("\n"))
+    let run = Run::mosca(arguments);
+    (run.code, run.said())
 }
 
 #[test]
 fn messages_pass_at_every_qos_in_every_version_over_all_that_carries_mqtt() {
-    let authority = Authority::new("Test CA");
-    let server = authority.issue("server", &Subject::server("localhost"));
-    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
-    let (cert, key) = (path(&server.certificate), path(&server.key));
-    let trusted = path(&authority.certificate);
-    let tls = [
-        "--cert",
-        &cert,
-        "--key",
-        &key,
-        "--secure-port",
-        "0",
-        "--https-port",
-        "0",
-    ];
-    let plain = ["-p", "0", "--non-secure", "--http-port", "0"];
-    let (_broker, ports) = broker(
-        &[&tls[..], &plain].concat(),
-        &["mqtt", "mqtts", "ws", "wss"],
-    );
-    for (scheme, port) in ["mqtt", "mqtts", "ws", "wss"].into_iter().zip(ports) {
-        let url = format!("{scheme}://localhost:{port}");
+    let Everywhere { urls, trusted, .. } = &Everywhere::start();
+    for url in urls {
         for version in ["3.1", "3.1.1", "5"] {
-            let server = ["-L", &url, "-V", version, "--ca-file", &trusted, "-q", "2"];
+            let server = ["-L", url, "-V", version, "--ca-file", trusted, "-q", "2"];
             let subscriber = subscriber(&[&server[..], &["-t", "a/#", "-v", "-C", "3"]].concat());
             for qos in ["0", "1", "2"] {
-                let message = ["pub", "-t", "a/b", "-m", qos, "-L", &url, "-q", qos];
-                let arguments = [&message[..], &["-V", version, "--ca-file", &trusted]].concat();
+                let message = ["pub", "-t", "a/b", "-m", qos, "-L", url, "-q", qos];
+                let arguments = [&message[..], &["-V", version, "--ca-file", trusted]].concat();
                 assert_eq!(exit_code(&arguments), (Some(0), String::new()), "{url}");
             }
             assert_eq!(
@@ -104,8 +53,7 @@ fn messages_pass_at_every_qos_in_every_version_over_all_that_carries_mqtt() {
 
 #[test]
 fn they_understand_mosquittos_clients() {
-    let (_broker, ports) = broker(&["-p", "0"], &["mqtt"]);
-    let port = ports[0].to_string();
+    let (_broker, port) = plain_broker(&[]);
     let server = ["-H", "127.0.0.1", "-p", &port];
     let subscriber =
         subscriber(&[&server[..], &["-t", "a", "-q", "1", "-C", "1", "--json"]].concat());
@@ -148,8 +96,7 @@ fn they_understand_mosquittos_clients() {
 
 #[test]
 fn a_message_comes_from_a_file_from_the_input_or_from_each_of_its_lines() {
-    let (_broker, ports) = broker(&["-p", "0"], &["mqtt"]);
-    let port = ports[0].to_string();
+    let (_broker, port) = plain_broker(&[]);
     let server = ["-H", "127.0.0.1", "-p", &port, "-t", "a", "-q", "1"];
     let subscriber = subscriber(&[&server[..], &["-C", "5"]].concat());
     let folder = tempfile::tempdir().unwrap();
@@ -168,8 +115,7 @@ fn a_message_comes_from_a_file_from_the_input_or_from_each_of_its_lines() {
 
 #[test]
 fn a_session_that_is_kept_has_what_came_meanwhile() {
-    let (_broker, ports) = broker(&["-p", "0"], &["mqtt"]);
-    let port = ports[0].to_string();
+    let (_broker, port) = plain_broker(&[]);
     let server = ["-H", "127.0.0.1", "-p", &port, "-t", "a", "-q", "2"];
     let kept = [&server[..], &["-i", "kept", "-c", "-C", "1"]].concat();
     let mut first = subscriber(&kept);
@@ -186,8 +132,7 @@ fn a_session_that_is_kept_has_what_came_meanwhile() {
 
 #[test]
 fn the_exit_code_tells_what_went_wrong() {
-    let (mut broker, ports) = broker(&["-p", "0"], &["mqtt"]);
-    let port = ports[0].to_string();
+    let (mut broker, port) = plain_broker(&[]);
     let server = ["-H", "127.0.0.1", "-p", &port];
     let with = |arguments: &[&str]| exit_code(&[arguments, &server].concat());
     for (arguments, code, what) in [
