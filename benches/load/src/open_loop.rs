@@ -1,6 +1,7 @@
-//! Pairs at a fixed total rate. Open loop: a message carries the time at which it was due, and not the
-//! time at which it could be sent, so that a broker that holds up the sender is charged for it.
+//! Pairs at a fixed total rate. Open loop: a message that could not be sent in time carries the time at which it
+//! was due, so that a broker that holds up the sender is charged for it.
 
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ pub struct OpenLoop<'a> {
     pub parties: Parties<Pairs>,
     timetable: Timetable,
     timer: TimerFd,
+    since: Since,
     /// Whether something is due that may not be sent yet.
     is_held_up: bool,
     /// How late we were to send.
@@ -89,6 +91,16 @@ pub struct Flow {
     pub rate: f64,
     /// Unacknowledged messages of each publisher.
     pub inflight: u16,
+    pub since: Since,
+}
+
+/// From when on a message's latency counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// From when it was due.
+    Due,
+    /// From when it was sent, unless the broker held it up: what makes this program late is not the broker's.
+    Sent,
 }
 
 impl<'a> OpenLoop<'a> {
@@ -118,6 +130,7 @@ impl<'a> OpenLoop<'a> {
             lag: Latency::new()?,
             timetable,
             timer,
+            since: flow.since,
             is_held_up: false,
             net,
         })
@@ -149,10 +162,11 @@ impl<'a> OpenLoop<'a> {
         Ok(())
     }
 
-    /// Sends what is due. What was not allowed in time goes as soon as it may, stamped as it was due.
+    /// Sends what is due. What was not allowed in time goes as soon as it may, stamped with when it was due.
     fn pump(&mut self, end_ns: u64) -> Result<(), Failure> {
         let now_ns = self.net.now_ns();
-        self.is_held_up = false;
+        let was_held_up = mem::replace(&mut self.is_held_up, false);
+        let is_sent_in_time = self.since == Since::Sent && !was_held_up;
         for source in 0..self.parties.publishers.len() {
             let publisher = &self.parties.publishers[source];
             let due = self.timetable.due_until(source, now_ns.min(end_ns));
@@ -161,7 +175,11 @@ impl<'a> OpenLoop<'a> {
             let room = waiting.min(publisher.room());
             let timetable = &self.timetable;
             let sent = self.parties.publish(self.net, source, room, |sequence| {
-                timetable.due_ns(source, sequence)
+                if is_sent_in_time {
+                    now_ns
+                } else {
+                    timetable.due_ns(source, sequence)
+                }
             })?;
             self.is_held_up |= sent < waiting;
             for sequence in first..first + sent as u32 {

@@ -25,6 +25,8 @@ pub struct BrokerTime {
 pub struct Memory {
     /// Bytes of it that are in memory.
     pub rss_b: u64,
+    /// Of these, what it took from the system, and did not read in with its program.
+    pub anon_b: u64,
     /// The most that ever were.
     pub peak_b: u64,
     /// Threads.
@@ -81,6 +83,7 @@ impl Broker {
         for pid in self.processes() {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             sum.rss_b += field(&status, "VmRSS:") * 1024;
+            sum.anon_b += field(&status, "RssAnon:") * 1024;
             sum.peak_b += field(&status, "VmHWM:") * 1024;
             sum.threads += field(&status, "Threads:");
         }
@@ -194,7 +197,8 @@ mod tests {
         assert!(ours.exists());
         assert!(ours.time().total_ns > 0);
         let memory = ours.memory();
-        assert!(memory.rss_b > 0 && memory.peak_b >= memory.rss_b && memory.threads > 0);
+        assert!(memory.anon_b > 0 && memory.rss_b > memory.anon_b);
+        assert!(memory.peak_b >= memory.rss_b && memory.threads > 0);
         assert!(own_ns() > 0);
     }
 

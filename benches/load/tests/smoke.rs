@@ -170,7 +170,7 @@ fn a_slow_reader_among_fast_ones() {
 #[test]
 fn those_who_say_nothing_or_half_of_what_they_should() {
     let expected = "alone_p50_us alone_p99_us alone_load_lag_p99_us p50_us p99_us p99_ratio \
-                    broker_cpu_pct load_cpu_pct rss_before_mb rss_crowd_mb rss_after_mb given_back_s";
+                    broker_cpu_pct load_cpu_pct anon_before_mb anon_crowd_mb anon_after_mb given_back_s";
     for manner in ["nothing", "connect", "publish", "upgrade"] {
         let crowd = "--conns 50 --conns-per-s 10000 --crowd-seconds 0.3 --rounds 2";
         let arguments = format!("silent --manner {manner} {crowd} --qos 1 --pairs 3 {SHORT}");

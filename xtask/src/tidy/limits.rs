@@ -1,5 +1,5 @@
 //! A limit that no test reaches is a promise that nobody keeps: every row of the tables of `docs/limits.md`
-//! stands in the table at its end as well, which names the tests. And a counter that it names is one.
+//! stands in the table at its end as well, which names a test or more. And a counter that it names is one.
 
 use super::tree::Tree;
 
@@ -27,20 +27,26 @@ pub fn check(tree: &Tree) -> Vec<String> {
         }
         let Some(name) = name(line) else { continue };
         match section {
-            TESTS => shown.push(name),
+            TESTS => shown.push((index + 1, name, line)),
             NO_LIMITS => {}
             _ => limits.push((index + 1, name)),
         }
     }
-    let missing = limits.iter().filter(|(_, name)| !shown.contains(name));
+    let is_shown = |limit: &str| shown.iter().any(|(_, name, _)| *name == limit);
+    let missing = limits.iter().filter(|(_, name)| !is_shown(name));
     let missing = missing.map(|(line, name)| {
         format!("{PAGE}:{line}: no line under \"Shown by\" for {name}: which test is at the limit?")
     });
     let gone = shown
         .iter()
-        .filter(|name| limits.iter().all(|(_, limit)| limit != *name));
-    let gone = gone.map(|name| format!("{PAGE}: {name} is shown and no limit"));
-    let mut complaints: Vec<String> = missing.chain(gone).collect();
+        .filter(|(_, name, _)| limits.iter().all(|(_, limit)| limit != name));
+    let gone = gone.map(|(line, name, _)| format!("{PAGE}:{line}: {name} is shown and no limit"));
+    let untested = shown
+        .iter()
+        .filter(|(_, _, row)| last_cell(row) == Some(""));
+    let untested =
+        untested.map(|(line, name, _)| format!("{PAGE}:{line}: no test is named for {name}"));
+    let mut complaints: Vec<String> = missing.chain(gone).chain(untested).collect();
     complaints.extend(dead_counters(tree, &page.text));
     complaints
 }
@@ -60,14 +66,11 @@ fn dead_counters(tree: &Tree, page: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut ends_with_counters = false;
     for (index, line) in page.lines().enumerate() {
-        let Some(last) = line
-            .strip_suffix('|')
-            .and_then(|row| row.rsplit('|').next())
-        else {
+        let Some(last) = last_cell(line) else {
             ends_with_counters = false;
             continue;
         };
-        ends_with_counters |= last.trim() == "counter";
+        ends_with_counters |= last == "counter";
         let named = last.split('`').skip(1).step_by(2);
         let named = named.filter_map(|span| match span.strip_prefix("NetworkCounters::") {
             None if ends_with_counters => Some(span),
@@ -85,6 +88,12 @@ fn name(line: &str) -> Option<&str> {
     (!matches!(cell, "option" | "limit" | "---")).then_some(cell)
 }
 
+/// What stands in the last cell of a row.
+fn last_cell(line: &str) -> Option<&str> {
+    let row = line.strip_suffix('|')?;
+    row.rsplit('|').next().map(str::trim)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,9 +106,13 @@ mod tests {
             let page = format!("{page}{end}");
             check(&Tree::of(&[(PAGE, &page)])).len()
         };
-        assert_eq!(complaints("| `a` | `test` |\n| `b` of c | |\n"), 0);
+        assert_eq!(complaints("| `a` | `test` |\n| `b` of c | x |\n"), 0);
         assert_eq!(complaints("| `a` | `test` |\n"), 1);
-        assert_eq!(complaints("| `a` | x |\n| `b` of c | |\n| `d` | x |\n"), 1);
+        assert_eq!(complaints("| `a` | `test` |\n| `b` of c | |\n"), 1);
+        assert_eq!(
+            complaints("| `a` | x |\n| `b` of c | x |\n| `d` | x |\n"),
+            1
+        );
         assert_eq!(complaints("| `a` | x |\n| `b` | x |\n"), 2);
     }
 

@@ -11,7 +11,7 @@ use crate::figures::Figures;
 use crate::flow::describe;
 use crate::meter::{Meter, Reading, seconds};
 use crate::net::Net;
-use crate::open_loop::{Flow, OpenLoop};
+use crate::open_loop::{Flow, OpenLoop, Since};
 use crate::process::Memory;
 
 /// The share of the rate that must arrive in time.
@@ -61,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<Figures, Failure> {
         pairs: publishers,
         rate: arguments.rate,
         inflight,
+        since: Since::Due,
     };
     let mut flow = OpenLoop::start(&mut net, (common, load), flow)?;
     measure(&mut flow, arguments, &meter, &mut figures, memory)?;

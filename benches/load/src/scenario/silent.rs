@@ -15,7 +15,7 @@ use crate::figures::Figures;
 use crate::flow::describe;
 use crate::meter::{MB, Meter, Shares};
 use crate::net::Net;
-use crate::open_loop::{Flow, OpenLoop};
+use crate::open_loop::{Flow, OpenLoop, Since};
 
 /// Beside the crowd the 99th percentile may be so many times what it is without.
 const RATIO_MAX: f64 = 2.0;
@@ -111,6 +111,7 @@ pub fn run(arguments: &Arguments) -> Result<Figures, Failure> {
         pairs,
         rate: arguments.rate,
         inflight: 1_000,
+        since: Since::Sent,
     };
     let mut flow = OpenLoop::start(&mut net, (common, load), flow)?;
     flow.run_for(load.warmup)?;
@@ -248,9 +249,10 @@ fn is_too_much(before_mb: f64, most_mb: f64, after_mb: f64) -> bool {
     after_mb > before_mb + allowed_mb
 }
 
+/// What the broker has taken. What the crowd makes it read of its own program for the first time is none of it.
 fn memory_mb(meter: &Meter) -> f64 {
     let memory = meter.memory().unwrap_or_default();
-    memory.rss_b as f64 / MB
+    memory.anon_b as f64 / MB
 }
 
 /// The medians of all rounds. Returns how many times its own length the 99th percentile has beside the
@@ -290,9 +292,9 @@ fn report_memory(figures: &mut Figures, meter: &Meter, before_mb: f64, rounds: &
     }
     let left = || rounds.iter().map(|round| &round.left);
     let most = |of: fn(&Left) -> f64| left().map(of).fold(0.0, f64::max);
-    figures.number("rss_before_mb", before_mb);
-    figures.number("rss_crowd_mb", most(|left| left.most_mb));
-    figures.number("rss_after_mb", most(|left| left.after_mb));
+    figures.number("anon_before_mb", before_mb);
+    figures.number("anon_crowd_mb", most(|left| left.most_mb));
+    figures.number("anon_after_mb", most(|left| left.after_mb));
     figures.number("given_back_s", most(|left| left.after_s));
     meter.report_peak(figures);
     left().any(|left| is_too_much(before_mb, left.most_mb, left.after_mb))
