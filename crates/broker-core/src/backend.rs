@@ -36,6 +36,7 @@
 
 mod envelope;
 mod inbound;
+mod prefix;
 mod wire;
 
 #[cfg(feature = "contract")]
@@ -51,6 +52,7 @@ use topic_trie::TopicFilterBuf;
 pub(crate) use envelope::arrived;
 pub use envelope::{Audience, Content, Crossing, Envelope, Tag};
 pub use inbound::{Arrival, Inbound, InboundLimits, Incoming, NotTaken, inbound};
+pub use prefix::{Prefix, PrefixError};
 pub use wire::WireError;
 
 /// An answer that an engine will give.
