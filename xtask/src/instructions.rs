@@ -26,9 +26,11 @@ use counts::{Count, Counts, Environment};
 /// Where the counts are recorded.
 const RECORD: &str = "crates/instructions/counts.tsv";
 
-/// Counts, and compares with the record if `check`, or else replaces it. False if something is not as
-/// it is recorded.
-pub fn run(workspace: &Workspace, check: bool) -> Result<bool> {
+/// Counts, and compares with the record if `check`, or else replaces it.
+///
+/// # Errors
+/// If something is not as it is recorded, or cannot be counted.
+pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
     tools::ensure_valgrind()?;
     let program = build(workspace)?;
     let counted = Counts {
@@ -42,12 +44,12 @@ pub fn run(workspace: &Workspace, check: bool) -> Result<bool> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {RECORD}")),
     };
     if check {
-        return Ok(counts::report(&recorded, &counted));
+        return counts::report(&recorded, &counted);
     }
     counts::print_changes(&recorded, &counted);
     std::fs::write(&file, counted.to_string()).with_context(|| format!("cannot write {RECORD}"))?;
     println!("wrote {RECORD}");
-    Ok(true)
+    Ok(())
 }
 
 /// Builds the program as the command is built for its users, but for the seed, and returns its path.

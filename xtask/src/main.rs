@@ -131,7 +131,9 @@ impl Command {
             Self::Tidy => tidy::run(&Workspace::find()?),
             Self::Conformance { check } => conformance::run(&Workspace::find()?, check),
             Self::Parity { check } => parity::run(&Workspace::find()?, check),
-            Self::Instructions { check } => instructions::run(&Workspace::find()?, check),
+            Self::Instructions { check } => {
+                instructions::run(&Workspace::find()?, check).map(|()| true)
+            }
             Self::Tools => tools::run(&Workspace::find()?),
             Self::Bundle => bundle::run(&Workspace::find()?),
             Self::Services => services::run(&Workspace::find()?),

@@ -7,18 +7,29 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// Lines of one harness about its failed tests that are said again at the end.
+const REPORT_LINES: usize = 400;
+
 /// What ran so far.
 #[derive(Default)]
 pub struct Steps {
     passed: u64,
     failed: u64,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+/// A step that failed.
+struct Failure {
+    title: String,
+    error: String,
+    /// What its harnesses said of tests that failed.
+    report: Vec<String>,
 }
 
 impl Steps {
     /// A step that counts as one check.
     pub fn check(&mut self, title: &str, run: impl FnOnce() -> Result<()>) {
-        self.timed(title, |steps| {
+        self.timed(title, |steps, _| {
             let outcome = run();
             match outcome {
                 Ok(()) => steps.passed += 1,
@@ -42,8 +53,9 @@ impl Steps {
 
     /// A command that runs test harnesses, whose tests are counted one by one.
     pub fn tests(&mut self, title: &str, command: Command) {
-        self.timed(title, |steps| {
+        self.timed(title, |steps, report| {
             let (status, summary) = run_tests(command)?;
+            report.extend(summary.report);
             steps.passed += summary.passed;
             steps.failed += summary.failed;
             if status.success() && summary.failed == 0 {
@@ -59,26 +71,40 @@ impl Steps {
         });
     }
 
-    /// Prints which steps failed, and as the last line the sum. `true` if nothing failed.
+    /// Prints which steps failed and why, since that is far above by now and a log may be cut off; and as
+    /// the last line the sum. `true` if nothing failed.
     pub fn finish(self) -> bool {
+        for Failure { title, report, .. } in &self.failures {
+            if !report.is_empty() {
+                println!("\nfrom {title}:");
+            }
+            for line in report {
+                println!("{line}");
+            }
+        }
         println!();
-        for failure in &self.failures {
-            println!("failed: {failure}");
+        for Failure { title, error, .. } in &self.failures {
+            println!("failed: {title}: {error}");
         }
         println!("{} passed, {} failed", self.passed, self.failed);
         self.failed == 0 && self.failures.is_empty()
     }
 
-    fn timed(&mut self, title: &str, run: impl FnOnce(&mut Self) -> Result<()>) {
+    fn timed(&mut self, title: &str, run: impl FnOnce(&mut Self, &mut Vec<String>) -> Result<()>) {
         println!("\n==> {title}");
         let start = Instant::now();
-        let outcome = run(self);
+        let mut report = Vec::new();
+        let outcome = run(self, &mut report);
         let seconds = start.elapsed().as_secs_f32();
         match outcome {
             Ok(()) => println!("<== {title}: ok, {seconds:.1} s"),
             Err(error) => {
                 println!("<== {title}: FAILED, {seconds:.1} s: {error:#}");
-                self.failures.push(title.to_owned());
+                self.failures.push(Failure {
+                    title: title.to_owned(),
+                    error: format!("{error:#}"),
+                    report,
+                });
             }
         }
         // What runs next writes to the same file or pipe on its own.
@@ -92,11 +118,16 @@ struct Summary {
     harnesses: u64,
     passed: u64,
     failed: u64,
+    /// What they said of tests that failed.
+    report: Vec<String>,
+    /// How many lines of it are of the harness that is running; `None` while it says nothing of that.
+    reported: Option<usize>,
 }
 
 impl Summary {
     /// Takes a line of a harness into account.
     fn read(&mut self, line: &str) {
+        self.note_report(line.trim_end());
         let Some(result) = line.trim_start().strip_prefix("test result: ") else {
             return;
         };
@@ -113,6 +144,25 @@ impl Summary {
                 Some((Ok(number), "failed")) => self.failed += number,
                 _ => {}
             }
+        }
+    }
+
+    /// A harness says what its failed tests have printed, and then their names, between a line `failures:` and
+    /// its result.
+    fn note_report(&mut self, line: &str) {
+        if line == "failures:" && self.reported.is_none() {
+            self.reported = Some(0);
+            return;
+        }
+        if line.starts_with("test result: ") {
+            self.reported = None;
+        }
+        let Some(lines) = &mut self.reported else {
+            return;
+        };
+        *lines += 1;
+        if *lines <= REPORT_LINES {
+            self.report.push(line.to_owned());
         }
     }
 }
@@ -162,9 +212,26 @@ mod tests {
             Summary {
                 harnesses: 2,
                 passed: 13,
-                failed: 2
+                failed: 2,
+                ..Summary::default()
             }
         );
+    }
+
+    #[test]
+    fn what_is_said_of_failed_tests_is_kept_up_to_a_limit() {
+        let mut summary = Summary::default();
+        let endless = vec!["again"; 2 * REPORT_LINES];
+        let lines = ["test a ... FAILED", "failures:", "", "---- a stdout ----"].into_iter();
+        let lines = lines
+            .chain(endless)
+            .chain(["test result: FAILED. 0 passed; 1 failed; x"]);
+        for line in lines.chain(["running 1 test", "test b ... ok"]) {
+            summary.read(&format!("{line}\n"));
+        }
+        assert_eq!(summary.report.len(), REPORT_LINES);
+        assert_eq!(summary.report[..3], ["", "---- a stdout ----", "again"]);
+        assert_eq!(summary.failed, 1);
     }
 
     #[test]
@@ -192,6 +259,7 @@ mod tests {
         steps.command("missing", Command::new("no-such-program-here"));
         steps.command("good", shell("true"));
         assert_eq!((steps.passed, steps.failed), (1, 2));
-        assert_eq!(steps.failures, ["bad", "missing"]);
+        let failed = steps.failures.iter().map(|it| &*it.title);
+        assert_eq!(failed.collect::<Vec<_>>(), ["bad", "missing"]);
     }
 }

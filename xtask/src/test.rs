@@ -134,9 +134,7 @@ pub fn run(workspace: &Workspace, only: &[Part], full: bool) -> Result<bool> {
     }
     if wanted(Part::Instructions) {
         steps.check("instructions of single steps", || {
-            let is_as_recorded = crate::instructions::run(workspace, true)?;
-            anyhow::ensure!(is_as_recorded, "see above");
-            Ok(())
+            crate::instructions::run(workspace, true)
         });
     }
     if wanted(Part::Benches) {

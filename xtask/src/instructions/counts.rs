@@ -172,8 +172,11 @@ fn percent(from: u64, to: u64) -> f64 {
     100.0 * (to as f64 / from.max(1) as f64 - 1.0)
 }
 
-/// Prints every step beside its record. False if the record does not hold any more.
-pub fn report(recorded: &Counts, counted: &Counts) -> bool {
+/// Prints every step beside its record.
+///
+/// # Errors
+/// If the record does not hold any more; the steps are named.
+pub fn report(recorded: &Counts, counted: &Counts) -> Result<()> {
     let same_environment = recorded.environment == counted.environment;
     let mut complaints = Vec::new();
     for Count { name, instructions } in &counted.steps {
@@ -205,17 +208,12 @@ pub fn report(recorded: &Counts, counted: &Counts) -> bool {
             println!("  {name}: recorded {recorded}, here {here}");
         }
     }
-    if complaints.is_empty() {
-        return true;
-    }
-    println!();
-    for complaint in complaints {
-        println!("{complaint}");
-    }
-    println!(
-        "\n`cargo xtask instructions` records what it counts; docs/testing.md says when to do so."
+    ensure!(
+        complaints.is_empty(),
+        "{}\n`cargo xtask instructions` records what it counts; docs/testing.md says when to do so",
+        complaints.join("\n")
     );
-    false
+    Ok(())
 }
 
 /// Prints what differs from the record.
@@ -289,7 +287,7 @@ mod tests {
             (9_199, false),
         ] {
             assert_eq!(
-                report(&recorded, &counts("1", &[("step", counted)])),
+                report(&recorded, &counts("1", &[("step", counted)])).is_ok(),
                 holds,
                 "{counted}"
             );
@@ -301,7 +299,7 @@ mod tests {
         let recorded = counts("1", &[("step", 10_000)]);
         for (counted, holds) in [(11_499, true), (11_501, false), (1_000, true)] {
             assert_eq!(
-                report(&recorded, &counts("2", &[("step", counted)])),
+                report(&recorded, &counts("2", &[("step", counted)])).is_ok(),
                 holds,
                 "{counted}"
             );
@@ -311,11 +309,10 @@ mod tests {
     #[test]
     fn steps_and_records_have_to_be_the_same() {
         let recorded = counts("1", &[("one", 1), ("two", 2)]);
-        assert!(report(&recorded, &counts("1", &[("two", 2), ("one", 1)])));
-        assert!(!report(&recorded, &counts("1", &[("one", 1)])));
-        assert!(!report(
-            &recorded,
-            &counts("1", &[("one", 1), ("two", 2), ("three", 3)])
-        ));
+        let complaint = |steps| report(&recorded, &counts("1", steps)).err();
+        assert!(complaint(&[("two", 2), ("one", 1)]).is_none());
+        let said = complaint(&[("one", 1)]).unwrap().to_string();
+        assert!(said.contains("does not exist: two"), "{said}");
+        assert!(complaint(&[("one", 1), ("two", 2), ("three", 3)]).is_some());
     }
 }
