@@ -114,6 +114,13 @@ impl Link {
         *self.state.borrow()
     }
 
+    /// Waits until it stands so with the engine.
+    pub(crate) async fn wait_for(&self, state: BackendState) {
+        let mut states = self.state.subscribe();
+        // The sender is this link's own.
+        let _gone = states.wait_for(|it| *it == state).await;
+    }
+
     /// Hands what was committed to the task that publishes. Returns what acknowledgements have to wait for,
     /// if they have to.
     pub(crate) fn forward(&self, crossing: Crossing) -> Option<Acceptance> {
@@ -183,7 +190,7 @@ impl Link {
     }
 
     /// Waits until the engine has been told of all topic filters that are needed now.
-    async fn filters_said(&self) {
+    pub(crate) async fn filters_said(&self) {
         let said = self.filters.wait_for(self.broker.filters_version());
         if let Some(said) = said {
             let _gone = said.await;

@@ -187,6 +187,33 @@ impl Server {
         link.map(|link| link.state())
     }
 
+    /// Waits until it stands so with the engine between nodes; for ever if there is [none](ServerBuilder::backend).
+    /// A state that is over again before anybody could look may go unnoticed.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use backend_memory::MemoryBackend;
+    /// use mosca::Server;
+    /// use mosca::backend::BackendState;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let engine = Arc::new(MemoryBackend::new());
+    /// let server = Server::builder().backend(engine).start().await?;
+    /// server.wait_for_backend(BackendState::Connected).await;
+    /// # Ok::<(), mosca::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Nothing happens if the future is dropped.
+    pub async fn wait_for_backend(&self, state: BackendState) {
+        match &self.shared.link {
+            Some(link) => link.wait_for(state).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The addresses on the network on which it listens, in the order of the interfaces, with the ports
     /// that the system chose. Unix sockets have none.
     pub fn local_addresses(&self) -> &[SocketAddr] {

@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use broker_core::{ProgramSubscription, Received, SubscribeError, SubscribeOptions};
 use futures_core::Stream;
 
 use crate::clock::Clock;
+use crate::nodes::Link;
 use crate::server::Server;
 
 /// Messages that the program around the server has subscribed to; made by [`Server::subscribe`] and
@@ -19,12 +21,15 @@ use crate::server::Server;
 pub struct Subscription {
     inner: ProgramSubscription,
     clock: Clock,
+    /// To the engine between nodes, if the server is one; not what keeps it a member.
+    link: Weak<Link>,
 }
 
 impl Server {
     /// Subscribes the program to a topic filter: what is published from now on and matches comes out of
     /// the [`Subscription`], without a client and a connection. Hooks are not asked; for messages in
-    /// `$SYS` the filter has to say so (`$SYS/#`), as for clients.
+    /// `$SYS` the filter has to say so (`$SYS/#`), as for clients. What other nodes publish comes a moment later
+    /// than now, see [`Subscription::ready`].
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -73,11 +78,31 @@ impl Server {
         Ok(Subscription {
             inner,
             clock: self.shared.clock,
+            link: self
+                .shared
+                .link
+                .as_ref()
+                .map(Arc::downgrade)
+                .unwrap_or_default(),
         })
     }
 }
 
 impl Subscription {
+    /// Waits until the topic filters that it has now are known to the engine between nodes
+    /// ([`ServerBuilder::backend`](crate::ServerBuilder::backend)): what other nodes publish from then on comes
+    /// if it matches. What this server publishes comes without that. Over at once if there is no
+    /// engine or it is lost; an engine that takes its time is waited for as clients wait for it
+    /// ([`acceptance_timeout`](crate::BackendOptions::acceptance_timeout)).
+    ///
+    /// # Cancel safety
+    /// Nothing happens if the future is dropped.
+    pub async fn ready(&self) {
+        if let Some(link) = self.link.upgrade() {
+            link.filters_said().await;
+        }
+    }
+
     /// The next message, in the order in which they were published; where
     /// [`retained`](SubscribeOptions::retained) ones are wanted, they come first. `None` when the server
     /// has closed, after all that had come.

@@ -11,7 +11,7 @@ use mosca::{QoS, Server, ServerBuilder, Version};
 use mqtt_codec::{OwnedPacket, Packet};
 use persistence_memory::MemoryPersistence;
 
-use crate::harness::{Client, Hello, Message, id};
+use crate::harness::{Client, Hello, Message, id, within};
 use crate::{node, node_with};
 
 type Engine = Controlled<MemoryBackend>;
@@ -60,8 +60,14 @@ async fn while_the_engine_is_lost_clients_are_served_here_and_what_others_miss_i
     let payloads: [&[u8]; 2] = [b"1", b"2"];
     for (round, payload) in (1..).zip(payloads) {
         engine.lose();
-        let states = || [a.backend_state(), b.backend_state()];
-        crate::until("the loss", || states() == [Some(BackendState::Lost); 2]).await;
+        for server in [&a, &b] {
+            let lost = server.wait_for_backend(BackendState::Lost);
+            within("the loss", lost).await;
+            assert_eq!(server.backend_state(), Some(BackendState::Lost));
+        }
+        // Nobody waits for an engine that is not there.
+        let program = b.subscribe("late").unwrap();
+        within("a filter for nobody", program.ready()).await;
         publisher
             .publish_whole(&Message::new("t/lost", payload).qos1(1))
             .await;
@@ -73,10 +79,10 @@ async fn while_the_engine_is_lost_clients_are_served_here_and_what_others_miss_i
         late.subscribe("late", QoS::AtMostOnce).await;
 
         engine.restore();
-        crate::until("the end of it", || {
-            states() == [Some(BackendState::Connected); 2]
-        })
-        .await;
+        for server in [&a, &b] {
+            let back = server.wait_for_backend(BackendState::Connected);
+            within("the end of it", back).await;
+        }
         crate::until("filters", || engine.filters("b").len() == 2).await;
         crate::until("filters", || engine.filters("a").len() == 1).await;
         publisher
