@@ -1,7 +1,7 @@
 //! `load`: puts a load on an MQTT broker from outside, measures it, and checks every delivery.
 //!
-//! One thread and one event loop (`net.rs`); only a crowd that is there to disturb (`crowd.rs`) has others. The way of a message: encoded beforehand (`block.rs`),
-//! sent when the window allows it (`closed_loop.rs`), received and entered into the books
+//! One thread and one event loop (`net.rs`), in whose spare time a crowd works that is there to disturb
+//! (`crowd.rs`). The way of a message: encoded beforehand (`block.rs`), sent when the window allows it (`closed_loop.rs`), received and entered into the books
 //! (`parties.rs`, `sequences.rs`), judged at the end. Each scenario is a file below `scenario/`.
 
 mod audience;

@@ -12,6 +12,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use crate::audience::Pairs;
 use crate::cli::{Common, Load};
+use crate::crowd::Crowd;
 use crate::dial::Patience;
 use crate::failure::Failure;
 use crate::flow::{Plan, bring_up};
@@ -22,6 +23,11 @@ use crate::parties::Parties;
 /// Messages are due in groups, at least so far apart.
 const GROUP: Duration = Duration::from_micros(100);
 const WAIT: Duration = Duration::from_millis(20);
+/// What a crowd does at a time is shorter than this, mostly: to open a connection takes some 25 µs. When the next group
+/// is due sooner, it waits.
+const PIECE_NS: u64 = 40_000;
+/// What a crowd does waits while a message is under way, whose arrival would be noticed late; but never for longer.
+const PATIENCE_NS: u64 = 500_000;
 
 /// Which message is due when: message k of publisher p is number k * P + p of all.
 struct Timetable {
@@ -51,6 +57,12 @@ impl Timetable {
         self.begin_ns + exact.div_ceil(self.group_ns) * self.group_ns
     }
 
+    /// When the first group behind `now_ns` is due.
+    fn next_ns(&self, now_ns: u64) -> u64 {
+        let groups = now_ns.saturating_sub(self.begin_ns) / self.group_ns;
+        self.begin_ns + (groups + 1) * self.group_ns
+    }
+
     /// How many messages of `source` were due until now.
     fn due_until(&self, source: usize, now_ns: u64) -> u32 {
         let groups_ns = now_ns.saturating_sub(self.begin_ns) / self.group_ns * self.group_ns;
@@ -76,6 +88,11 @@ pub struct OpenLoop<'a> {
     pub parties: Parties<Pairs>,
     timetable: Timetable,
     timer: TimerFd,
+    /// When the next group is due.
+    next_ns: u64,
+    /// Ends a wait when it is the crowd's turn, and when that is.
+    crowd_timer: TimerFd,
+    crowd_timer_ns: u64,
     since: Since,
     /// Whether something is due that may not be sent yet.
     is_held_up: bool,
@@ -124,12 +141,17 @@ impl<'a> OpenLoop<'a> {
         let audience = Pairs::new(flow.pairs);
         let parties = bring_up(net, (common, load), &plan, audience, flow.inflight)?;
         let timetable = Timetable::new(net.now_ns(), flow.rate, flow.pairs);
-        let timer = register_timer(net, Duration::from_nanos(timetable.group_ns))?;
+        let timer = register_timer(net)?;
+        let period = TimeSpec::from_duration(Duration::from_nanos(timetable.group_ns));
+        set_timer(&timer, Expiration::Interval(period))?;
         Ok(Self {
             parties,
             lag: Latency::new()?,
+            next_ns: timetable.next_ns(net.now_ns()),
             timetable,
             timer,
+            crowd_timer: register_timer(net)?,
+            crowd_timer_ns: 0,
             since: flow.since,
             is_held_up: false,
             net,
@@ -139,7 +161,14 @@ impl<'a> OpenLoop<'a> {
     /// Sends what is due and receives what comes, for so long.
     pub fn run_for(&mut self, length: Duration) -> Result<(), Failure> {
         let end_ns = self.net.now_ns() + length.as_nanos() as u64;
-        self.run_until(end_ns)
+        self.run_until(end_ns, None)
+    }
+
+    /// Does the same, and in the time between what `crowd` does, which has to be
+    /// [registered](Crowd::register) with [`Net::TIMER`].
+    pub fn run_beside(&mut self, crowd: &mut Crowd, length: Duration) -> Result<(), Failure> {
+        let end_ns = self.net.now_ns() + length.as_nanos() as u64;
+        self.run_until(end_ns, Some(crowd))
     }
 
     /// Forgets how long messages took until now.
@@ -148,9 +177,10 @@ impl<'a> OpenLoop<'a> {
         self.lag.clear();
     }
 
-    fn run_until(&mut self, end_ns: u64) -> Result<(), Failure> {
+    fn run_until(&mut self, end_ns: u64, mut crowd: Option<&mut Crowd>) -> Result<(), Failure> {
+        let mut wait = Duration::ZERO;
         while self.net.now_ns() < end_ns {
-            let is_time = self.net.turn(WAIT, &mut self.parties)?;
+            let is_time = self.net.turn(wait, &mut self.parties)?;
             if is_time {
                 // A timer that nobody reads does not go on.
                 let _ = self.timer.wait();
@@ -158,13 +188,55 @@ impl<'a> OpenLoop<'a> {
             if is_time || self.is_held_up {
                 self.pump(end_ns)?;
             }
+            wait = WAIT;
+            if let Some(crowd) = &mut crowd {
+                if is_time {
+                    // The event may have been the crowd's.
+                    crowd.notice(self.net.now_ns());
+                }
+                wait = self.let_work(crowd)?;
+            }
         }
         Ok(())
+    }
+
+    /// Lets a crowd do one thing that is due, if nobody who is measured is kept waiting. Returns how long events may
+    /// be waited for then.
+    fn let_work(&mut self, crowd: &mut Crowd) -> Result<Duration, Failure> {
+        let Some(due_ns) = crowd.due_ns() else {
+            return Ok(WAIT);
+        };
+        let turn_ns = if self.parties.is_under_way() {
+            due_ns.saturating_add(PATIENCE_NS)
+        } else {
+            due_ns
+        };
+        let now_ns = self.net.now_ns();
+        if now_ns < turn_ns {
+            self.wake_at(turn_ns, now_ns)?;
+            return Ok(WAIT);
+        }
+        if self.next_ns < now_ns + PIECE_NS {
+            // The timer of the next group ends the wait.
+            return Ok(WAIT);
+        }
+        crowd.work(now_ns)?;
+        Ok(Duration::ZERO)
+    }
+
+    /// Ends a wait at this time, which is to come.
+    fn wake_at(&mut self, time_ns: u64, now_ns: u64) -> Result<(), Failure> {
+        if mem::replace(&mut self.crowd_timer_ns, time_ns) == time_ns {
+            return Ok(());
+        }
+        let left = TimeSpec::from_duration(Duration::from_nanos(time_ns - now_ns));
+        set_timer(&self.crowd_timer, Expiration::OneShot(left))
     }
 
     /// Sends what is due. What was not allowed in time goes as soon as it may, stamped with when it was due.
     fn pump(&mut self, end_ns: u64) -> Result<(), Failure> {
         let now_ns = self.net.now_ns();
+        self.next_ns = self.timetable.next_ns(now_ns);
         let was_held_up = mem::replace(&mut self.is_held_up, false);
         let is_sent_in_time = self.since == Since::Sent && !was_held_up;
         for source in 0..self.parties.publishers.len() {
@@ -212,15 +284,9 @@ impl<'a> OpenLoop<'a> {
     }
 }
 
-/// A timer that ends a wait at each group.
-fn register_timer(net: &Net, period: Duration) -> Result<TimerFd, Failure> {
+/// A timer that ends waits, when it is [set](set_timer).
+fn register_timer(net: &Net) -> Result<TimerFd, Failure> {
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)
-        .map_err(Failure::broken)?;
-    timer
-        .set(
-            Expiration::Interval(TimeSpec::from_duration(period)),
-            TimerSetTimeFlags::empty(),
-        )
         .map_err(Failure::broken)?;
     net.registry()
         .register(
@@ -230,6 +296,12 @@ fn register_timer(net: &Net, period: Duration) -> Result<TimerFd, Failure> {
         )
         .map_err(Failure::broken)?;
     Ok(timer)
+}
+
+fn set_timer(timer: &TimerFd, expiration: Expiration) -> Result<(), Failure> {
+    timer
+        .set(expiration, TimerSetTimeFlags::empty())
+        .map_err(Failure::broken)
 }
 
 #[cfg(test)]

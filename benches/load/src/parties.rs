@@ -186,6 +186,13 @@ impl<A: Audience> Parties<A> {
             && self.audience.verdict(&self.sent()).lost == 0
     }
 
+    /// Whether something is sent and not delivered, or not acknowledged: [`Self::is_complete`] at a glance, which
+    /// losses and duplicates deceive.
+    pub fn is_under_way(&self) -> bool {
+        let expected = self.published() * self.audience.deliveries_per_message() as u64;
+        self.delivered < expected || self.unacknowledged() > 0
+    }
+
     /// Publishes that are not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         let ids = |publisher: &Publisher| publisher.ids.as_ref().map_or(0, PacketIds::under_way);

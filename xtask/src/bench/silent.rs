@@ -41,7 +41,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     for (manner, scheme) in MANNERS.into_iter().filter(|(manner, _)| wanted(manner)) {
         steps.check(manner, || {
             let broker = Broker::start(&mosca, &certificate)?;
-            let status = before_the_crowd(&load, Threads::OnlyTheFirst)
+            let status = Command::new(&load)
                 .args(["silent", "--check", "--qos", "1", "--manner", manner])
                 .args(["--addr", broker.address("mqtt")?])
                 .args(["--at", broker.address(scheme)?])
@@ -54,34 +54,6 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
         });
     }
     Ok(steps.finish())
-}
-
-/// Runs `program` with real-time priority, where that is allowed: a crowd stands for other machines, and does not
-/// take processors from the broker and its honest clients.
-fn before_the_crowd(program: &Path, threads: Threads) -> Command {
-    let mut priority = vec!["--rr", "1"];
-    if threads == Threads::OnlyTheFirst {
-        priority.insert(0, "--reset-on-fork");
-    }
-    let mut attempt = Command::new("chrt");
-    attempt.args(&priority).arg("true").stderr(Stdio::null());
-    if !attempt.status().is_ok_and(|status| status.success()) {
-        eprintln!(
-            "no real-time priority here: the crowd takes processors from those who are measured"
-        );
-        return Command::new(program);
-    }
-    let mut command = Command::new("chrt");
-    command.args(&priority).arg(program);
-    command
-}
-
-/// Which threads of a program are to come before the crowd.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Threads {
-    All,
-    /// The crowd is another one.
-    OnlyTheFirst,
 }
 
 /// What the broker shows to those who speak TLS.
@@ -122,7 +94,7 @@ struct Broker {
 
 impl Broker {
     fn start(mosca: &Path, certificate: &Certificate) -> Result<Self> {
-        let process = before_the_crowd(mosca, Threads::All)
+        let process = Command::new(mosca)
             .args(["--host", "127.0.0.1", "--port", "0", "--http-port", "0"])
             .args(["--secure-port", "0", "--non-secure", "--cert"])
             .arg(&certificate.certificate)

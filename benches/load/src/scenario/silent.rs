@@ -91,6 +91,8 @@ struct Round {
     leaving_max_us: f64,
     left: Left,
     crowd: Tally,
+    /// How late the crowd was.
+    crowd_lag_p99_us: f64,
 }
 
 /// Runs it.
@@ -146,20 +148,21 @@ impl Arguments {
         before_mb: f64,
     ) -> Result<Round, Failure> {
         let (alone, ()) = measure(flow, meter, |flow| flow.run_for(self.load.seconds))?;
-        let (beside, crowd) = measure(flow, meter, |flow| {
-            let crowd = Crowd::gather(self.crowd())?;
+        let (beside, mut crowd) = measure(flow, meter, |flow| {
+            let mut crowd = Crowd::gather(self.crowd(), flow.net.now_ns())?;
+            crowd.register(flow.net.registry(), Net::TIMER)?;
             let limit_ns = flow.net.now_ns() + self.common.timeout.as_nanos() as u64;
-            while !crowd.is_complete() && !crowd.is_gone() && flow.net.now_ns() < limit_ns {
-                flow.run_for(GLANCE)?;
+            while !crowd.is_complete() && flow.net.now_ns() < limit_ns {
+                flow.run_beside(&mut crowd, GLANCE)?;
             }
-            flow.run_for(self.crowd_seconds)?;
+            flow.run_beside(&mut crowd, self.crowd_seconds)?;
             Ok(crowd)
         })?;
         let most_mb = memory_mb(meter);
         flow.forget();
-        crowd.dismiss();
+        crowd.dismiss(flow.net.now_ns());
         while !crowd.is_gone() {
-            flow.run_for(GLANCE)?;
+            flow.run_beside(&mut crowd, GLANCE)?;
         }
         let left = Left::wait(flow, meter, before_mb, most_mb)?;
         Ok(Round {
@@ -167,7 +170,8 @@ impl Arguments {
             beside,
             leaving_max_us: flow.parties.latency.quantile_us(1.0),
             left,
-            crowd: crowd.tally()?,
+            crowd: crowd.tally(),
+            crowd_lag_p99_us: crowd.lag.quantile_us(0.99),
         })
     }
 
@@ -282,6 +286,8 @@ fn report_parts(figures: &mut Figures, rounds: &[Round]) -> f64 {
     figures.number("p99_ratio", ratio);
     let leaving = median(rounds, |round| round.leaving_max_us);
     figures.number("leaving_max_us", leaving);
+    let crowd_lag = median(rounds, |round| round.crowd_lag_p99_us);
+    figures.number("crowd_lag_p99_us", crowd_lag);
     ratio
 }
 
@@ -354,6 +360,7 @@ mod tests {
             leaving_max_us: 7.0,
             left: Left::default(),
             crowd: Tally::default(),
+            crowd_lag_p99_us: 8.0,
         });
         assert_eq!(report_parts(&mut figures, &rounds), 1.5);
         let json = figures.to_json();
