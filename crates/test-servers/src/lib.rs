@@ -27,6 +27,7 @@ pub mod mongod;
 mod port;
 mod process;
 mod program;
+pub mod rabbitmq;
 pub mod redis;
 mod scale;
 mod server;

@@ -1,0 +1,247 @@
+//! The membership of a node: what it calls, and the task that receives and finds the way back.
+
+use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use broker_core::Escaped;
+use broker_core::backend::{
+    Answer, BackendError, BackendState, Envelope, Inbound, Membership, NodeId,
+};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use topic_trie::TopicFilterBuf;
+
+use crate::AmqpBackendOptions;
+use crate::backoff::Backoff;
+use crate::failure::Failure;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::publishing::{self, NotPublished};
+use crate::receiving::{Receiver, Recipient};
+
+/// A node that is a member.
+pub(crate) struct Member {
+    node: Arc<Node>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What calls and task share.
+struct Node {
+    options: AmqpBackendOptions,
+    server: String,
+    recipient: Recipient,
+    standing: Mutex<Standing>,
+}
+
+enum Standing {
+    Connected(Arc<Link>),
+    Lost,
+    Left,
+}
+
+/// Connects, and begins to receive.
+pub(crate) async fn join(
+    options: AmqpBackendOptions,
+    id: NodeId,
+    inbound: Inbound,
+) -> Result<Member, BackendError> {
+    let server = format!("RabbitMQ at {}", options.shown_url());
+    let Some(keys) = Keys::new(options.prefix.clone()) else {
+        let reason = Failure::refused("the prefix is too long for a routing key");
+        return Err(reason.into_error(&server));
+    };
+    let opened = Link::open(&options, &keys, &id.name).await;
+    let (link, receiver) = opened.map_err(|error| error.into_error(&server))?;
+    let node = Arc::new(Node {
+        options,
+        server,
+        recipient: Recipient {
+            id,
+            keys,
+            inbound,
+            has_left: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
+        },
+        standing: Mutex::new(Standing::Connected(link)),
+    });
+    let task = tokio::spawn(stay(Arc::clone(&node), receiver));
+    Ok(Member {
+        node,
+        task: Mutex::new(Some(task)),
+    })
+}
+
+/// Receives for as long as the node is a member, over one link after the other.
+async fn stay(node: Arc<Node>, mut receiver: Receiver) {
+    loop {
+        let reason = receiver.run(&node.recipient).await;
+        node.lose(receiver.link(), &reason);
+        drop(receiver);
+        let Some(next) = node.find_back().await else {
+            return;
+        };
+        receiver = next;
+    }
+}
+
+impl Node {
+    /// The link over which calls go.
+    fn link(&self) -> Result<Arc<Link>, BackendError> {
+        let reason = match &*self.standing.lock() {
+            Standing::Connected(link) => return Ok(Arc::clone(link)),
+            Standing::Lost => "the connection is lost",
+            Standing::Left => "the node has left",
+        };
+        Err(Failure::unavailable(reason).into_error(&self.server))
+    }
+
+    /// This link is of no use any more. Says so, unless that was said.
+    fn lose(&self, link: &Arc<Link>, reason: &Failure) {
+        let mut standing = self.standing.lock();
+        if matches!(&*standing, Standing::Connected(current) if Arc::ptr_eq(current, link)) {
+            *standing = Standing::Lost;
+            self.recipient.inbound.set_state(BackendState::Lost);
+            drop(standing);
+            tracing::warn!(
+                error = %Escaped(reason),
+                "the connection to RabbitMQ is lost"
+            );
+        }
+        link.cut();
+    }
+
+    /// Connects again, however long it takes; none if the node has left.
+    async fn find_back(&self) -> Option<Receiver> {
+        let mut pauses = Backoff::new();
+        let mut before = String::new();
+        loop {
+            sleep(pauses.pause()).await;
+            let (keys, name) = (&self.recipient.keys, &self.recipient.id.name);
+            match Link::open(&self.options, keys, name).await {
+                Ok((link, receiver)) => return self.is_back(link).then_some(receiver),
+                Err(reason) => {
+                    let now = reason.to_string();
+                    if now != before {
+                        tracing::warn!(
+                            error = %Escaped(&now),
+                            "RabbitMQ cannot be reached; it is tried again and again"
+                        );
+                    }
+                    before = now;
+                }
+            }
+        }
+    }
+
+    /// Says that the node is connected again. False if it has left.
+    fn is_back(&self, link: Arc<Link>) -> bool {
+        let mut standing = self.standing.lock();
+        if matches!(*standing, Standing::Left) {
+            return false;
+        }
+        *standing = Standing::Connected(link);
+        self.recipient.inbound.set_state(BackendState::Connected);
+        true
+    }
+
+    /// What a call answers, for which the link was lost or not.
+    fn failed(&self, link: &Arc<Link>, reason: Failure) -> BackendError {
+        self.lose(link, &reason);
+        reason.into_error(&self.server)
+    }
+}
+
+impl Member {
+    /// Binds or unbinds the keys of filters; those without a key are bound in any case.
+    fn change(&self, filters: &[TopicFilterBuf], is_bind: bool) -> Answer<()> {
+        let link = match self.node.link() {
+            Ok(link) => link,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        let node = Arc::clone(&self.node);
+        let keys = filters.iter().filter_map(|filter| {
+            let keys = &node.recipient.keys;
+            keys.filter(filter.as_filter())
+        });
+        let keys: Vec<_> = keys.collect();
+        Box::pin(async move {
+            let changed = match is_bind {
+                true => link.bind(&keys).await,
+                false => link.unbind(&keys).await,
+            };
+            changed.map_err(|reason| node.failed(&link, reason))
+        })
+    }
+
+    /// Ends the membership. Returns the link, if there was one, and the task, which is about to end.
+    fn end(&self) -> (Option<Arc<Link>>, Option<JoinHandle<()>>) {
+        self.node.recipient.has_left.store(true, Ordering::SeqCst);
+        let before = std::mem::replace(&mut *self.node.standing.lock(), Standing::Left);
+        let task = self.task.lock().take();
+        if let Some(task) = &task {
+            task.abort();
+        }
+        match before {
+            Standing::Connected(link) => (Some(link), task),
+            Standing::Lost | Standing::Left => (None, task),
+        }
+    }
+}
+
+impl Membership for Member {
+    fn publish(&self, batch: Vec<Envelope>) -> Answer<usize> {
+        let link = match self.node.link() {
+            Ok(link) => link,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        let node = Arc::clone(&self.node);
+        Box::pin(async move {
+            let keys = &node.recipient.keys;
+            let payload_max = node.options.max_message_bytes;
+            let published = publishing::publish(&link, keys, payload_max, batch).await;
+            published.map_err(|error| match error {
+                NotPublished::Lost(reason) => node.failed(&link, reason),
+                NotPublished::Declined => {
+                    Failure::unavailable("it did not take a message").into_error(&node.server)
+                }
+            })
+        })
+    }
+
+    fn subscribe(&self, filters: Vec<TopicFilterBuf>) -> Answer<()> {
+        self.change(&filters, true)
+    }
+
+    fn unsubscribe(&self, filters: Vec<TopicFilterBuf>) -> Answer<()> {
+        self.change(&filters, false)
+    }
+
+    fn leave(&self) -> Answer<()> {
+        if matches!(*self.node.standing.lock(), Standing::Left) {
+            let reason = Failure::unavailable("the node has left");
+            return Box::pin(ready(Err(reason.into_error(&self.node.server))));
+        }
+        let (link, task) = self.end();
+        let server = self.node.server.clone();
+        Box::pin(async move {
+            if let Some(task) = task {
+                // It was told to end.
+                let _ = task.await;
+            }
+            match link {
+                Some(link) => link.close().await.map_err(|it| it.into_error(&server)),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let (Some(link), _) = self.end() {
+            link.cut();
+        }
+    }
+}
