@@ -9,6 +9,7 @@ use broker_core::backend::{
     Answer, BackendError, BackendState, Envelope, Inbound, Membership, NodeId,
 };
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use topic_trie::TopicFilterBuf;
@@ -24,8 +25,12 @@ use crate::receiving::{Receiver, Recipient};
 /// A node that is a member.
 pub(crate) struct Member {
     node: Arc<Node>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<Task>>,
 }
+
+/// The task that receives. What it has of the link when it ends outlives the end of the connection: lapin would
+/// cancel consumers that are dropped, and take it for an error that the connection is about to close.
+type Task = JoinHandle<Option<Receiver>>;
 
 /// What calls and task share.
 struct Node {
@@ -33,6 +38,8 @@ struct Node {
     server: String,
     recipient: Recipient,
     standing: Mutex<Standing>,
+    /// Told once, when the node leaves.
+    is_over: Notify,
 }
 
 enum Standing {
@@ -65,6 +72,7 @@ pub(crate) async fn join(
             is_behind: AtomicBool::new(false),
         },
         standing: Mutex::new(Standing::Connected(link)),
+        is_over: Notify::new(),
     });
     let task = tokio::spawn(stay(Arc::clone(&node), receiver));
     Ok(Member {
@@ -73,16 +81,21 @@ pub(crate) async fn join(
     })
 }
 
-/// Receives for as long as the node is a member, over one link after the other.
-async fn stay(node: Arc<Node>, mut receiver: Receiver) {
+/// Receives for as long as the node is a member, over one link after the other. Returns what it has of the last.
+async fn stay(node: Arc<Node>, mut receiver: Receiver) -> Option<Receiver> {
     loop {
-        let reason = receiver.run(&node.recipient).await;
+        let reason = tokio::select! {
+            biased;
+            () = node.is_over.notified() => return Some(receiver),
+            reason = receiver.run(&node.recipient) => reason,
+        };
         node.lose(receiver.link(), &reason);
         drop(receiver);
-        let Some(next) = node.find_back().await else {
-            return;
+        receiver = tokio::select! {
+            biased;
+            () = node.is_over.notified() => return None,
+            found = node.find_back() => found?,
         };
-        receiver = next;
     }
 }
 
@@ -176,13 +189,11 @@ impl Member {
     }
 
     /// Ends the membership. Returns the link, if there was one, and the task, which is about to end.
-    fn end(&self) -> (Option<Arc<Link>>, Option<JoinHandle<()>>) {
+    fn end(&self) -> (Option<Arc<Link>>, Option<Task>) {
         self.node.recipient.has_left.store(true, Ordering::SeqCst);
         let before = std::mem::replace(&mut *self.node.standing.lock(), Standing::Left);
         let task = self.task.lock().take();
-        if let Some(task) = &task {
-            task.abort();
-        }
+        self.node.is_over.notify_one();
         match before {
             Standing::Connected(link) => (Some(link), task),
             Standing::Lost | Standing::Left => (None, task),
@@ -226,14 +237,16 @@ impl Membership for Member {
         let (link, task) = self.end();
         let server = self.node.server.clone();
         Box::pin(async move {
-            if let Some(task) = task {
-                // It was told to end.
-                let _ = task.await;
-            }
-            match link {
+            let receiver = match task {
+                Some(task) => task.await.ok().flatten(),
+                None => None,
+            };
+            let closed = match link {
                 Some(link) => link.close().await.map_err(|it| it.into_error(&server)),
                 None => Ok(()),
-            }
+            };
+            drop(receiver);
+            closed
         })
     }
 }
