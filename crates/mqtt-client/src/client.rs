@@ -1,16 +1,17 @@
 //! The connection, and what is asked of the server over it, one thing at a time.
 
+mod exchange;
+mod limits;
 mod under_way;
 
 use std::collections::{HashSet, VecDeque};
-use std::future;
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use mqtt_codec::{
-    Connect, Decoded, Disconnect, OwnedPacket, OwnedPubAck, OwnedPubRec, OwnedPublish, Packet,
-    PacketId, PropertiesBuf, Property, PubAck, PubComp, PubRec, PubRel, QoS, ReasonCode, Subscribe,
-    SubscribeFiltersBuf, SubscriptionOptions, Version, decode,
+    Connect, Disconnect, OwnedPacket, OwnedPubAck, OwnedPubRec, OwnedPublish, Packet, PacketId,
+    Properties, PropertiesBuf, Property, PubAck, PubComp, PubRec, PubRel, QoS, ReasonCode,
+    Subscribe, SubscribeFiltersBuf, SubscriptionOptions, Version,
 };
 use tokio::time::{self, Instant};
 
@@ -18,14 +19,13 @@ use crate::connector::Connector;
 use crate::error::ClientError;
 use crate::options::Options;
 use crate::transport::Transport;
+use exchange::Ping;
+pub use limits::ServerLimits;
 pub use under_way::ClientEvent;
 use under_way::{Answer, UnderWay};
 
 /// Messages that are kept while an answer is waited for.
 const INBOX: usize = 10_000;
-
-/// The largest packet that MQTT can express.
-const MAX_PACKET: usize = 268_435_460;
 
 /// What a client subscribes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +60,17 @@ pub struct Client {
     output: BytesMut,
     /// Whether sending was not waited for to the end.
     is_sending: bool,
+    /// Since when the server takes nothing of what is to be sent, if there is anything.
+    waits_since: Option<Instant>,
+    /// Whether it is an event that all was sent.
+    tells_sent: bool,
     version: Version,
     timeout: Duration,
     /// After so long without a packet of ours a PINGREQ is due.
     ping_after: Option<Duration>,
     last_sent: Instant,
-    ping_is_unanswered: bool,
+    /// Those that are not answered yet, in their order.
+    pings: VecDeque<Ping>,
     last_packet_id: u16,
     session_present: bool,
     assigned_client_id: Option<String>,
@@ -74,7 +79,7 @@ pub struct Client {
     /// Messages at QoS 2 that have come, and whose PUBREL has not.
     begun: HashSet<PacketId>,
     under_way: UnderWay,
-    receive_maximum: u16,
+    limits: ServerLimits,
 }
 
 impl std::fmt::Debug for Client {
@@ -109,18 +114,20 @@ impl Client {
             input: BytesMut::new(),
             output: BytesMut::new(),
             is_sending: false,
+            waits_since: None,
+            tells_sent: false,
             version: options.version,
             timeout: options.timeout,
             ping_after: ping_after(options.keep_alive_secs),
             last_sent: Instant::now(),
-            ping_is_unanswered: false,
+            pings: VecDeque::new(),
             last_packet_id: 0,
             session_present: false,
             assigned_client_id: None,
             inbox: VecDeque::new(),
             begun: HashSet::new(),
             under_way: UnderWay::default(),
-            receive_maximum: u16::MAX,
+            limits: ServerLimits::of(options.version, Properties::EMPTY),
         };
         let mut properties = PropertiesBuf::new();
         for property in options.properties.as_properties().iter() {
@@ -152,9 +159,7 @@ impl Client {
                 client.session_present = connack.session_present;
                 client.assigned_client_id =
                     properties.assigned_client_identifier().map(str::to_owned);
-                if let Some(maximum) = properties.receive_maximum() {
-                    client.receive_maximum = maximum;
-                }
+                client.limits = ServerLimits::of(options.version, properties);
                 if let Some(secs) = properties.server_keep_alive() {
                     client.ping_after = ping_after(secs);
                 }
@@ -240,7 +245,7 @@ impl Client {
         let id = self.next_packet_id()?;
         let subscribe = Subscribe {
             packet_id: id,
-            properties: mqtt_codec::Properties::EMPTY,
+            properties: Properties::EMPTY,
             filters: filters.as_filters(),
         };
         self.send(&Packet::Subscribe(subscribe)).await?;
@@ -272,6 +277,11 @@ impl Client {
     /// Handles the next packet, whichever it is. What answers it is sent before the next one is waited for.
     async fn take_next(&mut self) -> Result<(), ClientError> {
         let packet = self.packet().await?;
+        self.take_any(packet)
+    }
+
+    /// Handles a packet where no answer is waited for.
+    fn take_any(&mut self, packet: OwnedPacket) -> Result<(), ClientError> {
         match self.take(packet)? {
             None => Ok(()),
             Some(other) => Err(unexpected(&other)),
@@ -347,84 +357,6 @@ impl Client {
             (QoS::ExactlyOnce, Some(id)) => self.put(&Packet::PubRec(PubRec::new(id))),
             _ => Ok(()),
         }
-    }
-
-    /// The next packet but PINGRESP; PINGREQ is sent in time.
-    async fn packet(&mut self) -> Result<OwnedPacket, ClientError> {
-        loop {
-            match self.decoded()? {
-                Some(OwnedPacket::PingResp) => {
-                    self.ping_is_unanswered = false;
-                    continue;
-                }
-                Some(OwnedPacket::Disconnect(disconnect)) => {
-                    let properties = disconnect.properties.as_properties();
-                    let reason = properties.reason_string().map(str::to_owned);
-                    return Err(ClientError::Disconnected(disconnect.reason_code, reason));
-                }
-                Some(packet) => return Ok(packet),
-                None => {}
-            }
-            self.flush().await?;
-            let ping_at = self.ping_after.map(|after| self.last_sent + after);
-            let ping = async {
-                match ping_at {
-                    Some(at) => time::sleep_until(at).await,
-                    None => future::pending().await,
-                }
-            };
-            tokio::select! {
-                more = self.transport.receive(&mut self.input) => {
-                    if !more? {
-                        return Err(ClientError::Closed);
-                    }
-                }
-                () = ping => self.ping().await?,
-            }
-        }
-    }
-
-    fn decoded(&mut self) -> Result<Option<OwnedPacket>, ClientError> {
-        match decode(&self.input, self.version, MAX_PACKET)? {
-            Decoded::Packet { packet, size } => {
-                let packet = packet.to_owned();
-                self.input.advance(size);
-                Ok(Some(packet))
-            }
-            Decoded::Incomplete { .. } => Ok(None),
-        }
-    }
-
-    async fn ping(&mut self) -> Result<(), ClientError> {
-        if self.ping_is_unanswered {
-            return Err(ClientError::TimedOut);
-        }
-        self.ping_is_unanswered = true;
-        self.send(&Packet::PingReq).await
-    }
-
-    async fn send(&mut self, packet: &Packet<'_>) -> Result<(), ClientError> {
-        self.put(packet)?;
-        self.flush().await
-    }
-
-    /// To be sent with what comes next.
-    fn put(&mut self, packet: &Packet<'_>) -> Result<(), ClientError> {
-        packet.encode(self.version, &mut self.output)?;
-        Ok(())
-    }
-
-    /// Sends what is still to be sent.
-    async fn flush(&mut self) -> Result<(), ClientError> {
-        if self.output.is_empty() && !self.is_sending {
-            return Ok(());
-        }
-        self.is_sending = true;
-        let sent = time::timeout(self.timeout, self.transport.send(&mut self.output)).await;
-        sent.map_err(|_| ClientError::TimedOut)??;
-        self.is_sending = false;
-        self.last_sent = Instant::now();
-        Ok(())
     }
 
     /// One that no message has which is under way.

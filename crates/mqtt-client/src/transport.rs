@@ -1,7 +1,9 @@
 //! The stream of bytes to the server, whatever carries it.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -27,6 +29,16 @@ const MUCH_ROOM: usize = 64 << 10;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What an exchange has come to.
+pub(crate) enum Progress {
+    /// The server has taken some of the output.
+    Sent,
+    /// Something has come.
+    Received,
+    /// Nothing more will come.
+    Ended,
+}
 
 pub(crate) enum Transport {
     Stream(Box<dyn Stream>),
@@ -101,6 +113,68 @@ impl Transport {
                 }
             },
         }
+    }
+
+    /// Sends and receives side by side, until the server has taken some of the output or some has come: neither
+    /// waits for the other, so two ends that have much to say do not wait for each other. `is_sending` is whether
+    /// something may still be on its way when there is no more output. Nothing is lost if this is not waited for
+    /// to the end.
+    pub(crate) async fn exchange(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+        is_sending: &mut bool,
+    ) -> io::Result<Progress> {
+        poll_fn(
+            |context| match self.poll_send(output, is_sending, context) {
+                Poll::Ready(sent) => Poll::Ready(sent.map(|()| Progress::Sent)),
+                Poll::Pending => {
+                    let received = pin!(self.receive(input)).poll(context);
+                    received.map_ok(|is_open| match is_open {
+                        true => Progress::Received,
+                        false => Progress::Ended,
+                    })
+                }
+            },
+        )
+        .await
+    }
+
+    /// Ready when some of the output, or the last of it, was taken.
+    fn poll_send(
+        &mut self,
+        output: &mut BytesMut,
+        is_sending: &mut bool,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !output.is_empty() {
+            *is_sending = true;
+            return match self {
+                Self::Stream(stream) => {
+                    let written = pin!(stream.write_buf(output)).poll(context);
+                    written.map(|written| match written {
+                        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                        other => other.map(|_| ()),
+                    })
+                }
+                Self::WebSocket(socket) => {
+                    let ready = socket.poll_ready_unpin(context).map_err(broken);
+                    ready.map(|ready| {
+                        ready?;
+                        let message = Message::Binary(output.split().freeze());
+                        socket.start_send_unpin(message).map_err(broken)
+                    })
+                }
+            };
+        }
+        if !*is_sending {
+            return Poll::Pending;
+        }
+        let flushed = match self {
+            Self::Stream(stream) => Pin::new(stream).poll_flush(context),
+            Self::WebSocket(socket) => socket.poll_flush_unpin(context).map_err(broken),
+        };
+        flushed.map_ok(|()| *is_sending = false)
     }
 
     /// Says that nothing more will come.

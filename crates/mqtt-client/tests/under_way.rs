@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
 use bytes::{Buf as _, BytesMut};
-use mqtt_client::{Client, ClientEvent, Options, Property, Publish, QoS, ReasonCode, Version};
+use mqtt_client::{
+    Client, ClientEvent, Options, Property, Publish, QoS, ReasonCode, Subscription, Version,
+};
 use mqtt_codec::{
-    ConnAck, Decoded, OwnedPacket, Packet, PacketId, PropertiesBuf, PubAck, PubComp, PubRec, decode,
+    ConnAck, Decoded, OwnedPacket, Packet, PacketId, PropertiesBuf, PubAck, PubComp, PubRec,
+    SubAck, UnsubAck, decode,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +22,11 @@ struct Server {
 impl Server {
     /// With a client that has connected to it, and that it allows so many messages under way.
     async fn with_client(receive_maximum: u16) -> (Self, Client) {
+        Self::with(&[Property::ReceiveMaximum(receive_maximum)]).await
+    }
+
+    /// With a client that has connected to it, and that it tells this in CONNACK.
+    async fn with(connack: &[Property<'_>]) -> (Self, Client) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let options = Options::new(format!("mqtt://127.0.0.1:{port}").parse().unwrap());
@@ -31,8 +39,9 @@ impl Server {
                 panic!("no CONNECT");
             };
             let mut properties = PropertiesBuf::new();
-            let maximum = Property::ReceiveMaximum(receive_maximum);
-            properties.push(maximum).unwrap();
+            for property in connack {
+                properties.push(*property).unwrap();
+            }
             let connack = ConnAck {
                 properties: properties.as_properties(),
                 ..ConnAck::new(false, ReasonCode::Success)
@@ -150,4 +159,122 @@ async fn a_message_that_is_waited_for_takes_no_identifier_of_those_under_way() {
         reason_code: ReasonCode::Success,
     };
     assert_eq!(client.event().await.unwrap(), acknowledged);
+}
+
+#[tokio::test]
+async fn what_the_server_has_said_of_itself_is_known() {
+    let (_server, client) = Server::with(&[]).await;
+    let limits = *client.limits();
+    assert_eq!(limits, mqtt_client::ServerLimits::default());
+    assert_eq!(
+        (limits.receive_maximum, limits.maximum_qos),
+        (u16::MAX, QoS::ExactlyOnce)
+    );
+    assert!(limits.retain_available && limits.subscription_identifiers_available);
+    let (_server, client) = Server::with(&[
+        Property::MaximumQos(QoS::AtLeastOnce),
+        Property::MaximumPacketSize(1_000),
+        Property::RetainAvailable(false),
+        Property::SubscriptionIdentifiersAvailable(false),
+    ])
+    .await;
+    let limits = client.limits();
+    assert_eq!(limits.maximum_qos, QoS::AtLeastOnce);
+    assert_eq!(limits.maximum_packet_size, Some(1_000));
+    assert!(!limits.retain_available && !limits.subscription_identifiers_available);
+}
+
+#[tokio::test]
+async fn what_is_queued_is_sent_in_its_order_and_each_answer_is_an_event() {
+    let (mut server, mut client) = Server::with_client(10).await;
+    let subscriptions = [Subscription::new("a/#", QoS::ExactlyOnce)];
+    let subscribe = client.queue_subscribe(&subscriptions, Some(7)).unwrap();
+    let unsubscribe = client.queue_unsubscribe(&["b"]).unwrap();
+    assert_eq!(
+        client.queue_publish(&message(QoS::AtMostOnce)).unwrap(),
+        None
+    );
+    client.queue_ping().unwrap();
+    let publish = client
+        .queue_publish(&message(QoS::AtLeastOnce))
+        .unwrap()
+        .unwrap();
+    assert!(client.queued_bytes() > 0);
+    assert_eq!(client.event().await.unwrap(), ClientEvent::Sent);
+    assert_eq!(client.queued_bytes(), 0);
+
+    let OwnedPacket::Subscribe(packet) = server.receive().await else {
+        panic!("no SUBSCRIBE");
+    };
+    let mut ids = packet.as_subscribe().properties.subscription_identifiers();
+    assert_eq!((packet.packet_id, ids.next()), (subscribe, Some(7)));
+    assert!(
+        matches!(server.receive().await, OwnedPacket::Unsubscribe(it) if it.packet_id == unsubscribe)
+    );
+    assert!(matches!(server.receive().await, OwnedPacket::Publish(it) if it.packet_id.is_none()));
+    assert_eq!(server.receive().await, OwnedPacket::PingReq);
+    assert_eq!(server.publish().await, publish);
+
+    let granted = [ReasonCode::GrantedQos1];
+    server.send(Packet::PingResp).await;
+    server
+        .send(Packet::UnsubAck(UnsubAck::new(
+            unsubscribe,
+            &[ReasonCode::Success],
+        )))
+        .await;
+    server.send(Packet::PubAck(PubAck::new(publish))).await;
+    server
+        .send(Packet::SubAck(SubAck::new(subscribe, &granted)))
+        .await;
+    let (packet_id, reason_code) = (publish, ReasonCode::Success);
+    for event in [
+        ClientEvent::Pong,
+        ClientEvent::Unsubscribed {
+            packet_id: unsubscribe,
+        },
+        ClientEvent::Acknowledged {
+            packet_id,
+            reason_code,
+        },
+        ClientEvent::Subscribed {
+            packet_id: subscribe,
+            reason_codes: granted.to_vec(),
+        },
+    ] {
+        assert_eq!(client.event().await.unwrap(), event);
+    }
+}
+
+/// A server that reads nothing until it has said all, which is more than sockets hold.
+#[tokio::test]
+async fn who_has_much_to_say_listens_meanwhile() {
+    const MESSAGES: usize = 64;
+    let (mut server, mut client) = Server::with_client(10).await;
+    let payload = vec![0; 256 << 10];
+    let message = Publish::new("a", &payload);
+    for _ in 0..MESSAGES {
+        client.queue_publish(&message).unwrap();
+    }
+    let serve = async {
+        for _ in 0..MESSAGES {
+            server.send(Packet::Publish(message)).await;
+        }
+        for _ in 0..MESSAGES {
+            assert!(matches!(server.receive().await, OwnedPacket::Publish(_)));
+        }
+    };
+    let talk = async {
+        let (mut received, mut is_sent) = (0, false);
+        while received < MESSAGES || !is_sent {
+            match client.event().await.unwrap() {
+                ClientEvent::Sent => is_sent = true,
+                ClientEvent::Message(it) => {
+                    received += usize::from(it.payload.len() == payload.len())
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::join!(serve, talk);
 }
