@@ -91,7 +91,7 @@ const SERVICES: [Service; 7] = [
             starts: None,
         },
     },
-    // Another broker, which `mosca status` is tried on.
+    // Another broker, which `mosca status` is tried on, and which is the parent of nodes.
     Service {
         program: "mosquitto",
         variable: "MOSCA_TEST_MOSQUITTO",

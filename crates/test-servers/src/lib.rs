@@ -24,6 +24,7 @@
 pub mod certificates;
 mod folder;
 pub mod mongod;
+pub mod mosquitto;
 mod port;
 mod process;
 mod program;
