@@ -26,7 +26,7 @@
 //! | NATS | the levels of a topic are the tokens of a subject, with the characters escaped that have a meaning there; `a/#` is two subscriptions, `a` and `a.>`; accepted when the server has answered a PING behind the messages; what a slow node misses NATS says, and so does the engine ([`Inbound::note_missed`]) |
 //! | AMQP | a topic exchange with publisher confirms, which are the acceptance; a queue for each node, its bindings are the filters, with the characters escaped that have a meaning there; what is delivered is confirmed once [`Inbound::put`] has it; [`Audience::AllNodes`] has a key that every node binds, and so have topics that are too long for a routing key; what is dropped from a queue that is full goes to another one, where it is counted ([`Inbound::note_missed`]); payloads are bodies, and what has no header of ours has [no tag](Envelope::tag) |
 //! | MongoDB | a capped collection that every node reads whole: `subscribe` has nothing to do; accepted when the write is |
-//! | another MQTT broker | a client of it at QoS 1: PUBACK is the acceptance; where the other broker passes user properties on the tag is one, and what its own clients publish has [no tag](Envelope::tag) |
+//! | another MQTT broker | a client of it, at each message's own quality of service: PUBACK, PUBCOMP, and the answer to a PINGREQ behind what is at QoS 0 are the acceptance; a user property at the end of a message is the tag, and the topic `$mosca/nodes` carries whole envelopes for [`Audience::AllNodes`]; what its own clients publish has [no tag](Envelope::tag) |
 //!
 //! # How it is called
 //!
@@ -54,6 +54,8 @@ pub use envelope::{Audience, Content, Crossing, Envelope, Tag};
 pub use inbound::{Arrival, Inbound, InboundLimits, Incoming, NotTaken, inbound};
 pub use prefix::{Prefix, PrefixError};
 pub use wire::WireError;
+
+pub use crate::nodes::StampClock;
 
 /// An answer that an engine will give.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send>>;

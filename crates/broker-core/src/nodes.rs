@@ -17,7 +17,8 @@ use crate::persistence::ClientId;
 pub use interests::FilterChanges;
 pub(crate) use interests::Interests;
 use seen::Seen;
-pub(crate) use stamps::{RetainedStamps, Stamp, StampClock};
+pub use stamps::StampClock;
+pub(crate) use stamps::{RetainedStamps, Stamp};
 
 /// What makes a broker one of several nodes; see
 /// [`BrokerOptions::node`](crate::BrokerOptions::node).

@@ -35,13 +35,30 @@ const FINE_BITS: u32 = 20;
 /// Topics of which is known when their retained messages were changed: those changed last.
 const TOPICS_MAX: usize = 100_000;
 
-/// Makes stamps.
+/// Makes the stamps that say what was later, on whichever node: of [retained messages] and of [clients].
+///
+/// A node has one. An engine that carries messages which no node has published, and which change what is retained,
+/// stamps these with one of its own: it has to [hear](Self::hear) all stamps that pass it.
+///
+/// ```
+/// use broker_core::Timestamp;
+/// use broker_core::backend::StampClock;
+///
+/// let (one, other) = (StampClock::default(), StampClock::default());
+/// let stamp = one.next(Timestamp::from_millis(1_000));
+/// other.hear(stamp);
+/// // It is later, although the clock of that node is behind.
+/// assert!(other.next(Timestamp::from_millis(900)) > stamp);
+/// ```
+///
+/// [retained messages]: crate::backend::Content::Message::retained_at
+/// [clients]: crate::backend::Content::Connected::at
 #[derive(Debug, Default)]
-pub(crate) struct StampClock(AtomicU64);
+pub struct StampClock(AtomicU64);
 
 impl StampClock {
-    /// A stamp for what happens now; never 0.
-    pub(crate) fn next(&self, now: Timestamp) -> u64 {
+    /// A stamp for what happens now: greater than all that were made or heard of; never 0.
+    pub fn next(&self, now: Timestamp) -> u64 {
         let time = now.as_millis() << FINE_BITS;
         let after = |last: u64| last.saturating_add(1).max(time);
         let last = self
@@ -53,7 +70,7 @@ impl StampClock {
     }
 
     /// Another node has made this stamp.
-    pub(crate) fn hear(&self, stamp: u64) {
+    pub fn hear(&self, stamp: u64) {
         self.0.fetch_max(stamp, Ordering::AcqRel);
     }
 }
