@@ -8,6 +8,16 @@ use crate::step::Steps;
 use crate::tools::{self, TestClients};
 use crate::workspace::Workspace;
 
+/// The stores and engines of the command, with each of which alone it has to build; without any of them, too.
+const FEATURES: [&str; 6] = [
+    "",
+    "fjall",
+    "redis",
+    "mongodb",
+    "backend-mqtt",
+    "backend-amqp",
+];
+
 /// A part that can be run alone with `--only`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -102,13 +112,13 @@ pub fn run(workspace: &Workspace, only: &[Part], full: bool) -> Result<bool> {
             "warnings",
         ];
         steps.command("lints", workspace.cargo(&arguments));
-        for stores in ["", "fjall", "redis", "mongodb"] {
+        for features in FEATURES {
             let mut check = workspace.cargo(&["clippy", "--locked", "--package", "broker-bin"]);
-            check.args(["--no-default-features", "--features", stores]);
+            check.args(["--no-default-features", "--features", features]);
             check.args(["--", "-D", "warnings"]);
-            let title = match stores {
-                "" => "lints of the command without stores".to_owned(),
-                store => format!("lints of the command with {store} alone"),
+            let title = match features {
+                "" => "lints of the command without stores and engines".to_owned(),
+                feature => format!("lints of the command with {feature} alone"),
             };
             steps.command(&title, check);
         }

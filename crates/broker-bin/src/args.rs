@@ -2,7 +2,6 @@
 
 mod order;
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, value_parser};
@@ -84,17 +83,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     pub(crate) broker_id: Option<String>,
 
-    /// Not there yet; mosca makes a broker the child of another one by these three.
-    #[arg(long, value_name = "HOST", hide = true, value_parser = no_parents)]
-    parent_host: Option<Infallible>,
+    /// Host of another broker, the parent: what is published at one of them comes to the clients of both
+    /// [default with --parent-port: localhost]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) parent_host: Option<String>,
 
-    /// See above.
-    #[arg(long, value_name = "PORT", hide = true, value_parser = no_parents)]
-    parent_port: Option<Infallible>,
+    /// Port of the parent [default with --parent-host: 1883]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) parent_port: Option<u16>,
 
-    /// See above.
-    #[arg(long, value_name = "PREFIX", hide = true, value_parser = no_parents)]
-    parent_prefix: Option<Infallible>,
+    /// What stands before this broker's topics at its parent, or in another engine between brokers
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) parent_prefix: Option<String>,
 
     /// Threads that serve clients [default: one per processor but one]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1_024))]
@@ -280,10 +280,6 @@ pub(crate) enum DbCommand {
         /// Folder of the store
         path: PathBuf,
     },
-}
-
-fn no_parents(_: &str) -> Result<Infallible, &'static str> {
-    Err("there are no clusters yet, so no broker is the child of another one")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What may be in a file is the crate `mosca-options`' to know; here is what it means for the command.
 
 mod access;
+mod backend;
 mod listening;
 mod persistence;
 mod section;
@@ -17,6 +18,7 @@ use mosca_options::{
 use tracing::level_filters::LevelFilter;
 
 use crate::access::AccessChoice;
+use crate::engine::EngineChoice;
 use crate::listening::InterfaceChoice;
 use crate::log::LogFormat;
 use crate::store::StoreChoice;
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// What keeps sessions and messages.
     pub(crate) store: StoreChoice,
+    /// What connects this broker with others.
+    pub(crate) engine: EngineChoice,
     /// What is said in vain.
     pub(crate) without_effect: Vec<Problem>,
 }
@@ -159,6 +163,7 @@ impl Config {
         let root = Section::root(options);
         let access = root.section("authentication").map(|it| access::read(&it));
         let store = root.section("persistence").map(|it| persistence::read(&it));
+        let engine = root.section("backend").map(|it| backend::read(&it));
         let logger = root.section("logger");
         let logger = logger.as_ref();
         let level = logger.and_then(|it| it.word("level", &LEVELS));
@@ -171,6 +176,10 @@ impl Config {
             level: level.unwrap_or(LevelFilter::WARN),
             log_format: log_format.unwrap_or_default(),
             store: store
+                .transpose()
+                .map_err(|it| vec![it])?
+                .unwrap_or_default(),
+            engine: engine
                 .transpose()
                 .map_err(|it| vec![it])?
                 .unwrap_or_default(),

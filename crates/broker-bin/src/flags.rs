@@ -11,9 +11,9 @@ pub(crate) enum FlagError {
     /// Files on a port that there is none of.
     #[error("{0} is for a port that nothing asks for: say {1}")]
     NoPort(&'static str, &'static str),
-    /// Two lists of interfaces.
-    #[error("{0} stands beside `interfaces` in the config file: two choices at once")]
-    Both(&'static str),
+    /// Two lists of interfaces, or two engines.
+    #[error("{0} stands beside `{1}` in the config file: two choices at once")]
+    Both(&'static str, &'static str),
 }
 
 /// A flag, the option that it sets, and what it says.
@@ -28,10 +28,12 @@ pub(crate) fn with_flags(args: &Args, options: &Value) -> Result<Value, FlagErro
     };
     let mut root = root.clone();
     let mut settings: Vec<_> = settings(args).into();
+    settings.extend(parents(args));
     settings.extend(listening(args, &root)?);
     if args.tls_files().is_some() {
         set_certificate(args, &mut root);
     }
+    choose_parent(args, &mut root)?;
     for (_, key, value) in settings {
         match (key.split_once('.'), value) {
             (_, None) => {}
@@ -51,6 +53,7 @@ pub(crate) fn with_flags(args: &Args, options: &Value) -> Result<Value, FlagErro
 pub(crate) fn flag_of(args: &Args, key: &str) -> Option<&'static str> {
     let given = settings(args)
         .into_iter()
+        .chain(parents(args))
         .chain(ports(args))
         .chain(sites(args));
     let mut given = given.filter(|(_, _, value)| value.is_some());
@@ -130,6 +133,21 @@ fn settings(args: &Args) -> [Setting; 14] {
     ]
 }
 
+/// Those of another broker.
+fn parents(args: &Args) -> [Setting; 3] {
+    let text = |text: &Option<String>| text.as_deref().map(Value::from);
+    let port = args.parent_port.map(|port| u64::from(port).into());
+    [
+        ("--parent-host", "backend.host", text(&args.parent_host)),
+        ("--parent-port", "backend.port", port),
+        (
+            "--parent-prefix",
+            "backend.prefix",
+            text(&args.parent_prefix),
+        ),
+    ]
+}
+
 /// Those that ask for a port.
 fn ports(args: &Args) -> [Setting; 5] {
     let port = |port: Option<u16>| port.map(|port| u64::from(port).into());
@@ -185,7 +203,7 @@ fn listening(args: &Args, file: &Object) -> Result<Vec<Setting>, FlagError> {
         .map(|&(flag, ..)| flag);
     let first = given.next().or(only_http);
     if let (Some(flag), Some(_)) = (first, file.get("interfaces")) {
-        return Err(FlagError::Both(flag));
+        return Err(FlagError::Both(flag, "interfaces"));
     }
     let has_https = args.https_port.is_some() || file.get("https").is_some();
     let only_http = args.only_http || file.get("onlyHttp").and_then(Value::as_bool) == Some(true);
@@ -204,6 +222,26 @@ fn listening(args: &Args, file: &Object) -> Result<Vec<Setting>, FlagError> {
         }
     }
     Ok(all)
+}
+
+/// A host or a port of a parent asks for the engine that is another broker; a prefix is for any engine.
+fn choose_parent(args: &Args, root: &mut Object) -> Result<(), FlagError> {
+    let host = args.parent_host.as_ref().map(|_| "--parent-host");
+    let Some(flag) = host.or(args.parent_port.map(|_| "--parent-port")) else {
+        return Ok(());
+    };
+    let said = |key: &str| root.get("backend")?.as_object()?.get(key);
+    let engine = said("type").and_then(Value::as_str);
+    if engine.is_some_and(|it| !it.eq_ignore_ascii_case("mqtt")) {
+        return Err(FlagError::Both(flag, "backend.type"));
+    }
+    if said("url").is_some() {
+        return Err(FlagError::Both(flag, "backend.url"));
+    }
+    root.change("backend", |it| {
+        it.insert("type", "mqtt");
+    });
+    Ok(())
 }
 
 /// The certificate and its key take the place of those of the file, and ask for TLS. What is asked of clients is

@@ -1,4 +1,4 @@
-//! The `mosca` command: flags, logging, signals, and the wiring of server and store. Nothing here
+//! The `mosca` command: flags, logging, signals, and the wiring of server, store and engine. Nothing here
 //! knows a rule of MQTT.
 //!
 //! SIGHUP reads the certificates, the users and the keys of tokens again.
@@ -13,6 +13,7 @@ mod config;
 #[cfg(feature = "fjall")]
 mod db;
 mod descriptors;
+mod engine;
 mod flags;
 mod group;
 mod import;
@@ -28,6 +29,7 @@ mod memory;
     )
 )]
 mod progress;
+mod server_url;
 mod settings;
 mod store;
 mod users;
@@ -159,12 +161,17 @@ fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads all files that options name: certificates and their keys, scripts, users, the keys of tokens.
+/// Reads all files that options name: certificates and their keys, scripts, users, the keys of tokens, and those of an
+/// engine between brokers.
 fn open(settings: &Settings) -> anyhow::Result<(Interfaces, Access)> {
     let interfaces = Interfaces::new(&settings.interfaces).map_err(anyhow::Error::from);
-    let opened = interfaces.and_then(|it| Ok((it, Access::open(&settings.access)?)));
+    let opened = interfaces.and_then(|it| {
+        settings.engine.check_files()?;
+        Ok((it, Access::open(&settings.access)?))
+    });
     opened.map_err(|error| {
         let path = interfaces::path_of(&error).or_else(|| access::path_of(&error));
+        let path = path.or_else(|| engine::path_of(&error));
         let problem = path.and_then(|it| settings.problem_of_file(it, &shown(&error)));
         problem.map_or(error, Into::into)
     })
@@ -264,8 +271,13 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         Some(hooks) => server.hooks(hooks),
         None => server,
     };
+    let server = match settings.engine.open()? {
+        Some(engine) => server.backend(engine),
+        None => server,
+    };
     let server = server.start().await?;
     announce(&server).context("cannot write to stdout")?;
+    log_engine(settings, &server);
     let _ends_with_the_runtime = tokio::spawn(memory::give_back());
 
     signals.heed(&server, &access, &certificates).await;
@@ -319,6 +331,19 @@ impl Signals {
                 }
             }
         }
+    }
+}
+
+/// What connects this broker with others, if anything does.
+fn log_engine(settings: &Settings, server: &Server) {
+    if let Some(state) = server.backend_state() {
+        tracing::info!(
+            engine = %Escaped(&settings.engine),
+            prefix = %Escaped(&settings.engine.prefix()),
+            id = %Escaped(&server.id()),
+            state = %Escaped(&state),
+            "this broker is one of several"
+        );
     }
 }
 

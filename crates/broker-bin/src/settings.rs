@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 use crate::access::AccessChoice;
 use crate::args::Args;
 use crate::config::{self, Config, FileError, WrongOptions};
+use crate::engine::EngineChoice;
 use crate::flags::{FlagError, flag_of, with_flags};
 use crate::listening::InterfaceChoice;
 use crate::log::LogFormat;
@@ -32,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// What keeps sessions and messages.
     pub(crate) store: StoreChoice,
+    /// What connects this broker with others.
+    pub(crate) engine: EngineChoice,
     /// The options as they were said, with their lines.
     said: Value,
     /// The file of these lines.
@@ -126,10 +129,11 @@ impl Settings {
             level: config.level,
             log_format: config.log_format,
             store,
+            engine: config.engine,
             said,
             file: args.config.clone(),
-            without_effect: config
-                .without_effect
+            without_effect: named(args, config.without_effect)
+                .problems
                 .iter()
                 .map(|it| config::shown(args.config.as_deref(), it))
                 .collect(),

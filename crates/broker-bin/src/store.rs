@@ -1,7 +1,6 @@
 //! Which store keeps what must outlive the process, as chosen by the command line or a config file.
 
 mod open;
-mod url;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use mosca_options::closest;
 
-pub(crate) use url::{StoreUrl, UrlError, percent_encoded};
+use crate::server_url::{ServerUrl, UrlError};
 
 /// What `--persistence` takes, for complaints.
 const CHOICES: &str = "memory, fjall:PATH, redis://HOST, redis+sentinel://HOST,HOST/SERVICE, \
@@ -46,9 +45,9 @@ pub(crate) enum StoreChoice {
         durability: Durability,
     },
     /// In Redis, behind Sentinels too.
-    Redis(StoreUrl),
+    Redis(ServerUrl),
     /// In MongoDB.
-    Mongo(StoreUrl),
+    Mongo(ServerUrl),
 }
 
 impl StoreChoice {

@@ -303,21 +303,6 @@ fn start_is_what_is_done_without_it() {
     }
 }
 
-/// In mosca's words; there are no clusters yet.
-#[test]
-fn a_broker_that_is_to_be_a_child_does_not_start() {
-    for arguments in [
-        &["--parent-host", "localhost"][..],
-        &["--parent-port", "1883"],
-        &["--parent-prefix", "/s"],
-    ] {
-        let (code, out, err) = run(&[&["-p", "0"], arguments].concat());
-        assert_eq!((code, out), (Some(2), vec![]), "{err:?}");
-        assert!(err[0].contains(arguments[0]), "{err:?}");
-        assert!(err[0].contains("no clusters yet"), "{err:?}");
-    }
-}
-
 #[test]
 fn shells_and_man_are_told_what_there_is() {
     for (arguments, words) in [

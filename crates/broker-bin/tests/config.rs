@@ -81,8 +81,9 @@ fn get(url: &str, authority: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The example of mosca's repository with all four kinds of interface and its store, and the same in the older form. Ports
-/// and the address of the store come from the environment, for others may have those of the file.
+/// The example of mosca's repository with all four kinds of interface, its store and its engine between brokers, and the
+/// same in the older form. Ports and the addresses of store and engine come from the environment, for others may have
+/// those of the file.
 #[test]
 fn a_file_of_mosca_with_all_interfaces_starts_this_broker_as_it_is() {
     let authority = Authority::new("Test CA");
@@ -90,6 +91,7 @@ fn a_file_of_mosca_with_all_interfaces_starts_this_broker_as_it_is() {
     let redis = test_servers::redis::Redis::new().start();
     // As in mosca's file: a host and a port.
     let store = redis.url().replace("redis://", "");
+    let engine = test_servers::rabbitmq::RabbitMq::start();
     let folder = tempfile::tempdir().unwrap();
     let secure = folder.path().join("secure");
     std::fs::create_dir(&secure).unwrap();
@@ -109,6 +111,7 @@ fn a_file_of_mosca_with_all_interfaces_starts_this_broker_as_it_is() {
         command.current_dir(folder.path());
         command.args(["--config", name, "--host", "127.0.0.1"]);
         command.env("MOSCA__PERSISTENCE__URL", &store);
+        command.env("MOSCA__BACKEND__URL", engine.url());
         for port in ports {
             command.env(format!("MOSCA__{port}"), "0");
         }
@@ -173,6 +176,14 @@ fn a_file_of_no_use_is_named_with_the_option_that_names_it() {
         (
             "credentials:\n  keyPath: a.yaml\n  certPath: empty.pem\ninterfaces: [{ type: mqtts, port: 0 }]\n",
             "3: `credentials.certPath`",
+        ),
+        (
+            "port: 0\nbackend:\n  type: mqtt\n  url: mqtts://localhost\n  caPath: empty.pem\n",
+            "5: `backend.caPath`",
+        ),
+        (
+            "port: 0\nbackend:\n  type: amqp\n  url: amqps://localhost\n  caPath: empty.pem\n",
+            "5: `backend.caPath`",
         ),
         (
             "port: 0\nauthentication:\n\n  usersFile: empty.pem\n",

@@ -20,6 +20,7 @@
 //! # Ok::<_, mosca_options::SyntaxError>(())
 //! ```
 
+mod backend;
 mod default_file;
 mod definition;
 mod environment;

@@ -8,12 +8,13 @@ use mosca::{
     BrokerOptions, IpNetwork, QoS, Rate, ServerBuilder, ShareStrategy, SlowConsumerPolicy,
 };
 
+use crate::backend;
 use crate::definition::{Definition, Kind};
 use crate::table::{COUNT_MAX, RATE, TIMEOUT};
 use crate::value::{Object, Value};
 
 /// Most bytes in memory: more than any machine has.
-const BYTES_MAX: u64 = 1 << 48;
+pub(crate) const BYTES_MAX: u64 = 1 << 48;
 
 /// A number that a window may be.
 pub(crate) const WINDOW: Kind = number(1, 65_535);
@@ -139,8 +140,9 @@ pub(crate) fn definitions() -> &'static [Definition] {
     &DEFINITIONS
 }
 
-/// A server with what valid options say of it: its id, its limits, its statistics and what it announces. What is not
-/// there stays as it is. Where to listen, who may come in and what keeps sessions are for the program to set up.
+/// A server with what valid options say of it: its id, its limits, those towards an engine between brokers, its
+/// statistics and what it announces. What is not there stays as it is. Where to listen, who may come in, what keeps
+/// sessions and the engine itself are for the program to set up.
 ///
 /// ```
 /// use mosca::Server;
@@ -162,6 +164,10 @@ pub fn apply(server: ServerBuilder, options: &Object) -> ServerBuilder {
     };
     let server = match options.get("id").and_then(Value::as_str) {
         Some(id) => server.id(id),
+        None => server,
+    };
+    let server = match options.get("backend").and_then(Value::as_object) {
+        Some(section) => backend::apply(server, section),
         None => server,
     };
     let limits = options.get("limits").and_then(Value::as_object);

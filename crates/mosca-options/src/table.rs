@@ -1,10 +1,11 @@
 //! All options that there are, each once.
 
 mod authentication;
+mod backend;
 mod listening;
 mod persistence;
 
-use crate::definition::{Choice, Definition, Kind, Section, Variant};
+use crate::definition::{Definition, Kind, Section};
 use crate::limits;
 
 /// Most connections, sessions, messages or anything else that is counted.
@@ -149,7 +150,7 @@ const FILE_OPTIONS: &[Definition] = &[
     Definition::new("logger", Kind::Section(|| LOGGER), "what is logged").or("{}"),
     Definition::new(
         "backend",
-        Kind::Choice(&BACKEND),
+        Kind::Choice(&backend::BACKEND),
         "what connects several brokers",
     )
     .or("{}"),
@@ -234,58 +235,4 @@ const LOGGER: &[Definition] = &[
         Kind::Nothing("is an object of a program"),
         "a logger of a program's own",
     ),
-];
-
-const NO_ENGINE: &str = "is an engine that this broker does not speak: it is one node, and several do not know of each \
-    other; leave `backend` out, or say `memory`";
-
-/// What connects brokers: none of mosca's engines is there yet.
-const BACKEND: Choice = Choice {
-    tag: "type",
-    doc: "the engine",
-    default: Some("memory"),
-    variants: &[
-        Variant {
-            names: &["memory", "trie"],
-            options: Ok(|| BACKEND_OPTIONS),
-        },
-        Variant {
-            names: &[
-                "redis",
-                "mongo",
-                "mongodb",
-                "mqtt",
-                "amqp",
-                "amqplib",
-                "rabbitmq",
-                "zmq",
-                "kafka",
-                "filesystem",
-                "nats",
-                "eventemitter2",
-            ],
-            options: Err(NO_ENGINE),
-        },
-    ],
-};
-
-const BACKEND_OPTIONS: &[Definition] = &[
-    Definition::new("json", Kind::Flag, "payloads in JSON between brokers")
-        .in_vain("there are no other brokers to talk to"),
-    Definition::new(
-        "wildcardOne",
-        Kind::Words(&["+"]),
-        "the wildcard for one level",
-    )
-    .or(r#""+""#),
-    Definition::new(
-        "wildcardSome",
-        Kind::Words(&["#"]),
-        "the wildcard for all levels below",
-    )
-    .or("\"#\""),
-    Definition::new("separator", Kind::Words(&["/"]), "what separates levels").or(r#""/""#),
-    Definition::new("prefix", Kind::Text, "stands before topics between brokers")
-        .such_as(r#""/a""#)
-        .in_vain("there are no other brokers to talk to"),
 ];

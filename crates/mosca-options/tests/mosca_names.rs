@@ -38,7 +38,17 @@ const MODERN: &str = r##"{
 /// The other stores.
 const MONGO: &str = r#"{ "persistence": { "factory": "mongo", "url": "mongodb://a/mosca", "autoClose": true,
     "mongo": { "safe": true }, "offlineMessageTimeout": 5000, "ttl": { "subscriptions": 1, "packets": 1 } } }"#;
+/// Engines between brokers, as mosca has them.
+const TREE: &str = r##"{ "backend": { "type": "mqtt", "json": false, "host": "a", "port": 4883, "keepalive": 3000,
+    "username": "u", "password": "p", "clientId": "c", "protocol": "mqtts", "protocolVersion": 4, "prefix": "/s",
+    "rejectUnauthorized": false, "wildcardOne": "+", "wildcardSome": "#", "separator": "/" } }"##;
+const CLUSTER: &str = r##"{ "backend": { "type": "amqp", "json": false, "exchange": "ascoltatore5672",
+    "client": { "host": "a", "port": 5672, "login": "guest", "password": "guest", "vhost": "/" } } }"##;
+const OTHER_CLUSTER: &str = r##"{ "backend": { "type": "amqplib", "json": false, "exchange": "ascoltatore5672",
+    "url": "amqp://127.0.0.1:5672", "socketOptions": { "noDelay": true }, "queue": "q", "durableQueue": true } }"##;
 const MEMORY: &str = r#"{ "persistence": { "factory": "memory", "storeMessagesQos0": false } }"#;
+
+const ALL: [&str; 7] = [LEGACY, MODERN, MONGO, MEMORY, TREE, CLUSTER, OTHER_CLUSTER];
 
 /// The same in another format, an option of the file in each line.
 fn written(value: &Value, format: Format) -> String {
@@ -80,7 +90,7 @@ fn inline(value: &Value, format: Format) -> String {
 
 #[test]
 fn every_name_of_moscas_is_an_option_in_both_forms_and_each_format() {
-    for text in [LEGACY, MODERN, MONGO, MEMORY] {
+    for text in ALL {
         let json = Format::Json.parse(text).unwrap();
         for (_, format) in FORMATS {
             let text = written(&json, format);
@@ -96,7 +106,7 @@ fn every_name_of_moscas_is_an_option_in_both_forms_and_each_format() {
 /// Variables can say all that a file says, in both forms.
 #[test]
 fn every_name_of_moscas_is_a_variable() {
-    for text in [LEGACY, MODERN, MONGO, MEMORY] {
+    for text in ALL {
         let json = Format::Json.parse(text).unwrap();
         let mut variables = Vec::new();
         collect(&json, String::new(), &mut variables);
@@ -141,6 +151,10 @@ fn what_no_file_can_have_is_said_to_be_so() {
         (
             r#"{ "logger": { "childOf": {} } }"#,
             "line 1: `logger.childOf` is an object of a program",
+        ),
+        (
+            r#"{ "backend": { "type": "mqtt", "mqtt": {} } }"#,
+            "line 1: `backend.mqtt` is an object of a program",
         ),
         (
             r#"{ "persistence": { "factory": "mongo", "url": "mongodb://a", "connection": {} } }"#,

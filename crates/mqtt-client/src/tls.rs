@@ -50,6 +50,25 @@ pub enum TlsError {
 }
 
 impl TlsOptions {
+    /// Reads the files that are named, to say what is wrong with them before somebody connects.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or does not hold what it should; key and certificate do not go together.
+    pub fn check_files(&self) -> Result<(), TlsError> {
+        if let Some(path) = &self.ca_file {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| unusable(path, &error))?;
+            }
+        }
+        if self.identity.is_some() {
+            self.config()?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn config(&self) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -3,7 +3,8 @@
 use mosca_options::Problem;
 
 use super::section::Section;
-use crate::store::{Durability, StoreChoice, StoreUrl, percent_encoded};
+use crate::server_url::{ServerUrl, UrlError, bracketed, percent_encoded};
+use crate::store::{Durability, StoreChoice};
 
 /// The stores by the names of mosca, and by those that `--persistence` has.
 #[derive(Clone, Copy)]
@@ -87,7 +88,7 @@ impl<'a> RedisParts<'a> {
         self.sentinels = name.map(|name| (hosts.join(","), name));
     }
 
-    fn url(&self) -> Result<StoreUrl, crate::store::UrlError> {
+    fn url(&self) -> Result<ServerUrl, UrlError> {
         let database = self
             .database
             .map_or_else(String::new, |database| format!("/{database}"));
@@ -99,21 +100,12 @@ impl<'a> RedisParts<'a> {
         if let Some((hosts, name)) = &self.sentinels {
             let scheme = format!("{redis}+sentinel");
             let path = format!("/{}{database}{prefix}", percent_encoded(name));
-            return StoreUrl::from_parts(&scheme, user, self.password, hosts, &path);
+            return ServerUrl::from_parts(&scheme, user, self.password, hosts, &path);
         }
         let host = bracketed(self.host.unwrap_or("127.0.0.1"));
         let host = format!("{host}:{}", self.port.unwrap_or(6_379));
         let path = format!("{database}{prefix}");
-        StoreUrl::from_parts(redis, user, self.password, &host, &path)
-    }
-}
-
-/// An IPv6 address in the brackets that it needs in front of a port.
-fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
+        ServerUrl::from_parts(redis, user, self.password, &host, &path)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 mod access;
+mod backend;
 mod listening;
 
 use super::*;

@@ -120,6 +120,77 @@ fn flags_replace_the_files_certificate_and_nothing_else() {
     }
 }
 
+/// The engine, its host, its port and the prefix.
+fn engine(arguments: &[&str], file: &str) -> Result<[Option<String>; 4], String> {
+    let args = Args::parse_from(["mosca"].iter().chain(arguments));
+    let file = Format::Json.parse(file).unwrap();
+    let options = with_flags(&args, &file).map_err(|error| error.to_string())?;
+    Config::of(&options).map_err(|problems| problems[0].to_string())?;
+    let root = options.as_object().unwrap();
+    let said = |key| root.get("backend")?.as_object()?.get(key)?.as_word();
+    Ok(["type", "host", "port", "prefix"].map(|key| said(key).map(str::to_owned)))
+}
+
+#[test]
+fn a_host_or_a_port_of_a_parent_chooses_the_engine_and_a_prefix_is_for_any() {
+    let some = |text: &str| Some(text.to_owned());
+    for (arguments, file, expected) in [
+        (&[][..], "{}", [None, None, None, None]),
+        (
+            &["--parent-host", "a"],
+            "{}",
+            [some("mqtt"), some("a"), None, None],
+        ),
+        (
+            &["--parent-port", "4883"],
+            "{}",
+            [some("mqtt"), None, some("4883"), None],
+        ),
+        (
+            &["--parent-prefix", "/s"],
+            "{}",
+            [None, None, None, some("/s")],
+        ),
+        // As in mosca's files, which have it without an engine.
+        (
+            &["--parent-host", "a", "--parent-prefix", "/s"],
+            r#"{ "backend": { "json": false } }"#,
+            [some("mqtt"), some("a"), None, some("/s")],
+        ),
+        (
+            &["--parent-port", "1"],
+            r#"{ "backend": { "type": "MQTT", "host": "file", "port": 2, "prefix": "file" } }"#,
+            [some("mqtt"), some("file"), some("1"), some("file")],
+        ),
+        (
+            &["--parent-prefix", "line"],
+            r#"{ "backend": { "type": "amqp", "prefix": "file" } }"#,
+            [some("amqp"), None, None, some("line")],
+        ),
+    ] {
+        assert_eq!(engine(arguments, file), Ok(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_parent_beside_another_engine_or_address_is_two_choices_at_once() {
+    for (flag, file, other) in [
+        ("--parent-host", r#"{ "type": "amqp" }"#, "backend.type"),
+        ("--parent-port", r#"{ "type": "trie" }"#, "backend.type"),
+        (
+            "--parent-port",
+            r#"{ "type": "mqtt", "url": "mqtt://me:secret@a" }"#,
+            "backend.url",
+        ),
+    ] {
+        let file = format!("{{ \"backend\": {file} }}");
+        let error = engine(&[flag, "7"], &file).unwrap_err();
+        let expected =
+            format!("{flag} stands beside `{other}` in the config file: two choices at once");
+        assert_eq!(error, expected);
+    }
+}
+
 #[test]
 fn a_list_of_interfaces_is_all_there_is() {
     let file = r#"{ "host": "file", "interfaces": [{ "type": "mqtt" }, { "type": "mqtt", "host": "own" }] }"#;

@@ -134,6 +134,23 @@ fn what_a_flag_says_wrong_is_named_with_the_flag() {
 }
 
 #[test]
+fn what_is_wrong_or_in_vain_about_a_parent_is_named_with_the_flag() {
+    let error = joined(&["--parent-port", "0"], "{}").unwrap_err();
+    let expected = "--parent-port is 0; expected is a whole number from 1 to 65535";
+    assert_eq!(error, expected);
+    let error = joined(&["--parent-host", "a", "--parent-prefix", "s/#"], "{}").unwrap_err();
+    let expected = "--parent-prefix is the text \"s/#\"; it stands in topic names";
+    assert!(error.starts_with(expected), "{error}");
+    let error = joined(&["--parent-host", "mqtt://a"], "{}").unwrap_err();
+    let expected = "--parent-host makes no address: ";
+    assert!(error.starts_with(expected), "{error}");
+    let alone = joined(&["--parent-prefix", "s"], "{}").unwrap();
+    assert_eq!(alone.engine, EngineChoice::Alone);
+    let expected = "--parent-prefix has no effect: there are no other brokers to talk to";
+    assert_eq!(alone.without_effect, [expected]);
+}
+
+#[test]
 fn the_log_is_what_the_file_says_unless_a_flag_says_something_else() {
     let file = r#"{ "logger": { "level": 30, "format": "json" } }"#;
     let settings = joined(&[], file).unwrap();

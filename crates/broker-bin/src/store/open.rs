@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mosca::persistence::Persistence;
 use persistence_memory::MemoryPersistence;
 
-use super::{Durability, StoreChoice, StoreUrl};
+use super::{Durability, StoreChoice};
+use crate::server_url::ServerUrl;
 
 /// Why a store is not open.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +73,7 @@ impl StoreChoice {
     }
 
     #[cfg(feature = "redis")]
-    async fn open_redis(&self, url: &StoreUrl) -> Result<Arc<dyn Persistence>, OpenError> {
+    async fn open_redis(&self, url: &ServerUrl) -> Result<Arc<dyn Persistence>, OpenError> {
         use persistence_redis::{RedisOptions, RedisPersistence};
         let options = RedisOptions::from_url(url.reveal()).map_err(|error| self.refused(error))?;
         match RedisPersistence::connect(options).await {
@@ -82,12 +83,12 @@ impl StoreChoice {
     }
 
     #[cfg(not(feature = "redis"))]
-    async fn open_redis(&self, _: &StoreUrl) -> Result<Arc<dyn Persistence>, OpenError> {
+    async fn open_redis(&self, _: &ServerUrl) -> Result<Arc<dyn Persistence>, OpenError> {
         Err(self.not_built_in("redis"))
     }
 
     #[cfg(feature = "mongodb")]
-    async fn open_mongo(&self, url: &StoreUrl) -> Result<Arc<dyn Persistence>, OpenError> {
+    async fn open_mongo(&self, url: &ServerUrl) -> Result<Arc<dyn Persistence>, OpenError> {
         use persistence_mongodb::{MongoOptions, MongoPersistence};
         match MongoPersistence::connect(MongoOptions::new(url.reveal())).await {
             Ok(store) => Ok(Arc::new(store)),
@@ -96,7 +97,7 @@ impl StoreChoice {
     }
 
     #[cfg(not(feature = "mongodb"))]
-    async fn open_mongo(&self, _: &StoreUrl) -> Result<Arc<dyn Persistence>, OpenError> {
+    async fn open_mongo(&self, _: &ServerUrl) -> Result<Arc<dyn Persistence>, OpenError> {
         Err(self.not_built_in("mongodb"))
     }
 

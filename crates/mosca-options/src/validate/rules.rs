@@ -1,5 +1,6 @@
 //! What options mean for each other.
 
+mod backend;
 mod ports;
 
 use crate::modernize::modernize;
@@ -35,6 +36,9 @@ pub(super) fn check(file: &Object, problems: &mut Vec<Problem>) {
     }
     if let Some(persistence) = file.get("persistence").and_then(Value::as_object) {
         check_persistence(file, persistence, problems);
+    }
+    if let Some(section) = file.get("backend").and_then(Value::as_object) {
+        backend::check(section, problems);
     }
     check_tokens(file, problems);
     for (key, value) in credentials(file) {
@@ -317,6 +321,9 @@ pub(super) fn without_effect(file: &Value, found: &mut Vec<Problem>) {
     let in_vain = |key: String, value: &Value, other: &str| {
         Problem::of(key, value, format!("has no effect beside `{other}`"))
     };
+    if let Some(section) = file.get("backend").and_then(Value::as_object) {
+        backend::without_effect(section, found);
+    }
     for key in overruled(file) {
         let value = file.get(key);
         found.extend(value.map(|it| in_vain(key.to_owned(), it, "interfaces")));

@@ -278,7 +278,8 @@ fn one_thing_that_is_wrong_is_said_once() {
         ),
         (
             r#"{ "backend": { "type": "rediss" } }"#,
-            "line 1: `backend.type` is the text \"rediss\"; expected is one of memory, trie (did you mean `redis`?)",
+            "line 1: `backend.type` is the text \"rediss\"; expected is one of memory, trie, eventemitter2, mqtt, \
+             amqp, amqplib (did you mean `redis`?)",
         ),
     ] {
         let found = problems(text);

@@ -1,23 +1,31 @@
-//! Addresses of stores on the network. What the stores' own parsers do not say is said here: which
-//! part is wrong. And no password gets into a log.
+//! Addresses of stores and engines on the network. What their own parsers do not say is said here: which part is
+//! wrong. And no password gets into a log.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The address of a store, `scheme://[user[:password]@]host[:port][,…][/path][?options]`.
+/// The address of a server, `scheme://[user[:password]@]host[:port][,…][/path][?options]`.
 ///
 /// What is displayed has `***` in place of the password; so has what is printed for debugging.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct StoreUrl(String);
+pub(crate) struct ServerUrl(String);
 
-impl StoreUrl {
-    /// The whole address with the password in it, for the store alone.
+impl ServerUrl {
+    /// The whole address with the password in it, for who connects there alone.
     #[cfg_attr(
-        all(not(test), not(any(feature = "redis", feature = "mongodb"))),
-        expect(dead_code, reason = "no store that is built in has an address")
+        all(
+            not(test),
+            not(any(feature = "redis", feature = "mongodb", feature = "backend-amqp"))
+        ),
+        expect(dead_code, reason = "nothing that is built in has an address")
     )]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// How the server is spoken to: in lower case, without `://`.
+    pub(crate) fn scheme(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
     }
 
     /// An address put together from its parts, which may contain any character.
@@ -56,7 +64,16 @@ pub(crate) fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// Why a text is not the address of a store.
+/// An IPv6 address in the brackets that it needs in front of a port.
+pub(crate) fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+/// Why a text is not the address of a server.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
     /// `redis:host` and the like.
@@ -122,7 +139,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-impl FromStr for StoreUrl {
+impl FromStr for ServerUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
@@ -208,15 +225,15 @@ fn redacted(url: &str) -> String {
     )
 }
 
-impl fmt::Display for StoreUrl {
+impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&redacted(&self.0))
     }
 }
 
-impl fmt::Debug for StoreUrl {
+impl fmt::Debug for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoreUrl({self})")
+        write!(f, "ServerUrl({self})")
     }
 }
 
@@ -241,9 +258,9 @@ mod tests {
             "mongodb://a:27017,b:27018,c/mosca?replicaSet=rs0",
             "mongodb://user:secret@a/mosca",
         ] {
-            assert_eq!(url.parse::<StoreUrl>().unwrap().reveal(), url);
+            assert_eq!(url.parse::<ServerUrl>().unwrap().reveal(), url);
         }
-        let url: StoreUrl = "REDIS://Host".parse().unwrap();
+        let url: ServerUrl = "REDIS://Host".parse().unwrap();
         assert_eq!(url.reveal(), "redis://Host");
     }
 
@@ -271,7 +288,7 @@ mod tests {
             ("redis+sentinel://a/main/x", "`x` in"),
             ("redis://my host", "contains a space"),
         ] {
-            let error = url.parse::<StoreUrl>().unwrap_err().to_string();
+            let error = url.parse::<ServerUrl>().unwrap_err().to_string();
             assert!(error.contains(said), "{url}: {error}");
         }
     }
@@ -285,7 +302,7 @@ mod tests {
             ("mongodb://me@a", "mongodb://me@a"),
             ("redis://host", "redis://host"),
         ] {
-            let url: StoreUrl = url.parse().unwrap();
+            let url: ServerUrl = url.parse().unwrap();
             assert_eq!(url.to_string(), shown);
             assert!(!format!("{url:?}").contains("secret"));
         }
@@ -294,17 +311,17 @@ mod tests {
             "redis://:secret@",
             "redis://:secret@ho st",
         ] {
-            let error = wrong.parse::<StoreUrl>().unwrap_err().to_string();
+            let error = wrong.parse::<ServerUrl>().unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
     }
 
     #[test]
     fn parts_are_encoded_where_they_must_be() {
-        let url = StoreUrl::from_parts("redis", "", Some("p@ss/w:rd é"), "host:1", "/3").unwrap();
+        let url = ServerUrl::from_parts("redis", "", Some("p@ss/w:rd é"), "host:1", "/3").unwrap();
         assert_eq!(url.reveal(), "redis://:p%40ss%2Fw%3Ard%20%C3%A9@host:1/3");
-        let url = StoreUrl::from_parts("rediss", "me", None, "host", "").unwrap();
+        let url = ServerUrl::from_parts("rediss", "me", None, "host", "").unwrap();
         assert_eq!(url.reveal(), "rediss://me@host");
-        assert!(StoreUrl::from_parts("redis", "", None, "", "").is_err());
+        assert!(ServerUrl::from_parts("redis", "", None, "", "").is_err());
     }
 }
