@@ -28,6 +28,7 @@ use crate::settle::{Commits, finish, settle_broker};
 use crate::shared::{NetworkCounters, Shared};
 use crate::statistics::publish_statistics;
 use crate::streams::{Streams, WebSocketService};
+use crate::tls::HandshakeThread;
 
 pub use publish::{Publish, PublishError};
 
@@ -39,7 +40,9 @@ const COMMITS_DUE_MAX: usize = 64;
 
 /// A running broker, made by [`ServerBuilder::start`].
 ///
-/// Its tasks run on the tokio runtime in which it was started; a runtime with one thread will do.
+/// Its tasks run on the tokio runtime in which it was started; a runtime with one thread will do. With an interface
+/// that speaks TLS it has one thread of its own, in which handshakes are done, so that nobody waits for them who is
+/// connected; it ends with the server.
 /// Dropping it closes it without waiting: connections are told and end within seconds, for as long
 /// as the runtime lives.
 pub struct Server {
@@ -49,6 +52,8 @@ pub struct Server {
     urls: Vec<String>,
     streams: Streams,
     tasks: Vec<JoinHandle<()>>,
+    /// With TLS alone.
+    handshakes: Option<HandshakeThread>,
     /// Those that have to do with the engine between nodes: they end after all connections.
     node_tasks: JoinSet<()>,
     next_dedup_id: AtomicU64,
@@ -82,8 +87,8 @@ pub enum StartError {
         /// Why it is none.
         reason: String,
     },
-    /// The system gives the server no threads of its own
-    /// ([`start_on_own_threads`](ServerBuilder::start_on_own_threads)).
+    /// The system gives the server no threads of its own: those of
+    /// [`start_on_own_threads`](ServerBuilder::start_on_own_threads), or the one for TLS handshakes.
     #[error("cannot start threads: {0}")]
     Threads(#[source] io::Error),
     /// One of the [topics that stay at their node](crate::BackendOptions::local_topics) is no topic filter.
@@ -127,6 +132,8 @@ impl Server {
             addresses,
             urls,
         } = bind(builder.interfaces).await?;
+        let handshakes = Door::start_handshakes(listeners.iter().map(|(_, interface)| interface));
+        let handshakes = handshakes.map_err(StartError::Threads)?;
         let mut effects = Effects::new();
         if let Some(store) = &store {
             broker.restore(clock.now(), store, &mut effects).await?;
@@ -160,7 +167,7 @@ impl Server {
             tokio::spawn(publish_statistics(shared, id, interval))
         }));
         for (number, (listener, interface)) in (0..).zip(listeners) {
-            let door = Door::new(interface, number, Arc::clone(&shared));
+            let door = Door::new(interface, number, Arc::clone(&shared), handshakes.as_ref());
             tasks.push(tokio::spawn(accept(listener, door)));
         }
         Ok(Self {
@@ -170,6 +177,7 @@ impl Server {
             urls,
             streams,
             tasks,
+            handshakes,
             node_tasks,
             next_dedup_id: AtomicU64::new(0),
         })
@@ -332,6 +340,9 @@ impl Server {
             let _aborted = task.await;
         }
         let _timed_out = tokio::time::timeout_at(until, self.shared.wait_until_all_gone()).await;
+        if let Some(handshakes) = self.handshakes.take() {
+            handshakes.end(until).await;
+        }
         if let Some(link) = &self.shared.link {
             link.drain(until).await;
             self.node_tasks.shutdown().await;

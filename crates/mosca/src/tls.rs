@@ -7,6 +7,7 @@ mod handshake;
 mod parts;
 mod server_names;
 mod subject;
+mod thread;
 mod validity;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use tokio_rustls::rustls::{SupportedProtocolVersion, version};
 pub use self::error::TlsError;
 pub(crate) use self::handshake::Protocol;
 use self::server_names::ServerNames;
+pub(crate) use self::thread::HandshakeThread;
 
 /// What TLS is offered with: the server's certificates, and what is asked of clients.
 ///

@@ -29,7 +29,10 @@ pub(crate) async fn accept(listener: Listener, door: Door) {
     loop {
         let next = tokio::select! {
             next = listener.accept() => next,
-            Some(_) = arriving.join_next() => continue,
+            Some(ended) = arriving.join_next() => {
+                door.note_end(ended);
+                continue;
+            }
         };
         let connection = match next {
             Ok(connection) => connection,
@@ -49,29 +52,25 @@ pub(crate) async fn accept(listener: Listener, door: Door) {
         failing = false;
         if let Err(refusal) = door.check(connection.ip()) {
             door.note_refusal(refusal, connection.peer());
-            accepted = let_others_run(accepted + 1).await;
+            accepted = let_others_run(accepted + 1, &door).await;
             continue;
         }
         match connection {
             Accepted::Tcp(stream, peer) if door.is_open() => door.serve(stream, peer),
             Accepted::Other(stream, peer) if door.is_open() => door.serve(stream, peer),
-            Accepted::Tcp(stream, peer) => {
-                arriving.spawn(Arc::clone(&door).admit(stream, peer));
-            }
-            Accepted::Other(stream, peer) => {
-                arriving.spawn(Arc::clone(&door).admit(stream, peer));
-            }
+            Accepted::Tcp(stream, peer) => door.admit(&mut arriving, stream, peer),
+            Accepted::Other(stream, peer) => door.admit(&mut arriving, stream, peer),
         }
-        accepted = let_others_run(accepted + 1).await;
+        accepted = let_others_run(accepted + 1, &door).await;
     }
 }
 
 /// Lets others have their turn after so many connections that were `accepted`, and begins to count anew.
-async fn let_others_run(accepted: u32) -> u32 {
+async fn let_others_run(accepted: u32, door: &Door) -> u32 {
     if accepted < ACCEPTS_PER_TURN {
         return accepted;
     }
-    tokio::task::yield_now().await;
+    door.let_others_run().await;
     0
 }
 

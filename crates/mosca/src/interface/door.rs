@@ -1,13 +1,14 @@
 //! The way in: what comes before MQTT on a connection that was accepted, and the start of its task.
 
 use std::fmt::Display;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use broker_core::{Escaped, Timestamp, TokenBucket};
 use mqtt_websocket::WebSocket;
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinSet};
 
 use super::proxied::read_header;
 use super::{Interface, Transport};
@@ -17,7 +18,7 @@ use crate::http::{self, Visit};
 use crate::network::{Boxed, Network};
 use crate::peer::{Peer as _, StreamPeer};
 use crate::shared::{Counted, Shared};
-use crate::tls::Protocol;
+use crate::tls::{HandshakeThread, Protocol};
 
 /// One interface of a running server.
 pub(crate) struct Door {
@@ -27,6 +28,10 @@ pub(crate) struct Door {
     shared: Arc<Shared>,
     /// What is left of its connect rate.
     rate: Mutex<Option<TokenBucket>>,
+    /// Where connections are served.
+    serving: Handle,
+    /// Where is done what comes before MQTT.
+    arriving: Handle,
 }
 
 /// Why a connection does not come as far as MQTT.
@@ -43,12 +48,34 @@ enum Ready<S: Network> {
 }
 
 impl Door {
-    pub(crate) fn new(interface: Interface, number: u32, shared: Arc<Shared>) -> Self {
+    /// The thread for TLS handshakes, if one of these interfaces needs it.
+    pub(crate) fn start_handshakes<'a>(
+        mut interfaces: impl Iterator<Item = &'a Interface>,
+    ) -> io::Result<Option<HandshakeThread>> {
+        let needed = interfaces.any(|interface| interface.tls.is_some());
+        needed.then(HandshakeThread::start).transpose()
+    }
+
+    /// Connections are served in the runtime in which this is called. With TLS what comes before MQTT is done in
+    /// the thread for handshakes.
+    pub(crate) fn new(
+        interface: Interface,
+        number: u32,
+        shared: Arc<Shared>,
+        handshakes: Option<&HandshakeThread>,
+    ) -> Self {
+        let serving = Handle::current();
+        let arriving = match handshakes {
+            Some(thread) if interface.tls.is_some() => thread.runtime().clone(),
+            _ => serving.clone(),
+        };
         Self {
             interface,
             number,
             shared,
             rate: Mutex::default(),
+            serving,
+            arriving,
         }
     }
 
@@ -103,67 +130,100 @@ impl Door {
 
     /// Starts the task of a connection.
     pub(super) fn serve<S: Network + 'static>(&self, stream: S, peer: S::Peer) {
-        self.serve_user(stream, peer, None);
+        self.serve_user(stream, peer, None, None);
     }
 
-    fn serve_user<S: Network + 'static>(&self, stream: S, peer: S::Peer, user: Option<Arc<str>>) {
+    /// Starts the task of a connection of this user. It may have been `counted` before: then that ends when the
+    /// connection is counted by its task and has said nothing yet, so that nobody sees it twice.
+    fn serve_user<S: Network + 'static>(
+        &self,
+        stream: S,
+        peer: S::Peer,
+        user: Option<Arc<str>>,
+        counted: Option<Counted>,
+    ) {
         let (shared, number) = (Arc::clone(&self.shared), self.number);
         let (terms, site) = (&self.interface.terms, &self.interface.site);
-        let address = peer.ip();
         match self.interface.transport {
             Transport::Mqtt => {
-                tokio::spawn(Driver::new(stream, peer, shared, number).certified(user))
+                let driver = Driver::new(stream, peer, shared, number);
+                drop(counted);
+                self.serving.spawn(driver.certified(user))
             }
             Transport::WebSocket => {
                 let stream = WebSocket::new(stream, terms);
-                tokio::spawn(Driver::new(stream, peer, shared, number).certified(user))
+                let driver = Driver::new(stream, peer, shared, number);
+                drop(counted);
+                self.serving.spawn(driver.certified(user))
             }
-            Transport::Http => tokio::spawn(http::serve(Visit {
+            Transport::Http => self.serving.spawn(http::serve(Visit {
                 stream,
-                peer,
                 user,
                 site: Arc::clone(site),
                 terms: Arc::clone(terms),
-                counted: Counted::new(&shared, number, address),
+                counted: counted.unwrap_or_else(|| Counted::new(&shared, number, peer.ip())),
+                peer,
             })),
         };
     }
 
-    /// Deals with what comes before MQTT, and then starts the task of the connection, which is counted
-    /// from now on.
-    ///
-    /// # Cancel safety
-    /// If it is dropped the connection is closed, and not counted any more.
-    pub(super) fn admit<S>(
-        self: Arc<Self>,
-        stream: S,
-        peer: S::Peer,
-    ) -> impl Future<Output = ()> + Send + 'static
+    /// Deals with what comes before MQTT, in a task among those that are `arriving`, and then starts the task of the
+    /// connection, which is counted from now on. If those are dropped it is closed, and not counted any more.
+    pub(super) fn admit<S>(self: &Arc<Self>, arriving: &mut JoinSet<()>, stream: S, peer: S::Peer)
     where
         S: Network + 'static,
         S::Peer: From<SocketAddr> + Clone + 'static,
         StreamPeer: From<S::Peer>,
     {
         let address = peer.ip().filter(|_| !self.interface.proxy_protocol);
-        let mut counted = Counted::new(&self.shared, self.number, address);
-        async move {
-            let limit = self.interface.handshake_timeout;
-            let prepared = self.prepare(stream, peer.clone(), &mut counted);
-            let failure = match tokio::time::timeout(limit, prepared).await {
-                Ok(Ok(Ready::Plain(stream, peer))) => return self.serve(stream, peer),
-                Ok(Ok(Ready::Secure(stream, peer, user))) => {
-                    return self.serve_user(stream, peer, user);
-                }
-                Ok(Err(Failure::Refused(refusal, peer))) => {
-                    return self.note_refusal(refusal, &peer);
-                }
-                Ok(Err(Failure::Handshake(error))) => error.to_string(),
-                Err(_) => format!("it is not over after {limit:?}"),
-            };
+        let counted = Counted::new(&self.shared, self.number, address);
+        let this = Arc::clone(self);
+        arriving.spawn_on(this.let_in(stream, peer, counted), &self.arriving);
+    }
+
+    /// Notes how it went with a connection that was [admitted](Self::admit), if it has panicked.
+    pub(super) fn note_end(&self, ended: Result<(), JoinError>) {
+        if ended.is_err_and(|error| error.is_panic()) {
             self.shared.refused.note_handshake();
-            let interface = self.name();
-            tracing::debug!(%peer, interface, "handshake failed: {}", Escaped(failure));
+            tracing::error!("a defect of the server has ended a connection before MQTT");
         }
+    }
+
+    /// Lets those who were accepted have their turn, those in the middle of a handshake as well: where more come than
+    /// that thread can deal with, the others wait with the system, and do not all run out of time in here.
+    pub(super) async fn let_others_run(&self) {
+        let turn = self.interface.tls.is_some();
+        let turn = turn.then(|| self.arriving.spawn(async {}));
+        tokio::task::yield_now().await;
+        if let Some(turn) = turn {
+            let _had = turn.await;
+        }
+    }
+
+    async fn let_in<S>(self: Arc<Self>, stream: S, peer: S::Peer, mut counted: Counted)
+    where
+        S: Network + 'static,
+        S::Peer: From<SocketAddr> + Clone + 'static,
+        StreamPeer: From<S::Peer>,
+    {
+        let limit = self.interface.handshake_timeout;
+        let prepared = self.prepare(stream, peer.clone(), &mut counted);
+        let failure = match tokio::time::timeout(limit, prepared).await {
+            Ok(Ok(Ready::Plain(stream, peer))) => {
+                return self.serve_user(stream, peer, None, Some(counted));
+            }
+            Ok(Ok(Ready::Secure(stream, peer, user))) => {
+                return self.serve_user(stream, peer, user, Some(counted));
+            }
+            Ok(Err(Failure::Refused(refusal, peer))) => {
+                return self.note_refusal(refusal, &peer);
+            }
+            Ok(Err(Failure::Handshake(error))) => error.to_string(),
+            Err(_) => format!("it is not over after {limit:?}"),
+        };
+        self.shared.refused.note_handshake();
+        let interface = self.name();
+        tracing::debug!(%peer, interface, "handshake failed: {}", Escaped(failure));
     }
 
     async fn prepare<S>(

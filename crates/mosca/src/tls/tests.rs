@@ -173,12 +173,8 @@ fn names_are_found_in_certificates() {
     }
 }
 
-/// A socket that takes nothing is found out although TLS still takes something.
-#[tokio::test]
-async fn what_tls_keeps_to_itself_has_not_been_taken() {
-    let authority = Authority::new("Test CA");
-    let issued = authority.issue("server", &Subject::server("localhost"));
-    let tls = Tls::load(TlsOptions::new(&issued.certificate, &issued.key)).unwrap();
+/// What a client that trusts this authority shakes hands with.
+pub(super) fn connector(authority: &Authority) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(&authority.certificate).unwrap();
     roots.add(authority).unwrap();
@@ -187,7 +183,16 @@ async fn what_tls_keeps_to_itself_has_not_been_taken() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let connector = TlsConnector::from(Arc::new(config));
+    TlsConnector::from(Arc::new(config))
+}
+
+/// A socket that takes nothing is found out although TLS still takes something.
+#[tokio::test]
+async fn what_tls_keeps_to_itself_has_not_been_taken() {
+    let authority = Authority::new("Test CA");
+    let issued = authority.issue("server", &Subject::server("localhost"));
+    let tls = Tls::load(TlsOptions::new(&issued.certificate, &issued.key)).unwrap();
+    let connector = connector(&authority);
     let (client, stream) = tokio::io::duplex(4_096);
     let name = ServerName::try_from("localhost").unwrap();
     let (client, accepted) = tokio::join!(
