@@ -41,8 +41,8 @@ const COMMITS_DUE_MAX: usize = 64;
 /// A running broker, made by [`ServerBuilder::start`].
 ///
 /// Its tasks run on the tokio runtime in which it was started; a runtime with one thread will do. With an interface
-/// that speaks TLS it has one thread of its own, in which handshakes are done, so that nobody waits for them who is
-/// connected; it ends with the server.
+/// that speaks TLS it has threads of its own, as many as that runtime, in which handshakes are done, so that nobody
+/// waits for them who is connected; they end with the server.
 /// Dropping it closes it without waiting: connections are told and end within seconds, for as long
 /// as the runtime lives.
 pub struct Server {
@@ -53,7 +53,7 @@ pub struct Server {
     streams: Streams,
     tasks: Vec<JoinHandle<()>>,
     /// With TLS alone.
-    handshakes: Option<HandshakeThread>,
+    handshakes: Vec<HandshakeThread>,
     /// Those that have to do with the engine between nodes: they end after all connections.
     node_tasks: JoinSet<()>,
     next_dedup_id: AtomicU64,
@@ -88,7 +88,7 @@ pub enum StartError {
         reason: String,
     },
     /// The system gives the server no threads of its own: those of
-    /// [`start_on_own_threads`](ServerBuilder::start_on_own_threads), or the one for TLS handshakes.
+    /// [`start_on_own_threads`](ServerBuilder::start_on_own_threads), or those for TLS handshakes.
     #[error("cannot start threads: {0}")]
     Threads(#[source] io::Error),
     /// One of the [topics that stay at their node](crate::BackendOptions::local_topics) is no topic filter.
@@ -167,7 +167,7 @@ impl Server {
             tokio::spawn(publish_statistics(shared, id, interval))
         }));
         for (number, (listener, interface)) in (0..).zip(listeners) {
-            let door = Door::new(interface, number, Arc::clone(&shared), handshakes.as_ref());
+            let door = Door::new(interface, number, Arc::clone(&shared), &handshakes);
             tasks.push(tokio::spawn(accept(listener, door)));
         }
         Ok(Self {
@@ -340,8 +340,8 @@ impl Server {
             let _aborted = task.await;
         }
         let _timed_out = tokio::time::timeout_at(until, self.shared.wait_until_all_gone()).await;
-        if let Some(handshakes) = self.handshakes.take() {
-            handshakes.end(until).await;
+        for thread in std::mem::take(&mut self.handshakes) {
+            thread.end(until).await;
         }
         if let Some(link) = &self.shared.link {
             link.drain(until).await;

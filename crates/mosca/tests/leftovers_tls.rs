@@ -76,16 +76,19 @@ fn handshakes_that_are_cut_short_leave_nothing() {
     let secure = || Server::builder().listen(Interface::mqtt("127.0.0.1:0").tls(&tls));
     // The first runtime of a process opens what tokio keeps for signals from then on.
     drop(Server::builder().start_on_own_threads(1).unwrap());
-    on_threads_of_its_own(&secure);
+    for threads in [1, 3] {
+        on_threads_of_its_own(threads, &secure);
+    }
     in_the_thread_of_a_program(&secure);
 }
 
-fn on_threads_of_its_own(secure: &dyn Fn() -> ServerBuilder) {
+fn on_threads_of_its_own(threads: usize, secure: &dyn Fn() -> ServerBuilder) {
     let before = here();
     for closes in [true, false] {
-        let server = secure().start_on_own_threads(1).unwrap();
+        let server = secure().start_on_own_threads(threads).unwrap();
         let idle = here();
-        assert_eq!(idle.0, before.0 + 2, "one that serves, and one for TLS");
+        let expected = before.0 + 2 * threads;
+        assert_eq!(idle.0, expected, "those that serve, and as many for TLS");
         for _ in 0..3 {
             drop(in_mid_handshake(server.local_addresses()[0]));
             wait_for("they have left", || server.open_connections() == 0);

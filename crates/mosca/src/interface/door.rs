@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use broker_core::{Escaped, Timestamp, TokenBucket};
@@ -30,8 +31,10 @@ pub(crate) struct Door {
     rate: Mutex<Option<TokenBucket>>,
     /// Where connections are served.
     serving: Handle,
-    /// Where is done what comes before MQTT.
-    arriving: Handle,
+    /// Where is done what comes before MQTT, by turns.
+    arriving: Box<[Handle]>,
+    /// Whose turn it is.
+    turn: AtomicUsize,
 }
 
 /// Why a connection does not come as far as MQTT.
@@ -48,26 +51,30 @@ enum Ready<S: Network> {
 }
 
 impl Door {
-    /// The thread for TLS handshakes, if one of these interfaces needs it.
+    /// The threads for TLS handshakes, if one of these interfaces needs them: as many as serve clients in the
+    /// runtime in which this is called.
     pub(crate) fn start_handshakes<'a>(
         mut interfaces: impl Iterator<Item = &'a Interface>,
-    ) -> io::Result<Option<HandshakeThread>> {
-        let needed = interfaces.any(|interface| interface.tls.is_some());
-        needed.then(HandshakeThread::start).transpose()
+    ) -> io::Result<Vec<HandshakeThread>> {
+        let count = match interfaces.any(|interface| interface.tls.is_some()) {
+            true => Handle::current().metrics().num_workers(),
+            false => 0,
+        };
+        (0..count).map(|_| HandshakeThread::start()).collect()
     }
 
     /// Connections are served in the runtime in which this is called. With TLS what comes before MQTT is done in
-    /// the thread for handshakes.
+    /// the threads for handshakes.
     pub(crate) fn new(
         interface: Interface,
         number: u32,
         shared: Arc<Shared>,
-        handshakes: Option<&HandshakeThread>,
+        handshakes: &[HandshakeThread],
     ) -> Self {
         let serving = Handle::current();
-        let arriving = match handshakes {
-            Some(thread) if interface.tls.is_some() => thread.runtime().clone(),
-            _ => serving.clone(),
+        let arriving = match interface.tls.is_some() {
+            true => handshakes.iter().map(|it| it.runtime().clone()).collect(),
+            false => Box::from([serving.clone()]),
         };
         Self {
             interface,
@@ -76,7 +83,14 @@ impl Door {
             rate: Mutex::default(),
             serving,
             arriving,
+            turn: AtomicUsize::new(0),
         }
+    }
+
+    /// Where the next connections go for what comes before MQTT.
+    fn arriving(&self) -> &Handle {
+        let turn = self.turn.load(Ordering::Relaxed) % self.arriving.len().max(1);
+        self.arriving.get(turn).unwrap_or(&self.serving)
     }
 
     /// What the log calls it: its URL as it was given.
@@ -178,7 +192,7 @@ impl Door {
         let address = peer.ip().filter(|_| !self.interface.proxy_protocol);
         let counted = Counted::new(&self.shared, self.number, address);
         let this = Arc::clone(self);
-        arriving.spawn_on(this.let_in(stream, peer, counted), &self.arriving);
+        arriving.spawn_on(this.let_in(stream, peer, counted), self.arriving());
     }
 
     /// Notes how it went with a connection that was [admitted](Self::admit), if it has panicked.
@@ -189,11 +203,13 @@ impl Door {
         }
     }
 
-    /// Lets those who were accepted have their turn, those in the middle of a handshake as well: where more come than
-    /// that thread can deal with, the others wait with the system, and do not all run out of time in here.
+    /// Lets those who were accepted have their turn, and the next ones go to the next thread for handshakes, when that
+    /// has time for them: where more come than those threads can deal with, the others wait with the system, and do
+    /// not all run out of time in here.
     pub(super) async fn let_others_run(&self) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
         let turn = self.interface.tls.is_some();
-        let turn = turn.then(|| self.arriving.spawn(async {}));
+        let turn = turn.then(|| self.arriving().spawn(async {}));
         tokio::task::yield_now().await;
         if let Some(turn) = turn {
             let _had = turn.await;

@@ -1,5 +1,6 @@
-//! The thread in which TLS handshakes are done. A signature keeps a thread busy for some hundred microseconds in
-//! one piece, and nobody who is connected should wait for those who are coming.
+//! A thread in which TLS handshakes are done. A signature keeps a thread busy for some hundred microseconds in
+//! one piece, and nobody who is connected should wait for those who are coming. A server has as many of them as serve
+//! its clients, since they are what limits how fast clients can come.
 //!
 //! Sockets stay with the runtime that has accepted them: its reactor wakes the handshakes in here.
 
