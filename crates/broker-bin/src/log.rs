@@ -10,6 +10,9 @@ use clap::ValueEnum;
 use lines::Lines;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::FilterFn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Lines that may wait for stderr. Further ones are lost and counted. Room for all of them is taken at the
 /// start, 32 bytes for each.
@@ -63,10 +66,11 @@ impl Log {
             .with_writer(lines)
             .with_target(false)
             .with_ansi(io::stderr().is_terminal() && wants_colours(|name| std::env::var_os(name)));
+        let filter = FilterFn::new(move |event| is_told(event.target(), level));
         match format {
-            LogFormat::Pretty => log.init(),
-            LogFormat::Json => log.event_format(Lines::Json).init(),
-            LogFormat::Pino => log.event_format(Lines::pino()).init(),
+            LogFormat::Pretty => log.finish().with(filter).init(),
+            LogFormat::Json => log.event_format(Lines::Json).finish().with(filter).init(),
+            LogFormat::Pino => log.event_format(Lines::pino()).finish().with(filter).init(),
         }
         ::log::set_max_level(of_libraries(level));
         Self {
@@ -82,6 +86,12 @@ fn wants_colours(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let no_color = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = variable("TERM").is_some_and(|value| value == "dumb");
     !no_color && !is_dumb
+}
+
+/// Whether what a part of the program says is told up to `level`. The client of RabbitMQ calls a connection that is
+/// lost an error, in several lines and with texts of the server as they came; the engine has a line for that.
+fn is_told(part: &str, level: LevelFilter) -> bool {
+    level >= LevelFilter::DEBUG || part.split("::").next() != Some("lapin")
 }
 
 /// What libraries say that know `log` alone, such as the engine of the store on disk: what is wrong. What
@@ -108,6 +118,19 @@ impl Drop for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn details_of_a_library_are_told_to_those_who_want_details() {
+        for (part, level, expected) in [
+            ("mosca::nodes", LevelFilter::ERROR, true),
+            ("lapin::channels", LevelFilter::INFO, false),
+            ("lapin", LevelFilter::ERROR, false),
+            ("lapin::channels", LevelFilter::DEBUG, true),
+            ("lapin_of_somebody", LevelFilter::WARN, true),
+        ] {
+            assert_eq!(is_told(part, level), expected, "{part} {level}");
+        }
+    }
 
     #[test]
     fn colours_are_for_those_who_want_them() {
