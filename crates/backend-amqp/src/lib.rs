@@ -4,7 +4,6 @@
 //! its own, which ends with its connection, and whose bindings are the topic filters that the node needs. Payloads
 //! are the bodies of messages, so programs that know AMQP alone take part; the page of the crate says how.
 
-mod backoff;
 mod carried;
 mod connecting;
 mod failure;

@@ -3,11 +3,12 @@
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use broker_core::Escaped;
 use broker_core::backend::{
     Answer, BackendError, BackendState, Envelope, Inbound, Membership, NodeId,
 };
+use broker_core::{Backoff, Escaped};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -15,12 +16,15 @@ use tokio::time::sleep;
 use topic_trie::TopicFilterBuf;
 
 use crate::AmqpBackendOptions;
-use crate::backoff::Backoff;
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::publishing::{self, NotPublished};
 use crate::receiving::{Receiver, Recipient};
+
+/// Before the server is looked for again, at first and at most.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LONGEST: Duration = Duration::from_secs(30);
 
 /// A node that is a member.
 pub(crate) struct Member {
@@ -127,7 +131,7 @@ impl Node {
 
     /// Connects again, however long it takes; none if the node has left.
     async fn find_back(&self) -> Option<Receiver> {
-        let mut pauses = Backoff::new();
+        let mut pauses = Backoff::new(PAUSE_FIRST, PAUSE_LONGEST);
         let mut before = String::new();
         loop {
             sleep(pauses.pause()).await;

@@ -7,7 +7,6 @@
 //!
 //! [`Prefix`]: broker_core::backend::Prefix
 
-mod backoff;
 mod connecting;
 mod delivery;
 mod echoes;

@@ -2,15 +2,14 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker_core::backend::{BackendError, BackendState, Inbound, NodeId, StampClock};
-use broker_core::{Escaped, Timestamp};
+use broker_core::{Backoff, Escaped, Timestamp};
 use mqtt_client::{ClientError, Version};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, sleep_until};
 
-use crate::backoff::Backoff;
 use crate::connecting::{Connected, connect};
 use crate::delivery::Delivery;
 use crate::filters::Request;
@@ -18,6 +17,10 @@ use crate::kept::Kept;
 use crate::options::MqttBackendOptions;
 use crate::publishing::Batch;
 use crate::session::Session;
+
+/// Before the parent is looked for again, at first and at most.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LONGEST: Duration = Duration::from_secs(30);
 
 /// What the node asks for.
 #[derive(Debug)]
@@ -155,9 +158,9 @@ impl Task {
     async fn find_again(&mut self, last: Version, reason: &str) -> Option<Connected> {
         let (options, node) = (Arc::clone(&self.options), self.node.clone());
         let looking = async {
-            let mut backoff = Backoff::new();
+            let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_LONGEST);
             loop {
-                sleep(backoff.next()).await;
+                sleep(backoff.pause()).await;
                 match connect(&options, &node, Some(last)).await {
                     Ok(connected) => return connected,
                     Err(error) => {

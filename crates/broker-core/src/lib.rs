@@ -68,6 +68,7 @@
 
 mod authentication;
 pub mod backend;
+mod backoff;
 mod block_on;
 mod broker;
 mod close;
@@ -107,6 +108,7 @@ pub use authentication::{
     AuthenticationExchange, AuthenticationMethod, AuthenticationRefusal, AuthenticationRequest,
     AuthenticationStep, Verdict,
 };
+pub use backoff::Backoff;
 pub use block_on::block_on;
 pub use broker::{Broker, ConnectedClient, ConnectedClients, Sizes};
 pub use close::{CloseCause, Violation};

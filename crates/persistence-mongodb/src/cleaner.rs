@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::bodies;
 use crate::changes::push_growth;
 use crate::error::{Attempt, Failure};
-use crate::inner::{Backoff, Inner};
+use crate::inner::{Inner, backoff};
 use crate::schema::{
     CHUNKS, DROPPED, EXPIRY_GRACE_SECS, INCOMING, MESSAGES, OUTGOING, QUEUES, SUBSCRIPTIONS,
 };
@@ -38,13 +38,13 @@ const PENDING_MS: i64 = 3_600_000;
 pub(crate) async fn run(inner: Arc<Inner>) {
     let interval = Duration::from_millis(inner.options.clean_interval_ms.max(1_000));
     loop {
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         while let Err(failure) = clean(&inner).await {
             if !failure.is_passing() {
                 tracing::error!(failure = %Escaped(&failure), "MongoDB cannot be cleaned");
                 break;
             }
-            backoff.pause().await;
+            sleep(backoff.pause()).await;
         }
         tokio::select! {
             () = inner.litter.notified() => {}

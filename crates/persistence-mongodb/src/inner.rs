@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use broker_core::Backoff;
 use bson::Timestamp;
 use mongodb::{Client, ClientSession, ClusterTime, Database};
 use parking_lot::Mutex;
@@ -90,22 +91,8 @@ impl Inner {
     }
 }
 
-/// Pauses between attempts, longer each time, and of different lengths for different tasks, so that
-/// those who are in each other's way part.
-pub(crate) struct Backoff(u64);
-
-impl Backoff {
-    const LONGEST_MS: u64 = 1_000;
-
-    pub(crate) fn new() -> Self {
-        Self(4)
-    }
-
-    pub(crate) async fn pause(&mut self) {
-        // A hasher's seed is as good a draw as any.
-        use std::hash::{BuildHasher, RandomState};
-        let drawn = RandomState::new().hash_one(self.0) % self.0;
-        tokio::time::sleep(Duration::from_millis(self.0 / 2 + drawn)).await;
-        self.0 = (self.0 * 2).min(Self::LONGEST_MS);
-    }
+/// Pauses between attempts, of different lengths for different tasks, so that those who are in each other's way
+/// part.
+pub(crate) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(4), Duration::from_secs(1))
 }

@@ -15,11 +15,11 @@ use broker_core::persistence::{
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use mqtt_codec::PacketId;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::bodies;
 use crate::error::{Attempt, Failure};
-use crate::inner::{Backoff, Inner};
+use crate::inner::{Inner, backoff};
 use crate::load::session_row;
 use crate::row::{Row, from_ordered, ordered, unsigned};
 use crate::schema::{INCOMING, OUTGOING, QUEUES, SESSIONS, SUBSCRIPTIONS, WILLS};
@@ -46,7 +46,7 @@ pub(crate) async fn ask<L: Lookup>(
 ) -> Result<L::Answer, PersistenceError> {
     let start = Instant::now();
     let patience = Duration::from_millis(inner.options.unavailable_timeout_ms);
-    let mut backoff = Backoff::new();
+    let mut backoff = backoff();
     loop {
         let attempt = timeout(inner.attempt_timeout(), attempt(&inner, &lookup)).await;
         let failure = match attempt.unwrap_or(Err(Failure::TimedOut)) {
@@ -56,7 +56,7 @@ pub(crate) async fn ask<L: Lookup>(
         if !failure.is_passing() || start.elapsed() >= patience {
             return Err(failure.into_error("reading"));
         }
-        backoff.pause().await;
+        sleep(backoff.pause()).await;
     }
 }
 

@@ -14,13 +14,13 @@ use broker_core::persistence::{Operation, PersistenceError};
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, doc, rawdoc};
 use mongodb::ClientSession;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::abandoned::Watch;
 use crate::bodies::Uploads;
 use crate::changes;
 use crate::error::{Attempt, Failure};
-use crate::inner::{Backoff, Inner};
+use crate::inner::{Inner, backoff};
 use crate::load;
 use crate::queue::{GroupLimits, Waiting};
 use crate::schema::WRITERS;
@@ -159,7 +159,7 @@ impl Writer {
             .unwrap_or_else(Instant::now);
         let patience = Duration::from_millis(self.inner.options.unavailable_timeout_ms);
         let mut uploads = Uploads::default();
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         let mut earlier = Earlier::default();
         let begin = Instant::now();
         loop {
@@ -192,7 +192,7 @@ impl Writer {
             if failure.is_conflict() && begin.elapsed() >= IN_CONFLICT {
                 self.end_abandoned().await;
             }
-            backoff.pause().await;
+            sleep(backoff.pause()).await;
         }
     }
 
@@ -242,7 +242,7 @@ async fn told_of_if_long(
     tokio::select! {
         biased;
         outcome = &mut attempt => return outcome,
-        () = tokio::time::sleep(LONG) => {}
+        () = sleep(LONG) => {}
     }
     inner.health.note_wait(since, "it does not answer");
     attempt.await
@@ -288,7 +288,7 @@ async fn last_group(transaction: &mut Transaction<'_>, writer: ObjectId) -> Atte
 /// Commits, again and again while it is unknown whether that worked and time is not up.
 async fn commit(session: &mut ClientSession, time: Duration, is_unknown: &mut bool) -> Attempt<()> {
     let start = Instant::now();
-    let mut backoff = Backoff::new();
+    let mut backoff = backoff();
     // From here on it may come into force, also if this future is dropped.
     let was_unknown = core::mem::replace(is_unknown, true);
     loop {
@@ -305,7 +305,7 @@ async fn commit(session: &mut ClientSession, time: Duration, is_unknown: &mut bo
         if !can_repeat || start.elapsed() >= time {
             return Err(failure);
         }
-        backoff.pause().await;
+        sleep(backoff.pause()).await;
     }
 }
 

@@ -49,7 +49,6 @@
 
 #![forbid(unsafe_code)]
 
-mod backoff;
 mod encode;
 mod entry;
 mod error;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use broker_core::persistence::PersistenceError;
 use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
-use crate::backoff::Backoff;
 use crate::error::{ConnectError, damaged, unavailable};
 use crate::route::Link;
 use crate::script::Script;
-use crate::shared::Shared;
+use crate::shared::{Shared, backoff};
 
 /// Asks Redis, for any number of tasks at one time.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Reader {
     pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Value, PersistenceError> {
         let patience = self.shared.options().unavailable_timeout();
         let start = Instant::now();
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         loop {
             let reason = match self.link().await {
                 Ok((connection, mut link)) => match self.send(&mut link, &question).await {
@@ -59,7 +59,7 @@ impl Reader {
             if start.elapsed() > patience {
                 return Err(unavailable(reason));
             }
-            backoff.wait().await;
+            sleep(backoff.pause()).await;
         }
     }
 

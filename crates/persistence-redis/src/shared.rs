@@ -1,13 +1,20 @@
 //! What the parts of one store have in common: the way to Redis, the scripts, the line of batches.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 
+use broker_core::Backoff;
 use persistence_records::Line;
 
 use crate::RedisOptions;
 use crate::error::ConnectError;
 use crate::route::Route;
 use crate::script::Scripts;
+
+/// The pauses before Redis is tried again.
+pub(crate) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(20), Duration::from_secs(2))
+}
 
 /// Shared by the store, its writer and its sweeper.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use mqtt_codec::PacketId;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use topic_trie::TopicFilter;
 
-use crate::backoff::Backoff;
 use crate::error::{ConnectError, unavailable};
 use crate::lookup::Lookups;
 use crate::reader::Reader;
-use crate::shared::Shared;
+use crate::shared::{Shared, backoff};
 use crate::writer::Writer;
 use crate::{RedisOptions, health, sweeper};
 
@@ -55,14 +55,14 @@ impl RedisPersistence {
     pub async fn connect(options: RedisOptions) -> Result<Self, ConnectError> {
         let shared = Arc::new(Shared::new(options)?);
         let patience = shared.options().connect_timeout();
-        let (start, mut backoff) = (Instant::now(), Backoff::new());
+        let (start, mut backoff) = (Instant::now(), backoff());
         let (writer, mut first) = loop {
             match Writer::start(Arc::clone(&shared)).await {
                 Ok(started) => break started,
                 Err(error) if !error.may_pass() || start.elapsed() >= patience => {
                     return Err(error);
                 }
-                Err(_) => backoff.wait().await,
+                Err(_) => sleep(backoff.pause()).await,
             }
         };
         let warnings = health::warnings(&mut first.link, shared.options()).await;

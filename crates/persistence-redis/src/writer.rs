@@ -20,14 +20,13 @@ use broker_core::persistence::{Operation, PersistenceError};
 use persistence_records::{GroupLimits, Waiting};
 use redis::{Cmd, RedisResult, Value};
 
-use crate::backoff::Backoff;
 use crate::encode::{Encoder, MessageNames, only_removes};
 use crate::error::{ConnectError, Verdict, judge, unavailable};
 use crate::pace::Pace;
 use crate::replicas::await_replicas;
 use crate::route::Link;
 use crate::script::{FORMAT, WRITER_SECONDS};
-use crate::shared::Shared;
+use crate::shared::{Shared, backoff};
 
 /// Groups that are under way at one time: Redis applies one while the next is put together.
 const GROUPS_UNDER_WAY: usize = 2;
@@ -148,7 +147,7 @@ impl Writer {
     /// Tries to connect until it succeeds. `None` if the store was closed and nobody waits any more.
     async fn begin_again(&mut self, mut reason: String) -> Option<Begun> {
         let patience = self.shared.options().unavailable_timeout();
-        let mut backoff = Backoff::new();
+        let mut backoff = backoff();
         let start = Instant::now();
         loop {
             match self.begin().await {
@@ -173,7 +172,7 @@ impl Writer {
                 }
                 return None;
             }
-            backoff.wait().await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
